@@ -1,0 +1,28 @@
+/* Figures per stage, machine-readable: what `microtome bench` prints. */
+#ifndef MICROTOME_BENCH_H
+#define MICROTOME_BENCH_H
+
+#include "microtome/tiles.h"
+
+typedef struct mt_bench_tiling {
+    uint64_t crops;
+    double mpix;               /* megapixels handed on */
+    double wall_s, cpu_s;
+    double raw_mpix, raw_wall_s, raw_cpu_s; /* the limit: native tiles decoded, nothing between */
+    double openslide_mpix, openslide_cpu_s; /* 0 when not asked or not readable by it */
+} mt_bench_tiling;
+
+typedef struct mt_bench_tiling_opts {
+    int version;               /* 1 */
+    int32_t tile_px;
+    int threads;
+    uint64_t max_crops;        /* 0 = all */
+    int with_raw, with_openslide;
+} mt_bench_tiling_opts;
+#define MT_BENCH_TILING_OPTS_INIT {1, 256, 1, 2000, 1, 0}
+
+/* Cuts level-0 crops in order over the whole slide and, in the same run, times the raw limit. */
+MT_API MT_MUST_USE mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
+                                                 const mt_bench_tiling_opts *opts, mt_err *err);
+
+#endif

@@ -1,0 +1,91 @@
+/* Slides: open, describe, read pixels.
+ *
+ * An open slide is immutable and may be read by any number of threads at once. Coordinates of a
+ * level are pixels of that level, origin top left; x_l0/y_l0 are level-0 pixels. Pixels are RGB,
+ * 8 bit, interleaved; what lies outside the slide, or in a tile the file leaves out, is white. */
+#ifndef MICROTOME_SLIDE_H
+#define MICROTOME_SLIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "microtome/err.h"
+
+typedef struct mt_slide mt_slide;
+
+typedef struct mt_slide_opts {
+    int version;       /* 1 */
+    double assume_mpp; /* > 0: use this spacing whatever the file says (source "assumed"); 0: from the file */
+} mt_slide_opts;
+#define MT_SLIDE_OPTS_INIT {1, 0.0}
+
+#define MT_MAX_LEVELS 32
+#define MT_MAX_ASSOCIATED 16
+
+typedef struct mt_level {
+    int64_t width, height;        /* pixels of this level */
+    double downsample;            /* level-0 pixels per pixel: mean of width and height ratios, >= 1 */
+    int32_t tile_w, tile_h;       /* native tile; nominal (256) where the format has none */
+    int64_t tiles_x, tiles_y;     /* native tile grid */
+    char codec[16];               /* "jpeg", "jp2k", "lzw", "deflate", "raw", "openslide" */
+} mt_level;
+
+typedef struct mt_associated {
+    char name[32];                /* "label", "macro", "thumbnail" */
+    int64_t width, height;
+} mt_associated;
+
+typedef struct mt_slide_info {
+    char format[24];              /* row of the format table: "aperio-svs", "generic-tiff", "openslide" */
+    char vendor[32];              /* "aperio", "generic-tiff", OpenSlide's vendor word */
+    int n_levels;
+    mt_level levels[MT_MAX_LEVELS];
+    double mpp_x, mpp_y;          /* micrometres per level-0 pixel; 0 when unknown */
+    char mpp_source[64];          /* tag it came from: "aperio.MPP", "tiff.XResolution", "assumed", "" */
+    char mpp_looked_at[160];      /* tags that were looked at, for the error message */
+    double objective;             /* magnification of the objective; 0 when unknown */
+    int n_associated;
+    mt_associated associated[MT_MAX_ASSOCIATED];
+    uint64_t file_bytes;
+    /* What the metadata says of the scope a model may declare; empty when silent. */
+    char scanner[48], stain[32], organ[32];
+    int synthetic;                /* 1 when the file declares itself drawn by `microtome synth` */
+    int icc_bytes;                /* size of an embedded ICC profile of level 0, 0 when none */
+} mt_slide_info;
+
+/* Opens a slide of any known format. On success *out is owned by the caller (mt_slide_close).
+ * On failure *out is NULL and err names the file's fault. Errors: NOT_FOUND, IO, FORMAT,
+ * UNSUPPORTED, LIMIT, NO_MEMORY. opts may be NULL. */
+MT_API MT_MUST_USE mt_status mt_slide_open(mt_slide **out, const char *path,
+                                           const mt_slide_opts *opts, mt_err *err);
+
+/* Closes and sets *slide to NULL. NULL and pointer to NULL are accepted. No reader may be in use. */
+MT_API void mt_slide_close(mt_slide **slide);
+
+/* What the file says of itself. Valid until the slide is closed. */
+MT_API const mt_slide_info *mt_slide_get_info(const mt_slide *slide);
+
+/* Mean of mpp_x and mpp_y. Fails with SPACING, naming the tags looked at, when unknown. */
+MT_API MT_MUST_USE mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err);
+
+/* SHA-256 of the slide's bytes (for several files: of their digests in name order) as 64 hex digits.
+ * Reads every byte: one pass over the disk. Nothing is cached. Safe from any thread. */
+MT_API MT_MUST_USE mt_status mt_slide_digest(char out[65], const mt_slide *slide, mt_err *err);
+
+/* Reads the rectangle (x, y, w, h) of a level into rgb (h rows of `stride` bytes, stride >= 3 w).
+ * The rectangle may lie partly or wholly outside. 1 <= w, h <= 65535. Thread-safe. On error the
+ * buffer's content is undefined. */
+MT_API MT_MUST_USE mt_status mt_slide_read_region(const mt_slide *slide, int level, int64_t x, int64_t y,
+                                                  int32_t w, int32_t h, uint8_t *rgb, size_t stride,
+                                                  mt_err *err);
+
+/* Reads a whole associated image by name. On success *rgb (malloc) is the caller's, w x h x 3. */
+MT_API MT_MUST_USE mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h,
+                                                      const mt_slide *slide, const char *name, mt_err *err);
+
+/* Rows of the format table, in order of detection; name NULL ends it. */
+typedef struct mt_format_info {
+    const char *name, *description, *proof; /* proof: "proven on real files" or "fixture only" */
+} mt_format_info;
+MT_API const mt_format_info *mt_slide_formats(void);
+
+#endif

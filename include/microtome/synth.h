@@ -1,0 +1,48 @@
+/* Slides drawn by code, with exact ground truth. Every value is a pure function of seed and position. */
+#ifndef MICROTOME_SYNTH_H
+#define MICROTOME_SYNTH_H
+
+#include "microtome/tiles.h"
+
+typedef enum mt_synth_layout { MT_SYNTH_SVS, MT_SYNTH_TIFF } mt_synth_layout;
+
+typedef struct mt_synth_opts {
+    int version;               /* 1 */
+    int64_t width, height;     /* level-0 pixels, 256 .. 200,000 */
+    uint64_t seed;
+    double mpp;                /* default 0.5 */
+    mt_synth_layout layout;
+    int32_t tile_px;           /* native tile, 240 or 256 or any multiple of 16 */
+    int subsampling;           /* 420 or 444 */
+    int jpeg_quality;          /* default 80 */
+    int rgb;                   /* 1: JPEG stores RGB, no markers, as Aperio does (implies 444) */
+    double tumour;             /* rough share of tissue that is tumour, 0..1; default 0.2 */
+    int pen, blur, fold;       /* artefacts to plant */
+    int no_mpp;                /* leave the spacing out */
+    const char *label_text;    /* planted in label and macro; NULL = a default made of the seed */
+    int threads;
+} mt_synth_opts;
+#define MT_SYNTH_OPTS_INIT {.version = 1, .width = 8192, .height = 6144, .seed = 1, .mpp = 0.5, \
+    .layout = MT_SYNTH_SVS, .tile_px = 240, .subsampling = 420, .jpeg_quality = 80, .tumour = 0.2, .threads = 1}
+
+/* Classes of the truth, in the order of demo-tumor's class list. */
+enum { MT_SYNTH_GLASS, MT_SYNTH_STROMA, MT_SYNTH_GLAND, MT_SYNTH_TUMOUR, MT_SYNTH_LYMPHOCYTES,
+       MT_SYNTH_FAT, MT_SYNTH_NECROSIS, MT_SYNTH_CLASSES };
+MT_API const char *mt_synth_class_name(int cls);
+
+/* Writes the slide to path (whole or not at all), memory bounded by the width. Beside it, when the
+ * names are not NULL: truth_geojson (polygons per class, level-0 pixels) and truth_csv (one row per
+ * cell of truth_px level-0 pixels: x,y and the area fraction of each class). */
+MT_API MT_MUST_USE mt_status mt_synth_write(const char *path, const mt_synth_opts *opts,
+                                            const char *truth_geojson, const char *truth_csv,
+                                            int32_t truth_px, mt_progress_fn progress, void *ctx, mt_err *err);
+
+/* Exact class fractions of a level-0 box of the slide that opts describe. */
+MT_API void mt_synth_truth(double fraction[MT_SYNTH_CLASSES], const mt_synth_opts *opts,
+                           int64_t x_l0, int64_t y_l0, int32_t w_l0, int32_t h_l0);
+
+/* Renders a box of level 0 as RGB (tests, training crops). */
+MT_API void mt_synth_render(uint8_t *rgb, size_t stride, const mt_synth_opts *opts,
+                            int64_t x_l0, int64_t y_l0, int32_t w, int32_t h);
+
+#endif

@@ -1,0 +1,126 @@
+/* From a slide to a tissue mask and an ordered list of tiles. */
+#ifndef MICROTOME_TILES_H
+#define MICROTOME_TILES_H
+
+#include "microtome/slide.h"
+
+/* Tissue mask: one byte a pixel (0 glass, 255 tissue) on a grid of fixed spacing, so that the answer
+ * does not depend on the pyramid the file happens to have. Grid origin = slide origin. */
+typedef struct mt_tissue {
+    int32_t width, height;
+    double px_l0;              /* side of a mask pixel in level-0 pixels */
+    double mask_mpp;           /* side of a mask pixel in micrometres */
+    uint8_t *mask;             /* width * height bytes */
+    double threshold;          /* optical-density threshold that was used (Otsu, clamped) */
+    double tissue_mm2, slide_mm2;
+    int source_level;          /* level that was read */
+    int n_pieces;              /* connected tissue pieces */
+} mt_tissue;
+
+typedef struct mt_tissue_opts {
+    int version;               /* 1 */
+    double min_speck_um2;      /* tissue islands below this are dropped (default 40000) */
+    double max_hole_um2;       /* holes below this are filled (default 36100) */
+    int threads;               /* >= 1 */
+} mt_tissue_opts;
+#define MT_TISSUE_OPTS_INIT {1, 40000.0, 36100.0, 1}
+
+/* Computes the mask. Needs a known spacing. *out is the caller's (mt_tissue_free). */
+MT_API MT_MUST_USE mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide,
+                                              const mt_tissue_opts *opts, mt_err *err);
+MT_API void mt_tissue_free(mt_tissue **tissue);
+
+/* Fraction (0..1) of the level-0 box that is tissue; the part of the box outside the slide counts as glass. */
+MT_API double mt_tissue_fraction(const mt_tissue *tissue, double x_l0, double y_l0, double w_l0, double h_l0);
+
+/* Writes the mask as PNG / as QuPath GeoJSON polygons in level-0 pixels. Whole or not at all. */
+MT_API MT_MUST_USE mt_status mt_tissue_write_png(const mt_tissue *tissue, const char *path, mt_err *err);
+MT_API MT_MUST_USE mt_status mt_tissue_write_geojson(const mt_tissue *tissue, const char *path, mt_err *err);
+
+typedef enum mt_edge_policy {
+    MT_EDGE_PAD,   /* tiles that hang over the slide's edge are kept, the outside is white (default) */
+    MT_EDGE_DROP   /* they are left out */
+} mt_edge_policy;
+
+typedef struct mt_plan_opts {
+    int version;               /* 1 */
+    int32_t tile_px;           /* tile side at the target spacing, 16..8192 */
+    int32_t out_px;            /* side handed on after resampling; 0 = tile_px (a model may ask for another) */
+    double mpp;                /* target spacing in um/px; 0 = the slide's own */
+    double overlap;            /* share of the tile shared with its neighbour, 0 <= overlap < 1 */
+    double min_tissue;         /* keep tiles with at least this tissue fraction, 0..1 (default 0.25) */
+    mt_edge_policy edge;
+    const char *roi_path;      /* GeoJSON polygons in level-0 pixels; a tile is kept when its centre lies inside; NULL = none */
+    int whole_slide;           /* 1: no tissue mask, every grid cell is a tile */
+    double max_upsample;       /* refuse when slide mpp / target mpp passes this (default 2.1) */
+} mt_plan_opts;
+#define MT_PLAN_OPTS_INIT {1, 256, 0, 0.0, 0.0, 0.25, MT_EDGE_PAD, NULL, 0, 2.1}
+
+typedef struct mt_tile {
+    int64_t x_l0, y_l0;        /* top left, level-0 pixels */
+    int32_t w_l0, h_l0;        /* box in level-0 pixels */
+    int32_t col, row;          /* grid cell */
+    float tissue;              /* tissue fraction of the box */
+} mt_tile;
+
+typedef struct mt_plan {
+    mt_tile *tiles;            /* in plan order: x-major (col), y fastest (row); index = tile id */
+    size_t n_tiles;
+    int32_t tile_px, out_px;   /* as asked; out_px resolved */
+    double target_mpp, slide_mpp;
+    int32_t box_l0;            /* tile side in level-0 pixels: round(tile_px * target_mpp / slide_mpp) */
+    int32_t step_l0;           /* grid step in level-0 pixels: round((1 - overlap) * box_l0), >= 1 */
+    int level;                 /* level the pixels are read from */
+    double level_downsample;
+    double resample;           /* source pixels at `level` per output pixel; < 1 = upsampled */
+    int upsampled;             /* 1 when resample < 0.99 at level 0: a warning every result carries */
+    double overlap, min_tissue;
+    mt_edge_policy edge;
+    int32_t grid_cols, grid_rows;
+    double roi_mm2;            /* area of the ROI inside the slide, 0 when none */
+    char digest[65];           /* filled by mt_plan_digest */
+} mt_plan;
+
+/* Lays the grid. tissue may be NULL when opts->whole_slide. The same slide and options give the same
+ * list on every machine. An empty list is success (n_tiles 0): no tissue is an answer, not an error.
+ * Errors: ARG, SPACING (too coarse for the target beyond max_upsample), FORMAT (ROI), LIMIT. */
+MT_API MT_MUST_USE mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
+                                          const mt_plan_opts *opts, mt_err *err);
+MT_API void mt_plan_free(mt_plan **plan);
+
+/* Fills plan->digest with the SHA-256 of everything in the plan, tiles included, as 64 hex digits:
+ * same slide geometry, same options, same digest on every machine. */
+MT_API MT_MUST_USE mt_status mt_plan_digest(mt_plan *plan, mt_err *err);
+
+/* What a pass over the tiles did. */
+typedef struct mt_fetch_stats {
+    uint64_t tiles;            /* tiles handed on */
+    uint64_t unreadable;       /* of these, with at least one native tile that would not decode */
+    uint64_t native_needed;    /* distinct native tiles the plan touches */
+    uint64_t native_decoded;   /* decodes done; equals native_needed when each was decoded once */
+    uint64_t bytes_compressed; /* compressed bytes read */
+    uint64_t pixels_decoded;
+    uint64_t peak_bytes;       /* largest sum of tile buffers alive at once */
+    double wall_s, cpu_s;
+} mt_fetch_stats;
+
+/* Writing tiles out (`microtome tiles`). */
+typedef enum mt_tile_format { MT_TILES_NONE, MT_TILES_JPEG, MT_TILES_PNG, MT_TILES_H5 } mt_tile_format;
+typedef struct mt_tiles_opts {
+    int version;               /* 1 */
+    mt_tile_format format;     /* H5: one CLAM-style file with coords (and imgs) */
+    int jpeg_quality;          /* 1..100, default 90 */
+    int threads;               /* >= 1 */
+    uint64_t memory;           /* ceiling for tile buffers in bytes; 0 = 256 MiB */
+} mt_tiles_opts;
+#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0}
+
+/* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
+typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);
+
+/* Cuts every tile of the plan into dir (created): <x_l0>_<y_l0>.jpg|png, plus tiles.csv. */
+MT_API MT_MUST_USE mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir,
+                                            const mt_tiles_opts *opts, mt_fetch_stats *stats,
+                                            mt_progress_fn progress, void *ctx, mt_err *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* Instruction sets: what the machine has, seen through the mask that --cpu sets. */
+#ifndef MT_BASE_CPU_H
+#define MT_BASE_CPU_H
+
+#include "microtome/system.h"
+
+enum { MT_CPU_REF = 0, MT_CPU_AVX2 = 1, MT_CPU_AVX512 = 2 };
+
+/* Best level the machine has (avx2 means AVX2+FMA+F16C; avx512 means F+BW+DQ+VL besides). */
+int mt_cpu_detected(void);
+/* min(detected, mask). */
+int mt_cpu_level(void);
+/* Mask for tests; prefer mt_cpu_select elsewhere. */
+void mt_cpu_mask(int level);
+
+#endif

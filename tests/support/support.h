@@ -1,0 +1,25 @@
+/* What the tests share: the folder of real data, temporary folders. */
+#ifndef MT_TEST_SUPPORT_H
+#define MT_TEST_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "microtome/err.h"
+
+/* Path of a file under the real-data folder, or NULL (after a printed line) when it is absent:
+ * `const char *p = tt_data("slides/x.svs"); if (!p) skip();` Static buffer, four calls deep. */
+const char *tt_data(const char *relative);
+/* Path under the source tree. Static buffer, four calls deep. */
+const char *tt_source(const char *relative);
+/* Fresh temporary folder of this test program, removed at exit. Name is static. */
+const char *tt_tmp(void);
+/* tt_tmp()/name. Static buffer, eight calls deep. */
+const char *tt_tmp_file(const char *name);
+/* Fails the test with the error's text unless st is MT_OK. */
+void tt_ok_(mt_status st, const mt_err *err, const char *file, int line);
+#define tt_ok(call, err) tt_ok_((call), (err), __FILE__, __LINE__)
+
+#endif
