@@ -49,6 +49,7 @@ typedef int (*mt_run_fn)(void *ctx, const mt_run_event *event);
 
 typedef struct mt_run_summary {
     size_t n_slides, n_done, n_failed, n_empty, n_rejected, n_resumed;
+    size_t n_temporary;        /* of n_failed: worth a retry (locked, still being copied) */
     double wall_s, cpu_s;
     mt_fetch_stats fetch;      /* sums over the slides */
 } mt_run_summary;

@@ -50,7 +50,8 @@ typedef struct mt_result {
     char slide_id[32];         /* pseudonymous id: "s-" and 16 hex digits of the digest */
     char slide_digest[65];
     mt_slide_info slide;
-    /* model, plan, tissue: borrowed from the run, valid while it lasts */
+    /* model, plan, tissue: borrowed from the run, valid while it lasts. A slide that was not analysed
+     * has a plan of no tiles and may have no tissue (NULL) */
     const mt_card *card;
     const char *model_digest;
     const mt_plan *plan;
@@ -61,6 +62,8 @@ typedef struct mt_result {
     mt_grade grade;
     /* provenance */
     char engine_version[24], kernel_set[16];
+    char key[65];              /* digest of slide, model, card and options: root member "key" of result.json.
+                                  A rerun with the same key takes the result as finished; "" = never finished */
     double assumed_mpp;        /* > 0 when --assume-mpp was used */
     char out_of_scope[160];    /* reason given with --allow-out-of-scope; "" = in scope */
     int scope_unverified;      /* metadata silent where the card declares a scope */
