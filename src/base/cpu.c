@@ -1,5 +1,8 @@
 #include "base/cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,11 +12,20 @@ static atomic_int mask = MT_CPU_AVX512;
 
 static const char *const names[] = {"ref", "avx2", "avx512"};
 
+#if defined(__x86_64__) && !defined(MT_NO_SIMD)
+/* Asked of the CPU itself: not every compiler's __builtin_cpu_supports knows this word. */
+static int has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+#endif
+
 int mt_cpu_detected(void)
 {
 #if defined(__x86_64__) && !defined(MT_NO_SIMD)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
         return MT_CPU_REF;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

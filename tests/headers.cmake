@@ -1,0 +1,15 @@
+cmake_minimum_required(VERSION 3.22)
+# Every public header compiles alone, as C17 and as C++. usage: cmake -DROOT= -DCC= -DCXX= -P headers.cmake
+file(GLOB headers ${ROOT}/include/microtome/*.h)
+list(LENGTH headers n)
+if(n LESS 5)
+  message(FATAL_ERROR "only ${n} public headers found")
+endif()
+foreach(h ${headers})
+  execute_process(COMMAND ${CC} -std=c17 -Wall -Wextra -Werror -pedantic -fsyntax-only -I ${ROOT}/include -x c ${h}
+                  RESULT_VARIABLE rc ERROR_VARIABLE text)
+  if(rc)
+    message(SEND_ERROR "${h} does not compile alone:\n${text}")
+  endif()
+endforeach()
+message(STATUS "${n} headers compile alone")
