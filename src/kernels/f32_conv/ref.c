@@ -1,0 +1,62 @@
+/* Convolution as the definition says it. */
+#include <string.h>
+
+#include "kernels/scalar_math.h"
+#include "kernels/table.h"
+
+/* Sums of the b output channels starting at c0 at one output place, before the activation. */
+static void place(float *acc, const mt_conv_desc *d, int b, const float *in, const float *w, int c0, int lanes, int oy,
+                  int ox)
+{
+    int cpg = d->cin / d->groups, opg = d->cout / d->groups;
+    size_t plane = (size_t)d->h * (size_t)d->w, taps = (size_t)d->kh * (size_t)d->kw;
+    for (int ky = 0; ky < d->kh; ky++) {
+        int iy = oy * d->sh - d->pt + ky * d->dh;
+        if (iy < 0 || iy >= d->h) continue;
+        for (int kx = 0; kx < d->kw; kx++) {
+            int ix = ox * d->sw - d->pl + kx * d->dw;
+            if (ix < 0 || ix >= d->w) continue;
+            size_t at = (size_t)iy * (size_t)d->w + (size_t)ix, tap = (size_t)(ky * d->kw + kx);
+            for (int l = 0; l < lanes; l++) {
+                int first = (c0 + l) / opg * cpg; /* first input channel of the group */
+                const float *wl = w + (size_t)(c0 + l) * (size_t)cpg * taps + tap;
+                for (int i = 0; i < cpg; i++) {
+                    int c = first + i;
+                    float x = d->in_plain ? in[(size_t)c * plane + at]
+                                          : in[((size_t)(c / b) * plane + at) * (size_t)b + (size_t)(c % b)];
+                    acc[l] += x * wl[(size_t)i * taps];
+                }
+            }
+        }
+    }
+}
+
+void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
+                        const float *res, float *out)
+{
+    for (int c0 = 0; c0 < d->cout; c0 += b) {
+        int lanes = d->cout - c0 < b ? d->cout - c0 : b;
+        for (int oy = 0; oy < d->oh; oy++)
+            for (int ox = 0; ox < d->ow; ox++) {
+                float acc[MT_MAX_BLOCK] = {0};
+                for (int l = 0; l < lanes; l++) acc[l] = bias ? bias[c0 + l] : 0.0f;
+                place(acc, d, b, in, w, c0, lanes, oy, ox);
+                for (int l = 0; l < lanes; l++)
+                    acc[l] = mt_act1(acc[l] + (res ? res[l] : 0.0f), d->act, d->act_a, d->act_b);
+                memcpy(out, acc, (size_t)b * sizeof *out);
+                out += b;
+                if (res) res += b;
+            }
+    }
+}
+
+void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt, int pl)
+{
+    for (int y = 0; y < hp; y++)
+        for (int x = 0; x < wp; x++)
+            for (int i = 0; i < c; i++) {
+                int sy = y - pt, sx = x - pl;
+                bool inside = sy >= 0 && sy < h && sx >= 0 && sx < w;
+                *dst++ = inside ? src[((size_t)i * (size_t)h + (size_t)sy) * (size_t)w + (size_t)sx] : 0.0f;
+            }
+}

@@ -1,0 +1,135 @@
+/* The table behind mt_kernels: one member a kernel, filled from the families' kernels.def.
+ *
+ * Only src/kernels, tests/kernels and benchmarks include this. Kernels that work on blocked tensors
+ * handle ONE block (b lanes) unless they say otherwise; the reference works for any b, so that a table
+ * may keep it where no faster variant exists. */
+#ifndef MT_KERNELS_TABLE_H
+#define MT_KERNELS_TABLE_H
+
+#include <stdbool.h>
+#include "base/cpu.h"
+#include "kernels/kernels.h"
+
+#define MT_MAX_BLOCK 16
+
+/* ---- f32_conv ---- */
+
+/* The specification: plain loops over blocked (or plain) input, any shape, any group. Weights OIHW. */
+typedef void mt_conv_plain_fn(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
+                              const float *res, float *out);
+
+/* One register tile: p output places x q output blocks, summed over n_blocks x n_taps x len products.
+ *   in + j*in_step + off[t*p + i] .. + len  are the inputs of place i, tap t, input block j;
+ *   off < 0 stands for zeros (padding);
+ *   w runs [n_blocks][n_taps][len][q][b]; out block o of place i is out + o*out_step + i*b.
+ * first: start from bias (+ res), else from what out holds. Results are clipped to lo..hi (NaN stays). */
+typedef struct mt_conv_tile {
+    const float *in;
+    size_t in_step;
+    const int32_t *off;
+    int n_blocks, n_taps, len;
+    int p, q;
+    int first;
+    const float *w;
+    const float *bias; /* q*b */
+    const float *res;  /* as out, or NULL */
+    float *out;
+    size_t out_step;
+    float lo, hi;
+} mt_conv_tile;
+typedef void mt_conv_tile_fn(const mt_conv_tile *t);
+
+/* Winograd transforms of one tile, one block. m = 2 or 4 outputs a side, t = m + 2.
+ * in: t x t patch, row pitch in floats, read where rows y0..y1 and columns x0..x1 of the patch lie
+ * inside the image (the rest is zero); v: place s of the t*t is v + s*v_step. */
+typedef void mt_wino_in_fn(float *v, size_t v_step, const float *in, size_t pitch, int y0, int y1, int x0, int x1);
+/* m: t*t places, m_step apart; writes ny x nx of the m x m outputs, + bias + res, clipped. */
+typedef void mt_wino_out_fn(float *out, size_t pitch, const float *m, size_t m_step, int ny, int nx,
+                            const float *bias, const float *res, float lo, float hi);
+typedef mt_wino_in_fn mt_wino2_in_fn, mt_wino4_in_fn;
+typedef mt_wino_out_fn mt_wino2_out_fn, mt_wino4_out_fn;
+
+/* Plain CHW to zero-padded [hp][wp][c]; the image's corner lands on (pt, pl). */
+typedef void mt_conv_pack_fn(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt, int pl);
+
+/* ---- f32_dwconv: one block, one channel a group; w [kh*kw][b], bias b floats ---- */
+typedef void mt_dwconv_fn(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
+                          const float *res, float *out);
+
+/* ---- f32_pool: one block ---- */
+typedef void mt_pool_fn(const mt_pool_desc *d, int b, const float *in, float *out);
+typedef mt_pool_fn mt_pool_max_fn, mt_pool_avg_fn;
+typedef void mt_gpool_fn(const float *in, int b, size_t hw, float *out);
+typedef mt_gpool_fn mt_gpool_avg_fn, mt_gpool_max_fn;
+
+/* ---- f32_elem ---- */
+typedef void mt_elem2_fn(float *dst, const float *x, const float *y, size_t n);
+typedef mt_elem2_fn mt_elem_add_fn, mt_elem_sub_fn, mt_elem_mul_fn;
+typedef void mt_elem_act_fn(float *dst, const float *x, size_t n, mt_act act, float a, float b);
+typedef void mt_elem_add_act_fn(float *dst, const float *x, const float *y, size_t n, mt_act act, float a, float b);
+/* One block: dst[i][l] = x[i][l]*scale[l] + shift[l] over hw places. */
+typedef void mt_elem_affine_fn(float *dst, const float *x, int b, size_t hw, const float *scale, const float *shift);
+
+/* ---- f32_layout: one block of c <= b channels ---- */
+typedef void mt_layout_fn(float *dst, const float *src, int b, int c, size_t hw);
+typedef mt_layout_fn mt_layout_to_fn, mt_layout_from_fn;
+
+/* ---- f32_gemm: op(A) element (i, l) = a[i*ras + l*cas]; C = alpha*A*B + beta*C + bias ---- */
+typedef struct mt_gemm_args {
+    int m, n, n_k;
+    const float *a;
+    size_t ras, cas;
+    const float *b;
+    size_t ldb;
+    float *c;
+    size_t ldc;
+    const float *bias;
+    float alpha, beta;
+} mt_gemm_args;
+typedef void mt_gemm_nn_fn(const mt_gemm_args *g); /* B stored n_k x n */
+typedef void mt_gemm_nt_fn(const mt_gemm_args *g); /* B stored n x n_k */
+
+/* ---- f32_softmax ---- */
+typedef void mt_softmax_row_fn(float *dst, const float *src, size_t n);
+
+/* ---- the table ---- */
+
+struct mt_kernel_table {
+#define MT_K(isa, fn, p, q, tol) MT_K_##isa(fn)
+#define MT_K_ref(fn) mt_##fn##_fn *fn;
+#define MT_K_avx2(fn)
+#define MT_K_avx512(fn)
+#include "kernels/all.def"
+#undef MT_K_ref
+    /* These have no reference: the plain convolution is theirs. */
+    mt_conv_tile_fn *conv_tile;
+    mt_wino2_in_fn *wino2_in;
+    mt_wino2_out_fn *wino2_out;
+    mt_wino4_in_fn *wino4_in;
+    mt_wino4_out_fn *wino4_out;
+    int tile_p, tile_q; /* largest register tile of conv_tile: places, blocks */
+};
+
+/* Prototypes of every variant: mt_<kernel>__<isa>. */
+#define MT_K_ref(fn) mt_##fn##_fn mt_##fn##__ref;
+#undef MT_K_avx2
+#undef MT_K_avx512
+#define MT_K_avx2(fn) mt_##fn##_fn mt_##fn##__avx2;
+#define MT_K_avx512(fn) mt_##fn##_fn mt_##fn##__avx512;
+#include "kernels/all.def"
+#undef MT_K_ref
+#undef MT_K_avx2
+#undef MT_K_avx512
+#undef MT_K
+
+/* The rows as data: for checks and the bench. */
+typedef struct mt_kernel_row {
+    const char *kernel, *isa;
+    int level, p, q; /* register tile: places (or rows) x vectors */
+    float tol;       /* largest error allowed, relative to the largest reference output */
+} mt_kernel_row;
+const mt_kernel_row *mt_kernel_rows(size_t *n);
+/* Tolerance of `kernel` in the table of `level`: of the best row not above it. 0 when there is none. */
+float mt_kernel_tolerance(const char *kernel, int level);
+
+#endif
