@@ -45,6 +45,9 @@ MT_MUST_USE mt_status mt_net_run(const mt_net *net, mt_net_state *state, const m
 /* The tile classifier of an opened model for one image of card->input_px: input [1,3,px,px] float32
  * already normalised by the card, output n_classes probabilities after the card's activation. */
 MT_MUST_USE mt_status mt_model_net(const mt_net **out, const mt_model *model, mt_err *err);
+/* The card's transform after Resize: input_px x input_px RGB8, tight rows, to the net's planar input
+ * (3 * input_px * input_px floats). The same bits on every instruction set. */
+void mt_card_normalise(const mt_card *card, const uint8_t *rgb, float *input);
 void mt_card_activate(const mt_card *card, const float *logits, float *probs);
 
 #endif
