@@ -28,6 +28,7 @@ function(mt_room name)
     target_link_libraries(mt_${name} PUBLIC mt_${r})
   endforeach()
   target_link_libraries(mt_${name} PUBLIC ${R_LIBS})
+  set_target_properties(mt_${name} PROPERTIES MT_LIBS "${R_LIBS}")
   set_property(GLOBAL APPEND PROPERTY MT_ROOMS mt_${name})
 endfunction()
 
