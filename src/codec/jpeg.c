@@ -1,0 +1,288 @@
+/* JPEG through libjpeg's own API: only there can the colour space be forced, which real Aperio files need
+ * (RGB in components 0, 1, 2 and no marker that says so).
+ *
+ * libjpeg reports errors by longjmp; setjmp stays in this file. Between tiles the decompressor keeps the
+ * tables of the last one. The shared tables of a level are fed once and remembered; a tile that brings
+ * tables of its own is noted, so that no tile ever decodes with what another one left behind. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <jpeglib.h>
+#include <jerror.h>
+#include "base/bytes.h"
+#include "codec/row.h"
+
+enum { ROWS_AT_ONCE = 64, MAX_SCANS = 128 };
+#define ALL_TABLES 0xffffu
+
+typedef struct jpeg {
+    struct jpeg_decompress_struct d;
+    struct jpeg_error_mgr e;
+    struct jpeg_source_mgr src;
+    struct jpeg_progress_mgr progress;
+    jmp_buf jump;
+    bool created;
+    unsigned loaded;   /* tables the decompressor holds: bits 0-3 quantisation, 4-7 DC, 8-11 AC */
+    bool pristine;     /* what it holds is exactly the shared stream below */
+    unsigned shared;   /* tables the shared stream defines */
+    uint8_t *tables;   /* copy of the shared stream */
+    size_t n_tables;
+    mt_status fault;
+    char text[JMSG_LENGTH_MAX];
+} jpeg;
+
+static void fail(j_common_ptr d)
+{
+    jpeg *s = d->client_data;
+    s->fault = MT_ERR_FORMAT;
+    s->e.format_message(d, s->text);
+    longjmp(s->jump, 1);
+}
+
+/* Warnings that mean lost pixels are errors; the rest is untidiness that every reader accepts. */
+static void warn(j_common_ptr d, int level)
+{
+    if (level >= 0) return;
+    switch (d->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_TOO_MUCH_DATA:
+        return;
+    default:
+        fail(d);
+    }
+}
+
+static void silent(j_common_ptr d) {}
+
+static void src_nothing(j_decompress_ptr d) {}
+
+/* A stream without its end marker is accepted when all its pixels are there; a short one then warns of
+ * a marker inside the data, which is an error. */
+static boolean src_fill(j_decompress_ptr d)
+{
+    static const JOCTET end[2] = {0xff, JPEG_EOI};
+    d->src->next_input_byte = end;
+    d->src->bytes_in_buffer = 2;
+    return TRUE;
+}
+
+static void src_skip(j_decompress_ptr d, long n)
+{
+    if (n <= 0) return;
+    if ((size_t)n > d->src->bytes_in_buffer) {
+        src_fill(d);
+        return;
+    }
+    d->src->next_input_byte += n;
+    d->src->bytes_in_buffer -= (size_t)n;
+}
+
+/* A progressive stream may hold any number of scans, each as dear as a whole decode. */
+static void count_scans(j_common_ptr d)
+{
+    j_decompress_ptr dd = (j_decompress_ptr)d;
+    jpeg *s = d->client_data;
+    if (dd->input_scan_number <= MAX_SCANS) return;
+    s->fault = MT_ERR_LIMIT;
+    snprintf(s->text, sizeof s->text, "more than %d scans", MAX_SCANS);
+    longjmp(s->jump, 1);
+}
+
+static void set_source(jpeg *s, const uint8_t *data, size_t size)
+{
+    s->src.next_input_byte = data;
+    s->src.bytes_in_buffer = size;
+}
+
+/* Fresh decompressor, no tables. May longjmp. */
+static void create(jpeg *s)
+{
+    if (s->created) jpeg_destroy_decompress(&s->d);
+    s->created = false;
+    s->loaded = 0;
+    s->pristine = false;
+    s->d.err = &s->e;
+    s->d.client_data = s;
+    jpeg_create_decompress(&s->d);
+    s->created = true;
+    s->d.src = &s->src;
+    s->d.progress = &s->progress;
+}
+
+/* Which tables a stream defines before its first scan; ALL_TABLES when that cannot be known so. */
+static unsigned tables_in(const uint8_t *data, size_t size)
+{
+    mt_bytes c = mt_bytes_of(data, size, true);
+    unsigned set = 0, components = 0;
+    for (;;) {
+        uint8_t ff, marker;
+        uint16_t len;
+        if (!mt_bytes_u8(&c, &ff)) return set;
+        if (ff != 0xff) return ALL_TABLES;
+        do {
+            if (!mt_bytes_u8(&c, &marker)) return set;
+        } while (marker == 0xff);
+        if (marker == 0xd8 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) continue;
+        if (marker == 0xd9) return set;
+        /* Several scans: tables may stand between them. Arithmetic coding keeps other tables. */
+        if (marker == 0xc2 || (marker >= 0xc9 && marker <= 0xcf)) return ALL_TABLES;
+        if (!mt_bytes_u16(&c, &len) || len < 2) return ALL_TABLES;
+        const uint8_t *p = mt_bytes_take(&c, len - 2u);
+        if (!p) return ALL_TABLES;
+        const uint8_t *end = p + len - 2;
+        if (marker == 0xda) return p < end && *p == components ? set : ALL_TABLES;
+        if ((marker == 0xc0 || marker == 0xc1) && end - p > 5) components = p[5];
+        while (marker == 0xdb && p < end) {
+            set |= 1u << (*p & 3);
+            p += 1 + (*p >> 4 ? 128 : 64);
+        }
+        while (marker == 0xc4 && p < end) {
+            if (end - p < 17) return ALL_TABLES;
+            set |= 1u << ((*p & 0x10 ? 8 : 4) + (*p & 3));
+            size_t n = 0;
+            for (int i = 1; i <= 16; i++) n += p[i];
+            if ((size_t)(end - p) < 17 + n) return ALL_TABLES;
+            p += 17 + n;
+        }
+    }
+}
+
+static mt_status remember_tables(jpeg *s, const mt_coding *c, mt_err *err)
+{
+    if (c->n_tables == s->n_tables && (!c->n_tables || !memcmp(s->tables, c->tables, c->n_tables)))
+        return MT_OK;
+    s->pristine = false;
+    s->n_tables = 0;
+    s->shared = 0;
+    free(s->tables);
+    s->tables = NULL;
+    if (!c->n_tables) return MT_OK;
+    MT_TRY(mt_alloc(&s->tables, c->n_tables, 1, MT_CODEC_MAX_TABLES, "JPEG tables", err));
+    memcpy(s->tables, c->tables, c->n_tables);
+    s->n_tables = c->n_tables;
+    s->shared = tables_in(s->tables, s->n_tables);
+    return MT_OK;
+}
+
+/* Brings the decompressor's tables to what this tile may see. May longjmp. */
+static void load_tables(jpeg *s, unsigned own)
+{
+    if (!s->pristine) {
+        /* Whatever is held and will not be overwritten must go. */
+        if (!s->created || s->loaded & ~(s->shared | own) || own == ALL_TABLES || s->shared == ALL_TABLES)
+            create(s);
+        if (s->n_tables && (s->shared & ~own || !s->loaded)) {
+            set_source(s, s->tables, s->n_tables);
+            if (jpeg_read_header(&s->d, FALSE) != JPEG_HEADER_TABLES_ONLY) {
+                s->fault = MT_ERR_FORMAT;
+                snprintf(s->text, sizeof s->text, "the shared tables are a whole picture");
+                longjmp(s->jump, 1);
+            }
+        }
+        s->loaded = s->shared;
+        s->pristine = true;
+    }
+    if (!own) return;
+    s->pristine = false;
+    s->loaded |= own;
+}
+
+/* Markers win, as in every JPEG reader; without one the container knows. */
+static void choose_colour(struct jpeg_decompress_struct *d, mt_colour colour)
+{
+    d->out_color_space = JCS_RGB;
+    if (d->num_components == 1 || d->saw_JFIF_marker || d->saw_Adobe_marker) return;
+    d->jpeg_color_space = colour == MT_COLOUR_RGB ? JCS_RGB : JCS_YCbCr;
+}
+
+static mt_status check_header(jpeg *s, const mt_coding *c, const mt_pixels *out, mt_err *err)
+{
+    const struct jpeg_decompress_struct *d = &s->d;
+    if (d->num_components != c->samples)
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG has %d components, the file says %d", d->num_components,
+                          c->samples);
+    if (d->image_width != (JDIMENSION)out->w || d->image_height < (JDIMENSION)out->h
+        || d->image_height > MT_CODEC_MAX_SIDE
+        || (size_t)d->image_width * d->image_height > MT_CODEC_MAX_PIXELS)
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG is %u x %u, expected %d x %d", d->image_width,
+                          d->image_height, out->w, out->h);
+    return MT_OK;
+}
+
+static void read_rows(jpeg *s, const mt_pixels *out)
+{
+    struct jpeg_decompress_struct *d = &s->d;
+    const JDIMENSION n = (JDIMENSION)((out->h + out->scale - 1) / out->scale);
+    JSAMPROW rows[ROWS_AT_ONCE];
+    while (d->output_scanline < n) {
+        const JDIMENSION y = d->output_scanline, k = MT_MIN(n - y, (JDIMENSION)ROWS_AT_ONCE);
+        for (JDIMENSION i = 0; i < k; i++) rows[i] = out->rgb + (size_t)(y + i) * out->stride;
+        jpeg_read_scanlines(d, rows, k);
+    }
+}
+
+static void invert(const mt_pixels *out)
+{
+    const int32_t h = (out->h + out->scale - 1) / out->scale, w = (out->w + out->scale - 1) / out->scale;
+    for (int32_t y = 0; y < h; y++)
+        for (int32_t x = 0; x < 3 * w; x++) out->rgb[(size_t)y * out->stride + (size_t)x] ^= 0xff;
+}
+
+static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, size_t size,
+                        const mt_pixels *out, mt_err *err)
+{
+    jpeg *s = state;
+    MT_TRY(remember_tables(s, c, err));
+    s->fault = MT_OK;
+    if (setjmp(s->jump)) {
+        /* Half-read tables are nobody's: the next tile starts from nothing. */
+        if (s->created) jpeg_destroy_decompress(&s->d);
+        s->created = s->pristine = false;
+        s->loaded = 0;
+        return mt_err_set(err, s->fault, "JPEG: %s", s->text);
+    }
+    load_tables(s, tables_in(data, size));
+    set_source(s, data, size);
+    jpeg_read_header(&s->d, TRUE);
+    mt_status st = check_header(s, c, out, err);
+    if (st == MT_OK) {
+        choose_colour(&s->d, c->colour);
+        s->d.scale_num = 1;
+        s->d.scale_denom = (unsigned)out->scale;
+        jpeg_start_decompress(&s->d);
+        read_rows(s, out);
+    }
+    jpeg_abort_decompress(&s->d); /* what follows the last row is of no interest */
+    if (st == MT_OK && c->colour == MT_COLOUR_GREY_INVERTED) invert(out);
+    return st;
+}
+
+static mt_status jpeg_open(void **state, mt_err *err)
+{
+    jpeg *s = NULL;
+    MT_TRY(mt_alloc(&s, 1, sizeof *s, sizeof *s, "JPEG decoder", err));
+    jpeg_std_error(&s->e);
+    s->e.error_exit = fail;
+    s->e.emit_message = warn;
+    s->e.output_message = silent;
+    s->progress.progress_monitor = count_scans;
+    s->src.init_source = src_nothing;
+    s->src.fill_input_buffer = src_fill;
+    s->src.skip_input_data = src_skip;
+    s->src.resync_to_restart = jpeg_resync_to_restart;
+    s->src.term_source = src_nothing;
+    *state = s;
+    return MT_OK;
+}
+
+static void jpeg_close(void *state)
+{
+    jpeg *s = state;
+    if (s->created) jpeg_destroy_decompress(&s->d);
+    free(s->tables);
+    free(s);
+}
+
+const mt_codec_row mt_codec_jpeg = {"jpeg", true, jpeg_open, jpeg_close, decode};
