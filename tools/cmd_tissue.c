@@ -1,0 +1,88 @@
+/* microtome tissue: the tissue mask of a slide as a picture or as polygons. */
+#include <stdio.h>
+#include "command.h"
+#include "microtome/tiles.h"
+#include "talk.h"
+
+struct opts {
+    const char *png, *geojson;
+    double assume_mpp, min_speck, max_hole;
+    int64_t threads;
+    int json;
+};
+
+static const mt_opt options[] = {
+    OPT_TEXT("out", 'o', png, "MASK.png", "write the mask as PNG: white tissue on black"),
+    OPT_TEXT("geojson", 0, geojson, "FILE", "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
+    OPT_ASSUME_MPP(assume_mpp),
+    OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12, "drop tissue islands below this many square micrometres"),
+    OPT_REAL("max-hole", max_hole, "UM2", 0, 1e12, "fill holes below this many square micrometres"),
+    OPT_THREADS(threads),
+    OPT_FLAG("json", json, "print the figures as JSON"),
+    OPT_END,
+};
+
+static int print(const mt_tissue *t, int json)
+{
+    if (json)
+        return mt_json_print(json_pack(
+            "{s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "tissue_mm2", mt_jn(t->tissue_mm2), "slide_mm2",
+            mt_jn(t->slide_mm2), "pieces", t->n_pieces, "threshold_od", mt_jn(t->threshold), "mask_width",
+            (int)t->width, "mask_height", (int)t->height, "mask_mpp", mt_jn(t->mask_mpp), "source_level",
+            t->source_level));
+    double share = t->slide_mm2 > 0 ? 100 * t->tissue_mm2 / t->slide_mm2 : 0;
+    printf("tissue     %.3f mm2 of %.3f mm2 (%.1f %%), %d piece%s\n", t->tissue_mm2, t->slide_mm2, share, t->n_pieces,
+           t->n_pieces == 1 ? "" : "s");
+    printf("threshold  optical density %.4f\n", t->threshold);
+    printf("mask       %d x %d px of %.4g um, from level %d\n", (int)t->width, (int)t->height, t->mask_mpp,
+           t->source_level);
+    return MT_EXIT_OK;
+}
+
+static mt_status detect(mt_tissue **tissue, const char *path, const struct opts *opts, mt_err *err)
+{
+    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
+    so.assume_mpp = opts->assume_mpp;
+    mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
+    to.min_speck_um2 = opts->min_speck;
+    to.max_hole_um2 = opts->max_hole;
+    to.threads = mt_threads(opts->threads);
+    mt_slide *slide = NULL;
+    mt_status st = mt_slide_open(&slide, path, &so, err);
+    if (!st) st = mt_tissue_detect(tissue, slide, &to, err);
+    mt_slide_close(&slide);
+    return st;
+}
+
+static int run(const void *o, int n_args, char **args)
+{
+    (void)n_args;
+    const struct opts *opts = o;
+    if (!opts->png && !opts->geojson) return mt_usage_error(&mt_cmd_tissue, "-o MASK.png or --geojson FILE is missing");
+    mt_err err = MT_ERR_INIT;
+    mt_tissue *tissue = NULL;
+    mt_status st = detect(&tissue, args[0], opts, &err);
+    if (!st && opts->png) st = mt_tissue_write_png(tissue, opts->png, &err);
+    if (!st && opts->geojson) st = mt_tissue_write_geojson(tissue, opts->geojson, &err);
+    int code = st ? mt_fail(&err) : print(tissue, opts->json);
+    mt_tissue_free(&tissue);
+    return code;
+}
+
+static const struct opts defaults = {.min_speck = 40000, .max_hole = 36100};
+const mt_command mt_cmd_tissue = {
+    .name = "tissue",
+    .args = "SLIDE -o MASK.png | --geojson FILE [options]",
+    .summary = "Find the tissue of a slide and write it as a mask or as polygons",
+    .about = "The mask lies on a grid of fixed spacing from the slide's origin, so that it does not depend on the "
+             "pyramid a file happens to have. Optical density is cut at Otsu's threshold; small islands are dropped "
+             "and small holes filled, both by area in square micrometres.\n\n"
+             "The figures go to standard output. No tissue at all is an answer, not an error.",
+    .examples = "microtome tissue slide.svs -o mask.png --geojson tissue.geojson",
+    .opts = options,
+    .defaults = &defaults,
+    .opts_size = sizeof defaults,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
