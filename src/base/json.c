@@ -71,9 +71,10 @@ mt_status mt_json_bool(int *out, const json_t *obj, const char *key, int dflt, m
     return MT_OK;
 }
 
+/* A decimal of up to 15 (6) digits survives the round trip, and %g drops its zeros: no need to start lower. */
 void mt_fmt_f64(char *out, size_t cap, double v)
 {
-    for (int p = 1; p <= 17; p++) {
+    for (int p = 15; p <= 17; p++) {
         snprintf(out, cap, "%.*g", p, v);
         if (strtod(out, NULL) == v) return;
     }
@@ -81,7 +82,7 @@ void mt_fmt_f64(char *out, size_t cap, double v)
 
 void mt_fmt_f32(char *out, size_t cap, float v)
 {
-    for (int p = 1; p <= 9; p++) {
+    for (int p = 6; p <= 9; p++) {
         snprintf(out, cap, "%.*g", p, (double)v);
         if (strtof(out, NULL) == v) return;
     }
