@@ -21,7 +21,8 @@ static int by_score(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-mt_status mt_agreement_auc(double *out, const double *score, const unsigned char *label, size_t n, mt_err *err)
+mt_status mt_agreement_auc(double *out, const double *score, const unsigned char *label, size_t n,
+                           mt_err *err)
 {
     *out = NAN;
     ranked *r = malloc((n + 1) * sizeof *r);
@@ -36,7 +37,8 @@ mt_status mt_agreement_auc(double *out, const double *score, const unsigned char
     for (size_t i = 0; i < n;) {
         size_t k = i;
         size_t hits = 0;
-        for (; k < n && r[k].score == r[i].score; k++) hits += r[k].label != 0;
+        for (; k < n && r[k].score == r[i].score; k++)
+            hits += r[k].label != 0;
         rank_sum += (double)hits * 0.5 * (double)(i + 1 + k); /* mean of the ranks i+1..k */
         i = k;
     }
@@ -113,9 +115,10 @@ static bool parse_row(box *b, char *line, int column)
 {
     char *field[MAX_COLUMNS];
     int n = split(line, field);
-    return n > column && number(field[0], &b->x) && number(field[1], &b->y) && number(field[2], &b->w) &&
-           number(field[3], &b->h) && number(field[column], &b->score) && b->w >= 1 && b->h >= 1 && b->w <= 65535 &&
-           b->h <= 65535 && fabs(b->x) < 1e9 && fabs(b->y) < 1e9;
+    return n > column && number(field[0], &b->x) && number(field[1], &b->y) &&
+           number(field[2], &b->w) && number(field[3], &b->h) && number(field[column], &b->score) &&
+           b->w >= 1 && b->h >= 1 && b->w <= 65535 && b->h <= 65535 && fabs(b->x) < 1e9 &&
+           fabs(b->y) < 1e9;
 }
 
 typedef struct sums {
@@ -123,8 +126,8 @@ typedef struct sums {
     size_t hit, called, labelled;    /* tiles */
 } sums;
 
-static mt_status add_row(table *t, sums *s, const box *b, const mt_synth_opts *opts, int cls, double threshold,
-                         mt_err *err)
+static mt_status add_row(table *t, sums *s, const box *b, const mt_synth_opts *opts, int cls,
+                         double threshold, mt_err *err)
 {
     double fraction[MT_SYNTH_CLASSES];
     mt_synth_truth(fraction, opts, (int64_t)b->x, (int64_t)b->y, (int32_t)b->w, (int32_t)b->h);
@@ -141,8 +144,8 @@ static mt_status add_row(table *t, sums *s, const box *b, const mt_synth_opts *o
     return table_add(t, b->score, label, err);
 }
 
-static mt_status read_rows(table *t, sums *s, FILE *f, const mt_synth_opts *opts, int cls, double threshold,
-                           mt_err *err)
+static mt_status read_rows(table *t, sums *s, FILE *f, const mt_synth_opts *opts, int cls,
+                           double threshold, mt_err *err)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -163,14 +166,19 @@ static mt_status read_rows(table *t, sums *s, FILE *f, const mt_synth_opts *opts
     return st;
 }
 
-static double dice(double both, double a, double b) { return a + b > 0 ? 2 * both / (a + b) : NAN; }
+static double dice(double both, double a, double b)
+{
+    return a + b > 0 ? 2 * both / (a + b) : NAN;
+}
 
-mt_status mt_agreement_read(mt_agreement *out, const char *csv, const mt_synth_opts *opts, int cls, double threshold,
-                            mt_err *err)
+mt_status mt_agreement_read(mt_agreement *out, const char *csv, const mt_synth_opts *opts, int cls,
+                            double threshold, mt_err *err)
 {
     *out = (mt_agreement){.auc = NAN, .dice_tiles = NAN, .dice_area = NAN};
     FILE *f = fopen(csv, "re");
-    if (!f) return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", csv, strerror(errno));
+    if (!f)
+        return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", csv,
+                          strerror(errno));
     table t = {0};
     sums s = {0};
     mt_status st = read_rows(&t, &s, f, opts, cls, threshold, err);

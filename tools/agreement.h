@@ -7,20 +7,23 @@
 #include "microtome/synth.h"
 
 typedef struct mt_agreement {
-    size_t n_tiles, n_positive;  /* tiles compared; of these, at least half of the class by the truth */
-    double auc;                  /* of the score against that label, ties by midranks; NaN with one label only */
-    double dice_tiles;           /* same label, score >= threshold */
-    double dice_area;            /* areas: positive tiles against the exact shape, within the tiles */
+    size_t n_tiles,
+        n_positive; /* tiles compared; of these, at least half of the class by the truth */
+    double auc;     /* of the score against that label, ties by midranks; NaN with one label only */
+    double dice_tiles; /* same label, score >= threshold */
+    double dice_area;  /* areas: positive tiles against the exact shape, within the tiles */
     double predicted_mm2, truth_mm2, inside_mm2; /* truth and overlap within the tiles compared */
 } mt_agreement;
 
 /* Reads a WSInfer CSV (minx,miny,width,height,prob_<class>...) of the slide that opts describe and
  * compares column prob_<class> (any case) with the truth of cls. FORMAT names the line at fault. */
-MT_MUST_USE mt_status mt_agreement_read(mt_agreement *out, const char *csv, const mt_synth_opts *opts, int cls,
-                                        double threshold, mt_err *err);
+MT_MUST_USE mt_status mt_agreement_read(mt_agreement *out, const char *csv,
+                                        const mt_synth_opts *opts, int cls, double threshold,
+                                        mt_err *err);
 
-/* Area under the ROC curve by midranks; NaN unless both labels occur. Sorts nothing of the caller's. */
-MT_MUST_USE mt_status mt_agreement_auc(double *out, const double *score, const unsigned char *label, size_t n,
-                                       mt_err *err);
+/* Area under the ROC curve by midranks; NaN unless both labels occur. Sorts nothing of the
+ * caller's. */
+MT_MUST_USE mt_status mt_agreement_auc(double *out, const double *score, const unsigned char *label,
+                                       size_t n, mt_err *err);
 
 #endif

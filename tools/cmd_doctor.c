@@ -21,7 +21,8 @@ static void print_line(void *ctx, int ok, const char *name, const char *text)
 
 static void add_line(void *ctx, int ok, const char *name, const char *text)
 {
-    json_array_append_new(ctx, json_pack("{s:b, s:o, s:o}", "ok", ok, "name", mt_js(name), "text", mt_js(text)));
+    json_array_append_new(
+        ctx, json_pack("{s:b, s:o, s:o}", "ok", ok, "name", mt_js(name), "text", mt_js(text)));
 }
 
 static int run(const void *o, int n_args, char **args)
@@ -33,8 +34,9 @@ static int run(const void *o, int n_args, char **args)
     int failed = opts->json ? mt_doctor(add_line, list) : mt_doctor(print_line, NULL);
     int code = MT_EXIT_OK;
     if (opts->json)
-        code = mt_json_print(json_pack("{s:s, s:s, s:i, s:i, s:O}", "version", mt_version(), "kernels", mt_cpu_name(),
-                                       "cores", mt_cpu_count(), "failed", failed, "checks", list));
+        code = mt_json_print(json_pack("{s:s, s:s, s:i, s:i, s:O}", "version", mt_version(),
+                                       "kernels", mt_cpu_name(), "cores", mt_cpu_count(), "failed",
+                                       failed, "checks", list));
     else if (failed)
         mt_say("microtome doctor: %d check%s failed", failed, failed == 1 ? "" : "s");
     json_decref(list);

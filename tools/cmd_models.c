@@ -13,7 +13,8 @@ struct opts {
 
 static const mt_opt options[] = {
     OPT_FLAG("json", json, "print JSON"),
-    OPT_TEXT("config", 0, config, "CARD.json", "show: the card, instead of config.json beside the model"),
+    OPT_TEXT("config", 0, config, "CARD.json",
+             "show: the card, instead of config.json beside the model"),
     OPT_END,
 };
 
@@ -22,8 +23,9 @@ static int list(int json)
     json_t *j = json ? json_array() : NULL;
     for (const mt_builtin_model *m = mt_model_builtin(); m->name; m++) {
         if (json)
-            json_array_append_new(j, json_pack("{s:s, s:s, s:s, s:s}", "name", m->name, "version", m->version,
-                                               "summary", m->summary, "scope", m->scope));
+            json_array_append_new(j,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "name", m->name, "version",
+                                            m->version, "summary", m->summary, "scope", m->scope));
         else
             printf("%s@%s\n  %s\n  scope: %s\n", m->name, m->version, m->summary, m->scope);
     }
@@ -42,7 +44,8 @@ static void field(json_t *j, const char *key, const char *text)
 static void number(json_t *j, const char *key, double v, const char *unit)
 {
     if (j)
-        json_object_set_new(j, key, v == (double)(json_int_t)v ? json_integer((json_int_t)v) : mt_jn(v));
+        json_object_set_new(j, key,
+                            v == (double)(json_int_t)v ? json_integer((json_int_t)v) : mt_jn(v));
     else
         printf("%-14s %.6g%s%s\n", key, v, unit[0] ? " " : "", unit);
 }
@@ -60,7 +63,8 @@ static void classes(json_t *j, const mt_card *c)
     if (!j) return;
     json_object_set_new(j, "classes", names);
     json_object_set_new(j, "positive_class",
-                        c->positive_class >= 0 ? mt_js(c->class_names[c->positive_class]) : json_null());
+                        c->positive_class >= 0 ? mt_js(c->class_names[c->positive_class])
+                                               : json_null());
 }
 
 static void thresholds(json_t *j, const mt_card *c)
@@ -68,9 +72,10 @@ static void thresholds(json_t *j, const mt_card *c)
     json_t *all = j ? json_array() : NULL;
     for (int i = 0; i < c->n_thresholds; i++) {
         if (j)
-            json_array_append_new(all, json_pack("{s:o, s:o, s:o}", "name", mt_js(c->thresholds[i].name), "value",
-                                                 mt_jn(c->thresholds[i].value), "chosen_on",
-                                                 mt_js(c->thresholds[i].chosen_on)));
+            json_array_append_new(all,
+                                  json_pack("{s:o, s:o, s:o}", "name", mt_js(c->thresholds[i].name),
+                                            "value", mt_jn(c->thresholds[i].value), "chosen_on",
+                                            mt_js(c->thresholds[i].chosen_on)));
         else
             printf("%-14s %.6g (%s, chosen on %s)\n", i ? "" : "threshold", c->thresholds[i].value,
                    MT_CLEAN(c->thresholds[i].name), MT_CLEAN(c->thresholds[i].chosen_on));
@@ -133,7 +138,8 @@ static int run(const void *o, int n_args, char **args)
     if (!wants_name && strcmp(args[0], "list"))
         return mt_usage_error(&mt_cmd_models, "\"%s\" is none of list, show, check", args[0]);
     if (wants_name != (n_args == 2))
-        return mt_usage_error(&mt_cmd_models, wants_name ? "%s needs a model" : "%s takes no argument", args[0]);
+        return mt_usage_error(&mt_cmd_models,
+                              wants_name ? "%s needs a model" : "%s takes no argument", args[0]);
     if (!wants_name) return list(opts->json);
     return args[0][0] == 's' ? show(args[1], opts) : check(args[1]);
 }
@@ -143,11 +149,16 @@ const mt_command mt_cmd_models = {
     .name = "models",
     .args = "list | show NAME|FILE.onnx | check FILE.onnx [options]",
     .summary = "List built-in models, show a model's card, check an ONNX file",
-    .about = "list names the built-in models, what each is for and its scope. show prints what a model's card "
-             "declares. check reads an ONNX file without running it and prints its operators, parameters, "
-             "multiplications and memory as JSON; an operator that is not supported is named with its node.\n\n"
-             "A card is WSInfer's config.json, with an \"engine\" key for what that schema leaves out.",
-    .examples = "microtome models list\nmicrotome models show demo-tumor\nmicrotome models check model.onnx",
+    .about =
+        "list names the built-in models, what each is for and its scope. show prints what a "
+        "model's card "
+        "declares. check reads an ONNX file without running it and prints its operators, "
+        "parameters, "
+        "multiplications and memory as JSON; an operator that is not supported is named with its "
+        "node.\n\n"
+        "A card is WSInfer's config.json, with an \"engine\" key for what that schema leaves out.",
+    .examples = "microtome models list\nmicrotome models show demo-tumor\nmicrotome models check "
+                "model.onnx",
     .opts = options,
     .defaults = &defaults,
     .opts_size = sizeof defaults,

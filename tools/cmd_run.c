@@ -19,23 +19,36 @@ struct opts {
 
 static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "DIR", "folder for the results (needed)"),
-    OPT_TEXT("model", 'm', model, "NAME|FILE.onnx", "a built-in model, or an ONNX file with config.json beside it (needed)"),
-    OPT_TEXT("config", 0, config, "CARD.json", "the model's card, instead of config.json beside it"),
+    OPT_TEXT("model", 'm', model, "NAME|FILE.onnx",
+             "a built-in model, or an ONNX file with config.json beside it (needed)"),
+    OPT_TEXT("config", 0, config, "CARD.json",
+             "the model's card, instead of config.json beside it"),
     OPT_ASSUME_MPP(assume_mpp),
-    OPT_TEXT("overlap", 0, overlap, "PX|P%", "overlap of neighbouring tiles, in pixels of the model's spacing or as share of the tile (from the model's card when not given)"),
-    OPT_REAL("min-tissue", min_tissue, "F", 0, 1, "score tiles with at least this share of tissue (0.25 when not given)"),
-    OPT_TEXT("roi", 0, roi, "FILE.geojson", "only tiles whose centre lies inside these polygons (level-0 pixels)"),
+    OPT_TEXT("overlap", 0, overlap, "PX|P%",
+             "overlap of neighbouring tiles, in pixels of the model's spacing or as share of the "
+             "tile (from the model's card when not given)"),
+    OPT_REAL("min-tissue", min_tissue, "F", 0, 1,
+             "score tiles with at least this share of tissue (0.25 when not given)"),
+    OPT_TEXT("roi", 0, roi, "FILE.geojson",
+             "only tiles whose centre lies inside these polygons (level-0 pixels)"),
     OPT_INT("topk", topk, "N", 1, 1e6, "the slide-level score is the mean of the N best tiles"),
     OPT_TEXT("export", 0, exports, "NAME,...", "further results to write, such as geojson.gz"),
     OPT_FLAG("force", force, "redo slides whose result is complete"),
-    OPT_TEXT("allow-out-of-scope", 0, out_of_scope, "REASON", "run slides outside the model's declared scope; every output is marked with the reason"),
-    OPT_FLAG("allow-upsampling", allow_upsampling, "also slides more than 2.1 times coarser than the model asks for"),
-    OPT_FLAG("pseudonyms", pseudonyms, "name result folders by slide id instead of the file's stem"),
+    OPT_TEXT(
+        "allow-out-of-scope", 0, out_of_scope, "REASON",
+        "run slides outside the model's declared scope; every output is marked with the reason"),
+    OPT_FLAG("allow-upsampling", allow_upsampling,
+             "also slides more than 2.1 times coarser than the model asks for"),
+    OPT_FLAG("pseudonyms", pseudonyms,
+             "name result folders by slide id instead of the file's stem"),
     OPT_THREADS(threads),
-    OPT_INT("batch", batch, "N", 0, 4096, "tiles per inference call; never changes a result; 0: the engine chooses"),
-    OPT_SIZE("memory", memory, "SIZE", "ceiling for tile and network buffers (400M when not given)"),
+    OPT_INT("batch", batch, "N", 0, 4096,
+            "tiles per inference call; never changes a result; 0: the engine chooses"),
+    OPT_SIZE("memory", memory, "SIZE",
+             "ceiling for tile and network buffers (400M when not given)"),
     OPT_CPU(cpu),
-    OPT_FLAG("stats", stats, "also what the passes did: native tiles needed and decoded, bytes, time"),
+    OPT_FLAG("stats", stats,
+             "also what the passes did: native tiles needed and decoded, bytes, time"),
     OPT_FLAG("json", json, "print JSON instead of text"),
     OPT_LIST("wsi-dir", wsi_dirs, "DIR", "the same as naming DIR as an argument"),
     OPT_TEXT("results-dir", 0, out, "DIR", "the same as --out"),
@@ -47,7 +60,7 @@ static const mt_opt options[] = {
 /* What the events of a run have told, in the order the slides ended. */
 typedef struct outcome {
     mt_report_row row;
-    char areas[1024];          /* "stroma 12.3 mm2, tumour 4.5 mm2" */
+    char areas[1024]; /* "stroma 12.3 mm2, tumour 4.5 mm2" */
     json_t *areas_json;
     char threshold_name[24];
     double threshold, analysed_mm2;
@@ -93,13 +106,15 @@ static void say_end(watch *w, const mt_run_event *e)
     const mt_report_row *r = e->row;
     say_card(w, e->result);
     if (r->state == MT_SLIDE_DONE && r->resumed)
-        mt_say("%zu/%zu %s: done by an earlier run", e->slide + 1, e->n_slides, spoken_name(name, e));
+        mt_say("%zu/%zu %s: done by an earlier run", e->slide + 1, e->n_slides,
+               spoken_name(name, e));
     else if (r->state == MT_SLIDE_DONE)
-        mt_say("%zu/%zu %s: done in %s, %llu tiles, %.1f/s", e->slide + 1, e->n_slides, spoken_name(name, e),
-               mt_hms(spent, r->wall_s), (unsigned long long)r->n_tiles, r->tiles_per_s);
+        mt_say("%zu/%zu %s: done in %s, %llu tiles, %.1f/s", e->slide + 1, e->n_slides,
+               spoken_name(name, e), mt_hms(spent, r->wall_s), (unsigned long long)r->n_tiles,
+               r->tiles_per_s);
     else
-        mt_say("%zu/%zu %s: %s: %s", e->slide + 1, e->n_slides, spoken_name(name, e), mt_slide_state_name(r->state),
-               r->reason);
+        mt_say("%zu/%zu %s: %s: %s", e->slide + 1, e->n_slides, spoken_name(name, e),
+               mt_slide_state_name(r->state), r->reason);
 }
 
 static void add_areas(outcome *o, const mt_result *r)
@@ -146,8 +161,8 @@ static void begin(watch *w, const mt_run_event *e)
     double spent = mt_now() - w->begun;
     if (e->n_slides > 1 && e->slide > 0)
         mt_hms(left, spent / (double)e->slide * (double)(e->n_slides - e->slide));
-    snprintf(label, sizeof label, "%zu/%zu%s%s%s %.100s", e->slide + 1, e->n_slides, left[0] ? " (all " : "", left,
-             left[0] ? " left)" : "", spoken_name(name, e));
+    snprintf(label, sizeof label, "%zu/%zu%s%s%s %.100s", e->slide + 1, e->n_slides,
+             left[0] ? " (all " : "", left, left[0] ? " left)" : "", spoken_name(name, e));
     mt_meter_start(&w->meter, label, "tiles", 1);
 }
 
@@ -155,9 +170,14 @@ static int on_event(void *ctx, const mt_run_event *e)
 {
     watch *w = ctx;
     switch (e->kind) {
-    case MT_RUN_SLIDE_BEGIN: begin(w, e); break;
-    case MT_RUN_TILES: return mt_meter_tick(&w->meter, e->done, e->total);
-    case MT_RUN_WARNING: mt_say("%zu/%zu warning: %s", e->slide + 1, e->n_slides, e->text ? e->text : ""); break;
+    case MT_RUN_SLIDE_BEGIN:
+        begin(w, e);
+        break;
+    case MT_RUN_TILES:
+        return mt_meter_tick(&w->meter, e->done, e->total);
+    case MT_RUN_WARNING:
+        mt_say("%zu/%zu warning: %s", e->slide + 1, e->n_slides, e->text ? e->text : "");
+        break;
     case MT_RUN_SLIDE_END:
         mt_meter_end(&w->meter);
         say_end(w, e);
@@ -174,7 +194,8 @@ static void print_graded(const outcome *o)
     const mt_report_row *r = &o->row;
     printf("score      %.4f%s%s", r->score, r->decision[0] ? ", " : "", MT_CLEAN(r->decision));
     if (o->topk > 0)
-        printf(" (mean of the best %d tiles, threshold %.4g %s)", o->topk, o->threshold, MT_CLEAN(o->threshold_name));
+        printf(" (mean of the best %d tiles, threshold %.4g %s)", o->topk, o->threshold,
+               MT_CLEAN(o->threshold_name));
     putchar('\n');
     if (o->areas[0]) printf("areas      %s\n", MT_CLEAN(o->areas));
     printf("coverage   %.1f %% of %.4g mm2 tissue\n", 100 * r->coverage, r->tissue_mm2);
@@ -184,11 +205,12 @@ static void print_slide(const outcome *o, const char *dir)
 {
     const mt_report_row *r = &o->row;
     printf("slide      %s\n", MT_CLEAN(r->stem));
-    printf("state      %s%s%s%s\n", mt_slide_state_name(r->state), r->resumed ? " (by an earlier run)" : "",
-           r->reason[0] ? ": " : "", MT_CLEAN(r->reason));
+    printf("state      %s%s%s%s\n", mt_slide_state_name(r->state),
+           r->resumed ? " (by an earlier run)" : "", r->reason[0] ? ": " : "", MT_CLEAN(r->reason));
     if (r->graded) print_graded(o);
     if (o->out_of_scope) puts("scope      OUT OF SCOPE, run by request: every output is marked");
-    if (o->scope_unverified) puts("scope      unverified: the slide does not say what the model's scope asks");
+    if (o->scope_unverified)
+        puts("scope      unverified: the slide does not say what the model's scope asks");
     if (r->n_warnings) printf("warnings   %d, see result.json\n", r->n_warnings);
     if (r->state == MT_SLIDE_DONE) {
         printf("result     %s/%s/result.json\n", MT_CLEAN(dir), MT_CLEAN(r->stem));
@@ -200,22 +222,24 @@ static void print_slide(const outcome *o, const char *dir)
 static json_t *slide_json(const outcome *o)
 {
     const mt_report_row *r = &o->row;
-    json_t *j = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:i}", "slide",
-                          mt_js(r->stem), "slide_id", mt_js(r->slide_id), "state", mt_slide_state_name(r->state),
-                          "reason", mt_js(r->reason), "resumed", r->resumed, "graded", r->graded, "decision",
-                          mt_js(r->decision), "score", r->graded ? mt_jn(r->score) : json_null(), "tissue_mm2",
-                          mt_jn(r->tissue_mm2), "coverage", mt_jn(r->coverage), "tiles", (json_int_t)r->n_tiles,
-                          "heatmap", mt_js(r->heatmap), "warnings", r->n_warnings);
+    json_t *j = json_pack(
+        "{s:o, s:o, s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:i}", "slide",
+        mt_js(r->stem), "slide_id", mt_js(r->slide_id), "state", mt_slide_state_name(r->state),
+        "reason", mt_js(r->reason), "resumed", r->resumed, "graded", r->graded, "decision",
+        mt_js(r->decision), "score", r->graded ? mt_jn(r->score) : json_null(), "tissue_mm2",
+        mt_jn(r->tissue_mm2), "coverage", mt_jn(r->coverage), "tiles", (json_int_t)r->n_tiles,
+        "heatmap", mt_js(r->heatmap), "warnings", r->n_warnings);
     if (j && o->areas_json) json_object_set(j, "areas_mm2", o->areas_json);
     return j;
 }
 
 static json_t *summary_json(const mt_run_summary *s, int stats)
 {
-    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "slides", (json_int_t)s->n_slides, "done",
-                          (json_int_t)s->n_done, "failed", (json_int_t)s->n_failed, "empty", (json_int_t)s->n_empty,
-                          "rejected", (json_int_t)s->n_rejected, "resumed", (json_int_t)s->n_resumed, "wall_s",
-                          mt_jn(s->wall_s), "cpu_s", mt_jn(s->cpu_s));
+    json_t *j =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "slides", (json_int_t)s->n_slides,
+                  "done", (json_int_t)s->n_done, "failed", (json_int_t)s->n_failed, "empty",
+                  (json_int_t)s->n_empty, "rejected", (json_int_t)s->n_rejected, "resumed",
+                  (json_int_t)s->n_resumed, "wall_s", mt_jn(s->wall_s), "cpu_s", mt_jn(s->cpu_s));
     if (j && stats) json_object_set_new(j, "stats", mt_fetch_json(&s->fetch));
     return j;
 }
@@ -224,10 +248,13 @@ static int print_all(const watch *w, const mt_run_summary *s)
 {
     if (w->opts->json) {
         json_t *slides = json_array();
-        for (size_t i = 0; i < w->n; i++) json_array_append_new(slides, slide_json(&w->done[i]));
-        return mt_json_print(json_pack("{s:o, s:o}", "slides", slides, "summary", summary_json(s, w->opts->stats)));
+        for (size_t i = 0; i < w->n; i++)
+            json_array_append_new(slides, slide_json(&w->done[i]));
+        return mt_json_print(
+            json_pack("{s:o, s:o}", "slides", slides, "summary", summary_json(s, w->opts->stats)));
     }
-    for (size_t i = 0; i < w->n; i++) print_slide(&w->done[i], w->opts->out);
+    for (size_t i = 0; i < w->n; i++)
+        print_slide(&w->done[i], w->opts->out);
     if (w->opts->stats) mt_fetch_print(&s->fetch);
     return MT_EXIT_OK;
 }
@@ -235,9 +262,10 @@ static int print_all(const watch *w, const mt_run_summary *s)
 static void say_summary(const mt_run_summary *s, const char *dir)
 {
     char spent[24];
-    mt_say("%zu slide%s: %zu done (%zu by an earlier run), %zu failed, %zu empty, %zu rejected; %s; report in %s",
-           s->n_slides, s->n_slides == 1 ? "" : "s", s->n_done, s->n_resumed, s->n_failed, s->n_empty, s->n_rejected,
-           mt_hms(spent, s->wall_s), dir);
+    mt_say("%zu slide%s: %zu done (%zu by an earlier run), %zu failed, %zu empty, %zu rejected; "
+           "%s; report in %s",
+           s->n_slides, s->n_slides == 1 ? "" : "s", s->n_done, s->n_resumed, s->n_failed,
+           s->n_empty, s->n_rejected, mt_hms(spent, s->wall_s), dir);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -247,7 +275,8 @@ static int no_model(void)
     int code = mt_usage_error(&mt_cmd_run, "--model NAME|FILE.onnx is missing");
     fputs("built-in models:\n", stderr);
     for (const mt_builtin_model *m = mt_model_builtin(); m->name; m++)
-        fprintf(stderr, "  %s@%s\n    %s\n    scope: %s\n", m->name, m->version, m->summary, m->scope);
+        fprintf(stderr, "  %s@%s\n    %s\n    scope: %s\n", m->name, m->version, m->summary,
+                m->scope);
     return code;
 }
 
@@ -258,7 +287,8 @@ static int resolve_overlap(double *share, const struct opts *o)
     *share = -1;
     if (!o->overlap) return -1;
     if (!mt_overlap_parse(share, &pixels, o->overlap))
-        return mt_usage_error(&mt_cmd_run, "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)", o->overlap);
+        return mt_usage_error(
+            &mt_cmd_run, "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)", o->overlap);
     if (!pixels) return -1;
     mt_err err = MT_ERR_INIT;
     mt_model *model = NULL;
@@ -268,7 +298,10 @@ static int resolve_overlap(double *share, const struct opts *o)
     int32_t patch = mt_model_card(model)->patch_px;
     mt_model_close(&model);
     *share /= patch;
-    return *share < 1 ? -1 : mt_usage_error(&mt_cmd_run, "--overlap: %s px leave no step for tiles of %d px", o->overlap, patch);
+    return *share < 1
+               ? -1
+               : mt_usage_error(&mt_cmd_run, "--overlap: %s px leave no step for tiles of %d px",
+                                o->overlap, patch);
 }
 
 static int run_batch(const mt_run_opts *ro, const struct opts *o)
@@ -285,11 +318,16 @@ static int run_batch(const mt_run_opts *ro, const struct opts *o)
         if (!code) code = printed;
     }
     if (!st) say_summary(&summary, o->out);
-    if (mt_stop_asked()) mt_say("microtome run: stopped; the same command goes on where this one ended");
-    if (w.out_of_memory) mt_say("microtome run: out of memory: not every slide is listed above, the report has them");
+    if (mt_stop_asked())
+        mt_say("microtome run: stopped; the same command goes on where this one ended");
+    if (w.out_of_memory)
+        mt_say(
+            "microtome run: out of memory: not every slide is listed above, the report has them");
     if (!code && (summary.n_failed || mt_stop_asked() || w.out_of_memory))
-        code = summary.n_failed && summary.n_failed == summary.n_temporary ? MT_EXIT_RETRY : MT_EXIT_FAILED;
-    for (size_t i = 0; i < w.n; i++) json_decref(w.done[i].areas_json);
+        code = summary.n_failed && summary.n_failed == summary.n_temporary ? MT_EXIT_RETRY
+                                                                           : MT_EXIT_FAILED;
+    for (size_t i = 0; i < w.n; i++)
+        json_decref(w.done[i].areas_json);
     free(w.done);
     return code;
 }
@@ -308,7 +346,8 @@ static int run(const void *opts, int n_args, char **args)
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
     const char **inputs = malloc(n * sizeof *inputs);
     if (!inputs) return mt_usage_error(&mt_cmd_run, "out of memory");
-    for (size_t i = 0; i < n; i++) inputs[i] = i < (size_t)n_args ? args[i] : o->wsi_dirs.v[i - (size_t)n_args];
+    for (size_t i = 0; i < n; i++)
+        inputs[i] = i < (size_t)n_args ? args[i] : o->wsi_dirs.v[i - (size_t)n_args];
     ro.inputs = inputs;
     ro.n_inputs = n;
     ro.out_dir = o->out;
@@ -336,26 +375,32 @@ const mt_command mt_cmd_run = {
     .name = "run",
     .args = "SLIDE|DIR|LIST.csv... -o DIR --model NAME|FILE.onnx [options]",
     .summary = "Score slides with a model: tile scores, slide-level result, heatmap",
-    .about =
-        "Every slide named, every slide in a folder named and every slide of a CSV list (column wsi, optional column "
-        "mpp) is tiled as the model's card asks, scored, graded and written under DIR:\n\n"
-        "  report.json, report.html           a row for every slide, failures first\n"
-        "  <slide>/result.json                slide-level result with provenance\n"
-        "  <slide>/tiles.h5                   coordinates and scores\n"
-        "  <slide>/heatmap.tif, heatmap.png   heatmap registered to level 0\n"
-        "  model-outputs-csv/<slide>.csv      WSInfer's columns\n"
-        "  model-outputs-geojson/<slide>.geojson   tiles for QuPath\n\n"
-        "A slide that fails gets its row and reason, the others finish, and the exit code is 1. A run that was "
-        "stopped or killed goes on where it ended when the same command is given again; a slide whose result is "
-        "complete is not done twice unless --force is given.\n\n"
-        "A slide without spacing fails with the tags that were looked at (--assume-mpp). A slide outside the model's "
-        "declared scope is refused (--allow-out-of-scope). A model that asks for a finer spacing than the slide has "
-        "is run up to 2.1 times upsampled, with a warning in the result.\n\n"
-        "On a terminal messages name the files; where standard error goes to a log, slides are called by their "
-        "pseudonymous id.",
-    .examples = "microtome run slides/ -o results --model demo-tumor\n"
-                "microtome run list.csv -o results --model model.onnx --config card.json --threads 8\n"
-                "microtome run --wsi-dir slides --results-dir results --model model.onnx",
+    .about = "Every slide named, every slide in a folder named and every slide of a CSV list "
+             "(column wsi, optional column "
+             "mpp) is tiled as the model's card asks, scored, graded and written under DIR:\n\n"
+             "  report.json, report.html           a row for every slide, failures first\n"
+             "  <slide>/result.json                slide-level result with provenance\n"
+             "  <slide>/tiles.h5                   coordinates and scores\n"
+             "  <slide>/heatmap.tif, heatmap.png   heatmap registered to level 0\n"
+             "  model-outputs-csv/<slide>.csv      WSInfer's columns\n"
+             "  model-outputs-geojson/<slide>.geojson   tiles for QuPath\n\n"
+             "A slide that fails gets its row and reason, the others finish, and the exit code is "
+             "1. A run that was "
+             "stopped or killed goes on where it ended when the same command is given again; a "
+             "slide whose result is "
+             "complete is not done twice unless --force is given.\n\n"
+             "A slide without spacing fails with the tags that were looked at (--assume-mpp). A "
+             "slide outside the model's "
+             "declared scope is refused (--allow-out-of-scope). A model that asks for a finer "
+             "spacing than the slide has "
+             "is run up to 2.1 times upsampled, with a warning in the result.\n\n"
+             "On a terminal messages name the files; where standard error goes to a log, slides "
+             "are called by their "
+             "pseudonymous id.",
+    .examples =
+        "microtome run slides/ -o results --model demo-tumor\n"
+        "microtome run list.csv -o results --model model.onnx --config card.json --threads 8\n"
+        "microtome run --wsi-dir slides --results-dir results --model model.onnx",
     .opts = options,
     .defaults = &defaults,
     .opts_size = sizeof defaults,

@@ -19,24 +19,32 @@ static const mt_tile_format formats[] = {MT_TILES_JPEG, MT_TILES_PNG, MT_TILES_H
 static const mt_edge_policy edges[] = {MT_EDGE_PAD, MT_EDGE_DROP};
 
 static const mt_opt options[] = {
-    OPT_TEXT("out", 'o', out, "DIR", "folder for the tiles; every slide gets a folder of its name in it (needed)"),
+    OPT_TEXT("out", 'o', out, "DIR",
+             "folder for the tiles; every slide gets a folder of its name in it (needed)"),
     OPT_INT("tile-px", tile_px, "N", 16, 8192, "tile side in pixels of the target spacing"),
     OPT_REAL("mpp", mpp, "F", 0.01, 100, "target spacing in um/px; without it the slide's own"),
     OPT_REAL("mag", mag, "N", 0.1, 400, "target magnification: the spacing 10/N um/px"),
     OPT_REAL("tile-um", tile_um, "F", 1, 1e6, "tile side in micrometres: the spacing F / tile-px"),
-    OPT_TEXT("overlap", 0, overlap, "PX|P%", "overlap of neighbours in pixels of the target spacing or as share of the tile"),
+    OPT_TEXT("overlap", 0, overlap, "PX|P%",
+             "overlap of neighbours in pixels of the target spacing or as share of the tile"),
     OPT_REAL("min-tissue", min_tissue, "F", 0, 1, "keep tiles with at least this share of tissue"),
     OPT_FLAG("whole-slide", whole_slide, "no tissue mask: every tile of the grid"),
-    OPT_TEXT("roi", 0, roi, "FILE.geojson", "keep tiles whose centre lies inside these polygons (level-0 pixels)"),
-    OPT_CHOICE("edge", edge, "pad|drop", "tiles that hang over the slide's edge: white beyond it, or left out"),
-    OPT_CHOICE("format", format, "jpeg|png|h5|none", "what is written: a picture a tile, one HDF5 file in CLAM's layout, or the list alone"),
+    OPT_TEXT("roi", 0, roi, "FILE.geojson",
+             "keep tiles whose centre lies inside these polygons (level-0 pixels)"),
+    OPT_CHOICE("edge", edge, "pad|drop",
+               "tiles that hang over the slide's edge: white beyond it, or left out"),
+    OPT_CHOICE(
+        "format", format, "jpeg|png|h5|none",
+        "what is written: a picture a tile, one HDF5 file in CLAM's layout, or the list alone"),
     OPT_INT("quality", quality, "N", 1, 100, "JPEG quality"),
     OPT_ASSUME_MPP(assume_mpp),
-    OPT_FLAG("allow-upsampling", allow_upsampling, "also when the target is more than 2.1 times finer than the slide"),
+    OPT_FLAG("allow-upsampling", allow_upsampling,
+             "also when the target is more than 2.1 times finer than the slide"),
     OPT_THREADS(threads),
     OPT_SIZE("memory", memory, "SIZE", "ceiling for tile buffers (256M when not given)"),
     OPT_CPU(cpu),
-    OPT_FLAG("stats", stats, "also what the pass did: native tiles needed and decoded, bytes, time"),
+    OPT_FLAG("stats", stats,
+             "also what the pass did: native tiles needed and decoded, bytes, time"),
     OPT_FLAG("json", json, "print JSON, one object a slide"),
     OPT_END,
 };
@@ -79,8 +87,8 @@ static bool stem_shared(int i, int n_args, char **args)
 }
 
 /* Folder of one slide: its stem, with digits of its digest where two slides share a stem. */
-static mt_status folder_of(char *out, size_t cap, const cut *c, int i, int n_args, char **args, const char *dir,
-                           mt_err *err)
+static mt_status folder_of(char *out, size_t cap, const cut *c, int i, int n_args, char **args,
+                           const char *dir, mt_err *err)
 {
     char stem[256], digest[65] = "";
     stem_of(stem, args[i]);
@@ -90,7 +98,8 @@ static mt_status folder_of(char *out, size_t cap, const cut *c, int i, int n_arg
         if (st) return st;
     }
     int n = snprintf(out, cap, "%s/%s%s%.8s", dir, stem, shared ? "~" : "", digest);
-    if (n < 0 || (size_t)n >= cap) return mt_err_set(err, MT_ERR_LIMIT, "output path longer than %zu bytes", cap - 1);
+    if (n < 0 || (size_t)n >= cap)
+        return mt_err_set(err, MT_ERR_LIMIT, "output path longer than %zu bytes", cap - 1);
     return MT_OK;
 }
 
@@ -101,7 +110,8 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
 {
     *po = (mt_plan_opts)MT_PLAN_OPTS_INIT;
     if ((o->mpp > 0) + (o->mag > 0) + (o->tile_um > 0) > 1)
-        return mt_usage_error(&mt_cmd_tiles, "--mpp, --mag and --tile-um say the same thing: give one of them");
+        return mt_usage_error(&mt_cmd_tiles,
+                              "--mpp, --mag and --tile-um say the same thing: give one of them");
     po->tile_px = (int32_t)o->tile_px;
     po->mpp = o->mag > 0 ? 10 / o->mag : o->tile_um > 0 ? o->tile_um / (double)o->tile_px : o->mpp;
     po->min_tissue = o->min_tissue;
@@ -111,13 +121,17 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
     if (o->allow_upsampling) po->max_upsample = 1e9;
     bool pixels = false;
     if (o->overlap && !mt_overlap_parse(&po->overlap, &pixels, o->overlap))
-        return mt_usage_error(&mt_cmd_tiles, "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)", o->overlap);
+        return mt_usage_error(&mt_cmd_tiles,
+                              "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)",
+                              o->overlap);
     if (pixels) po->overlap /= (double)o->tile_px;
-    if (po->overlap >= 1) return mt_usage_error(&mt_cmd_tiles, "--overlap: \"%s\" leaves no step", o->overlap);
+    if (po->overlap >= 1)
+        return mt_usage_error(&mt_cmd_tiles, "--overlap: \"%s\" leaves no step", o->overlap);
     return -1;
 }
 
-static mt_status make_plan(cut *c, const char *path, const struct opts *o, const mt_plan_opts *po, mt_err *err)
+static mt_status make_plan(cut *c, const char *path, const struct opts *o, const mt_plan_opts *po,
+                           mt_err *err)
 {
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = o->assume_mpp;
@@ -132,7 +146,8 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     return st;
 }
 
-static mt_status write_tiles(cut *c, const char *folder, const char *label, const struct opts *o, mt_err *err)
+static mt_status write_tiles(cut *c, const char *folder, const char *label, const struct opts *o,
+                             mt_err *err)
 {
     mt_tiles_opts to = MT_TILES_OPTS_INIT;
     to.format = formats[o->format];
@@ -141,7 +156,8 @@ static mt_status write_tiles(cut *c, const char *folder, const char *label, cons
     to.memory = o->memory;
     mt_meter meter;
     mt_meter_start(&meter, label, "tiles", 1);
-    mt_status st = mt_tiles_write(c->slide, c->plan, folder, &to, &c->stats, mt_meter_tick, &meter, err);
+    mt_status st =
+        mt_tiles_write(c->slide, c->plan, folder, &to, &c->stats, mt_meter_tick, &meter, err);
     mt_meter_end(&meter);
     return st;
 }
@@ -156,10 +172,11 @@ static void print_plan(const cut *c, const char *path)
     printf("spacing    %.6g um/px (%s)\n", p->slide_mpp, MT_CLEAN(s->mpp_source));
     printf("target     %.6g um/px, tiles of %d px = %.4g um\n", p->target_mpp, (int)p->tile_px,
            p->tile_px * p->target_mpp);
-    printf("level      %d (downsample %.6g), resample %.6g source px per tile px%s\n", p->level, p->level_downsample,
-           p->resample, p->upsampled ? ", UPSAMPLED: finer than the slide" : "");
-    printf("grid       %d x %d cells, box %d px and step %d px at level 0 (overlap %.4g %%)\n", (int)p->grid_cols,
-           (int)p->grid_rows, (int)p->box_l0, (int)p->step_l0, 100 * p->overlap);
+    printf("level      %d (downsample %.6g), resample %.6g source px per tile px%s\n", p->level,
+           p->level_downsample, p->resample,
+           p->upsampled ? ", UPSAMPLED: finer than the slide" : "");
+    printf("grid       %d x %d cells, box %d px and step %d px at level 0 (overlap %.4g %%)\n",
+           (int)p->grid_cols, (int)p->grid_rows, (int)p->box_l0, (int)p->step_l0, 100 * p->overlap);
     printf("tiles      %zu (at least %.3g of each is tissue)\n", p->n_tiles, p->min_tissue);
     printf("plan       sha256 %s\n", p->digest);
 }
@@ -168,13 +185,14 @@ static json_t *plan_json(const cut *c, const char *path, const char *folder, int
 {
     const mt_plan *p = c->plan;
     json_t *j = json_pack(
-        "{s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:i, s:i, s:I, s:s}", "slide", mt_js(path),
-        "slide_mpp", mt_jn(p->slide_mpp), "mpp_source", mt_js(mt_slide_get_info(c->slide)->mpp_source), "target_mpp",
-        mt_jn(p->target_mpp), "tile_px", (int)p->tile_px, "level", p->level, "level_downsample",
-        mt_jn(p->level_downsample), "resample", mt_jn(p->resample), "upsampled", p->upsampled, "box_l0",
-        (int)p->box_l0, "step_l0", (int)p->step_l0, "overlap", mt_jn(p->overlap), "min_tissue", mt_jn(p->min_tissue),
-        "grid_cols", (int)p->grid_cols, "grid_rows", (int)p->grid_rows, "n_tiles", (json_int_t)p->n_tiles,
-        "plan_digest", p->digest);
+        "{s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:i, s:i, s:I, s:s}",
+        "slide", mt_js(path), "slide_mpp", mt_jn(p->slide_mpp), "mpp_source",
+        mt_js(mt_slide_get_info(c->slide)->mpp_source), "target_mpp", mt_jn(p->target_mpp),
+        "tile_px", (int)p->tile_px, "level", p->level, "level_downsample",
+        mt_jn(p->level_downsample), "resample", mt_jn(p->resample), "upsampled", p->upsampled,
+        "box_l0", (int)p->box_l0, "step_l0", (int)p->step_l0, "overlap", mt_jn(p->overlap),
+        "min_tissue", mt_jn(p->min_tissue), "grid_cols", (int)p->grid_cols, "grid_rows",
+        (int)p->grid_rows, "n_tiles", (json_int_t)p->n_tiles, "plan_digest", p->digest);
     if (!j) return NULL;
     json_object_set_new(j, "folder", mt_js(folder));
     json_object_set_new(j, "unreadable", json_integer((json_int_t)c->stats.unreadable));
@@ -195,12 +213,14 @@ static int one(int i, int n_args, char **args, const struct opts *o, const mt_pl
     if (!st) st = write_tiles(&c, folder, label, o, &err);
     int code = MT_EXIT_OK;
     if (st) {
-        if (n_args > 1 && st != MT_ERR_CANCELLED) mt_err_context(&err, "slide %d of %d", i + 1, n_args);
+        if (n_args > 1 && st != MT_ERR_CANCELLED)
+            mt_err_context(&err, "slide %d of %d", i + 1, n_args);
         code = mt_fail(&err);
     } else if (o->json) {
         code = mt_json_print(plan_json(&c, args[i], folder, o->stats));
     } else {
-        if (c.stats.unreadable) printf("unreadable %llu tiles\n", (unsigned long long)c.stats.unreadable);
+        if (c.stats.unreadable)
+            printf("unreadable %llu tiles\n", (unsigned long long)c.stats.unreadable);
         if (o->stats) mt_fetch_print(&c.stats);
         printf("written    %s\n", MT_CLEAN(folder));
     }
@@ -219,7 +239,8 @@ static int run(const void *opts, int n_args, char **args)
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
     mt_stop_listen();
     code = MT_EXIT_OK;
-    for (int i = 0; i < n_args && !mt_stop_asked(); i++) { /* a bad slide does not hold up the others */
+    for (int i = 0; i < n_args && !mt_stop_asked();
+         i++) { /* a bad slide does not hold up the others */
         int c = one(i, n_args, args, o, &po);
         if (c != MT_EXIT_OK && code != MT_EXIT_FAILED) code = n_args > 1 ? MT_EXIT_FAILED : c;
     }
@@ -231,13 +252,18 @@ const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",
     .summary = "Cut slides into tiles at a wanted spacing",
-    .about = "The tissue is found, a grid is laid over it at the target spacing, and every tile is cut and written as "
-             "DIR/<slide>/<x>_<y>.jpg (level-0 pixels of its top left corner) with a list, tiles.csv. Two slides of "
+    .about = "The tissue is found, a grid is laid over it at the target spacing, and every tile is "
+             "cut and written as "
+             "DIR/<slide>/<x>_<y>.jpg (level-0 pixels of its top left corner) with a list, "
+             "tiles.csv. Two slides of "
              "one name get \"~\" and digits of their digest.\n\n"
-             "What was resolved is printed: the slide's spacing and the tag it came from, the target, the level that "
-             "is read and the resample factor. A slide without spacing is refused with the tags that were looked at; "
+             "What was resolved is printed: the slide's spacing and the tag it came from, the "
+             "target, the level that "
+             "is read and the resample factor. A slide without spacing is refused with the tags "
+             "that were looked at; "
              "--assume-mpp overrides.\n\n"
-             "The same slide and options give the same tiles in the same order, whatever the number of threads.",
+             "The same slide and options give the same tiles in the same order, whatever the "
+             "number of threads.",
     .examples = "microtome tiles slide.svs -o tiles --tile-px 256 --mpp 0.5\n"
                 "microtome tiles *.svs -o tiles --mag 20 --overlap 25% --format h5\n"
                 "microtome tiles slide.svs -o /tmp/t --format none --stats",

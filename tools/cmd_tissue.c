@@ -13,9 +13,11 @@ struct opts {
 
 static const mt_opt options[] = {
     OPT_TEXT("out", 'o', png, "MASK.png", "write the mask as PNG: white tissue on black"),
-    OPT_TEXT("geojson", 0, geojson, "FILE", "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
+    OPT_TEXT("geojson", 0, geojson, "FILE",
+             "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
     OPT_ASSUME_MPP(assume_mpp),
-    OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12, "drop tissue islands below this many square micrometres"),
+    OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12,
+             "drop tissue islands below this many square micrometres"),
     OPT_REAL("max-hole", max_hole, "UM2", 0, 1e12, "fill holes below this many square micrometres"),
     OPT_THREADS(threads),
     OPT_FLAG("json", json, "print the figures as JSON"),
@@ -26,16 +28,16 @@ static int print(const mt_tissue *t, int json)
 {
     if (json)
         return mt_json_print(json_pack(
-            "{s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "tissue_mm2", mt_jn(t->tissue_mm2), "slide_mm2",
-            mt_jn(t->slide_mm2), "pieces", t->n_pieces, "threshold_od", mt_jn(t->threshold), "mask_width",
-            (int)t->width, "mask_height", (int)t->height, "mask_mpp", mt_jn(t->mask_mpp), "source_level",
-            t->source_level));
+            "{s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "tissue_mm2", mt_jn(t->tissue_mm2),
+            "slide_mm2", mt_jn(t->slide_mm2), "pieces", t->n_pieces, "threshold_od",
+            mt_jn(t->threshold), "mask_width", (int)t->width, "mask_height", (int)t->height,
+            "mask_mpp", mt_jn(t->mask_mpp), "source_level", t->source_level));
     double share = t->slide_mm2 > 0 ? 100 * t->tissue_mm2 / t->slide_mm2 : 0;
-    printf("tissue     %.3f mm2 of %.3f mm2 (%.1f %%), %d piece%s\n", t->tissue_mm2, t->slide_mm2, share, t->n_pieces,
-           t->n_pieces == 1 ? "" : "s");
+    printf("tissue     %.3f mm2 of %.3f mm2 (%.1f %%), %d piece%s\n", t->tissue_mm2, t->slide_mm2,
+           share, t->n_pieces, t->n_pieces == 1 ? "" : "s");
     printf("threshold  optical density %.4f\n", t->threshold);
-    printf("mask       %d x %d px of %.4g um, from level %d\n", (int)t->width, (int)t->height, t->mask_mpp,
-           t->source_level);
+    printf("mask       %d x %d px of %.4g um, from level %d\n", (int)t->width, (int)t->height,
+           t->mask_mpp, t->source_level);
     return MT_EXIT_OK;
 }
 
@@ -58,7 +60,8 @@ static int run(const void *o, int n_args, char **args)
 {
     (void)n_args;
     const struct opts *opts = o;
-    if (!opts->png && !opts->geojson) return mt_usage_error(&mt_cmd_tissue, "-o MASK.png or --geojson FILE is missing");
+    if (!opts->png && !opts->geojson)
+        return mt_usage_error(&mt_cmd_tissue, "-o MASK.png or --geojson FILE is missing");
     mt_err err = MT_ERR_INIT;
     mt_tissue *tissue = NULL;
     mt_status st = detect(&tissue, args[0], opts, &err);
@@ -74,8 +77,10 @@ const mt_command mt_cmd_tissue = {
     .name = "tissue",
     .args = "SLIDE -o MASK.png | --geojson FILE [options]",
     .summary = "Find the tissue of a slide and write it as a mask or as polygons",
-    .about = "The mask lies on a grid of fixed spacing from the slide's origin, so that it does not depend on the "
-             "pyramid a file happens to have. Optical density is cut at Otsu's threshold; small islands are dropped "
+    .about = "The mask lies on a grid of fixed spacing from the slide's origin, so that it does "
+             "not depend on the "
+             "pyramid a file happens to have. Optical density is cut at Otsu's threshold; small "
+             "islands are dropped "
              "and small holes filled, both by area in square micrometres.\n\n"
              "The figures go to standard output. No tissue at all is an answer, not an error.",
     .examples = "microtome tissue slide.svs -o mask.png --geojson tissue.geojson",

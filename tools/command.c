@@ -15,7 +15,8 @@ const char *const mt_cpu_words[] = {"auto", "ref", "avx2", "avx512"};
 static size_t count(const mt_opt *opts)
 {
     size_t n = 0;
-    while (opts && opts[n].name) n++;
+    while (opts && opts[n].name)
+        n++;
     return n;
 }
 
@@ -26,7 +27,8 @@ int mt_usage_error(const mt_command *cmd, const char *fmt, ...)
     fprintf(stderr, "microtome %s: ", cmd->name);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "\nusage: microtome %s %s (more: microtome help %s)\n", cmd->name, cmd->args, cmd->name);
+    fprintf(stderr, "\nusage: microtome %s %s (more: microtome help %s)\n", cmd->name, cmd->args,
+            cmd->name);
     return MT_EXIT_USAGE;
 }
 
@@ -110,18 +112,19 @@ static int store(const mt_command *cmd, const mt_opt *o, const char *text, char 
         return -1;
     case MT_OPT_INT:
         if (!parse_int(&i, text) || (double)i < o->min || (double)i > o->max)
-            return mt_usage_error(cmd, "--%s: \"%s\" is not a whole number from %.15g to %.15g", o->name, text,
-                                  o->min, o->max);
+            return mt_usage_error(cmd, "--%s: \"%s\" is not a whole number from %.15g to %.15g",
+                                  o->name, text, o->min, o->max);
         *(int64_t *)at = i;
         return -1;
     case MT_OPT_SIZE:
         if (!parse_size(at, text))
-            return mt_usage_error(cmd, "--%s: \"%s\" is not a size such as 400M or 2G", o->name, text);
+            return mt_usage_error(cmd, "--%s: \"%s\" is not a size such as 400M or 2G", o->name,
+                                  text);
         return -1;
     case MT_OPT_REAL:
         if (!parse_real(&d, text) || d < o->min || d > o->max)
-            return mt_usage_error(cmd, "--%s: \"%s\" is not a number from %.10g to %.10g", o->name, text, o->min,
-                                  o->max);
+            return mt_usage_error(cmd, "--%s: \"%s\" is not a number from %.10g to %.10g", o->name,
+                                  text, o->min, o->max);
         *(double *)at = d;
         return -1;
     case MT_OPT_CHOICE:
@@ -153,7 +156,8 @@ static bool make_tables(getopt_tables *t, const mt_opt *opts)
     t->shorts[s++] = 'h';
     for (size_t i = 0; i < n; i++) {
         bool arg = opts[i].type != MT_OPT_FLAG;
-        t->longs[i] = (struct option){opts[i].name, arg ? required_argument : no_argument, NULL, LONG_BASE + (int)i};
+        t->longs[i] = (struct option){opts[i].name, arg ? required_argument : no_argument, NULL,
+                                      LONG_BASE + (int)i};
         if (opts[i].letter) {
             t->shorts[s++] = opts[i].letter;
             if (arg) t->shorts[s++] = ':';
@@ -182,8 +186,10 @@ static int walk(const mt_command *cmd, const getopt_tables *t, int argc, char **
         }
         if (c == ':') return mt_usage_error(cmd, "%s needs an argument", argv[optind - 1]);
         if (c == '?') {
-            if (optopt && optopt < HELP_VALUE) return mt_usage_error(cmd, "unknown option -%c", optopt);
-            return mt_usage_error(cmd, optopt ? "%s takes no argument" : "unknown option %s", argv[optind - 1]);
+            if (optopt && optopt < HELP_VALUE)
+                return mt_usage_error(cmd, "unknown option -%c", optopt);
+            return mt_usage_error(cmd, optopt ? "%s takes no argument" : "unknown option %s",
+                                  argv[optind - 1]);
         }
         const mt_opt *o = option_of(cmd, c);
         if (!o) return mt_usage_error(cmd, "unknown option -%c", c);
@@ -193,7 +199,8 @@ static int walk(const mt_command *cmd, const getopt_tables *t, int argc, char **
     return -1;
 }
 
-int mt_command_parse(const mt_command *cmd, int argc, char **argv, void **opts, int *n_args, char ***args)
+int mt_command_parse(const mt_command *cmd, int argc, char **argv, void **opts, int *n_args,
+                     char ***args)
 {
     getopt_tables t = {NULL, NULL};
     *opts = malloc(cmd->opts_size + 1);
@@ -244,12 +251,16 @@ static void default_text(char out[48], const mt_command *cmd, const mt_opt *o)
         snprintf(out, 48, "%.10g", *(const double *)at);
     else if (o->type == MT_OPT_CHOICE && *(const int *)at >= 0) {
         const char *w = o->words;
-        for (int i = *(const int *)at; i > 0; i--) w = strchr(w, '|') + 1;
+        for (int i = *(const int *)at; i > 0; i--)
+            w = strchr(w, '|') + 1;
         snprintf(out, 48, "%.*s", (int)strcspn(w, "|"), w);
     }
 }
 
-static const char *placeholder(const mt_opt *o) { return o->type == MT_OPT_CHOICE ? o->words : o->arg; }
+static const char *placeholder(const mt_opt *o)
+{
+    return o->type == MT_OPT_CHOICE ? o->words : o->arg;
+}
 
 static void note(char out[80], const mt_command *cmd, const mt_opt *o)
 {
@@ -274,7 +285,8 @@ static void wrap(FILE *out, const char *text, int at, int indent)
         at += n;
         text += n;
         bool more = false;
-        while (*text == ' ' || *text == '\n') text++, more = true;
+        while (*text == ' ' || *text == '\n')
+            text++, more = true;
         if (more && *text) {
             if (at + 1 + (int)strcspn(text, " \n") > WIDTH) {
                 fprintf(out, "\n%*s", indent, "");
@@ -307,14 +319,16 @@ static void option_help(const mt_command *cmd, const mt_opt *o, FILE *out)
 }
 
 /* Calls fn for every paragraph of a text: lines up to an empty line. */
-static void paragraphs(const char *text, FILE *out, void (*fn)(const char *text, size_t n, FILE *out))
+static void paragraphs(const char *text, FILE *out,
+                       void (*fn)(const char *text, size_t n, FILE *out))
 {
     while (text && *text) {
         const char *end = strstr(text, "\n\n");
         size_t n = end ? (size_t)(end - text) : strlen(text);
         fn(text, n, out);
         text += n;
-        while (*text == '\n') text++;
+        while (*text == '\n')
+            text++;
     }
 }
 
@@ -337,7 +351,8 @@ void mt_command_help(const mt_command *cmd, FILE *out)
     fprintf(out, "\n%s.\n", cmd->summary);
     paragraphs(cmd->about, out, paragraph_help);
     fputs("\noptions:\n", out);
-    for (const mt_opt *o = cmd->opts; o && o->name; o++) option_help(cmd, o, out);
+    for (const mt_opt *o = cmd->opts; o && o->name; o++)
+        option_help(cmd, o, out);
     fprintf(out, "  -h, --help%*sthis text\n", HELP_COLUMN - 12, "");
     if (cmd->examples) {
         fputs("\nexamples:\n", out);
@@ -349,13 +364,16 @@ void mt_command_help(const mt_command *cmd, FILE *out)
     }
 }
 
-static const char exit_text[] = "0 everything was done; 1 something failed (each failure has its reason on standard "
-                                "error, other work went on); 2 the command line makes no sense; 75 a temporary "
-                                "failure that is worth a retry.";
+static const char exit_text[] =
+    "0 everything was done; 1 something failed (each failure has its reason on standard "
+    "error, other work went on); 2 the command line makes no sense; 75 a temporary "
+    "failure that is worth a retry.";
 
 static const char program_about[] =
-    "Microtome reads whole-slide images, finds the tissue, cuts it into tiles, runs a network on every tile and "
-    "turns the scores into a slide-level result with a heatmap. Results go to standard output or to the folder "
+    "Microtome reads whole-slide images, finds the tissue, cuts it into tiles, runs a network on "
+    "every tile and "
+    "turns the scores into a slide-level result with a heatmap. Results go to standard output or "
+    "to the folder "
     "named with -o; messages and progress go to standard error.\n\n"
     "It is research software, not a medical device: nothing it prints is a diagnosis.";
 
@@ -402,7 +420,10 @@ static void roff(const char *text, size_t n, FILE *out)
     }
 }
 
-static void roff_str(const char *text, FILE *out) { roff(text, strlen(text), out); }
+static void roff_str(const char *text, FILE *out)
+{
+    roff(text, strlen(text), out);
+}
 
 static void paragraph_man(const char *text, size_t n, FILE *out)
 {
@@ -414,7 +435,8 @@ static void paragraph_man(const char *text, size_t n, FILE *out)
 static void man_head(const char *title, const char *summary, FILE *out)
 {
     fputs(".TH ", out);
-    for (const char *p = title; *p; p++) fputc(*p >= 'a' && *p <= 'z' ? *p - 32 : *p, out);
+    for (const char *p = title; *p; p++)
+        fputc(*p >= 'a' && *p <= 'z' ? *p - 32 : *p, out);
     fprintf(out, " 1 \"\" \"microtome %s\" \"Microtome\"\n.SH NAME\n", mt_version());
     roff_str(title, out);
     fputs(" \\- ", out);
@@ -454,7 +476,8 @@ void mt_command_man(const mt_command *cmd, FILE *out)
     fputs(".\n", out);
     paragraphs(cmd->about, out, paragraph_man);
     fputs(".SH OPTIONS\n", out);
-    for (const mt_opt *o = cmd->opts; o && o->name; o++) option_man(cmd, o, out);
+    for (const mt_opt *o = cmd->opts; o && o->name; o++)
+        option_man(cmd, o, out);
     fputs(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nthe same as plain text.\n", out);
     if (cmd->examples) {
         fputs(".SH EXAMPLES\n.nf\n", out);
@@ -470,7 +493,8 @@ void mt_program_man(const mt_command *const *table, FILE *out)
 {
     man_head("microtome", "whole-slide pathology analysis", out);
     fputs(".SH SYNOPSIS\n\\fBmicrotome\\fR \\fICOMMAND\\fR [arguments]\n.br\n"
-          "\\fBmicrotome help\\fR [\\fICOMMAND\\fR]\n.br\n\\fBmicrotome \\-\\-version\\fR\n.SH DESCRIPTION\n",
+          "\\fBmicrotome help\\fR [\\fICOMMAND\\fR]\n.br\n\\fBmicrotome \\-\\-version\\fR\n.SH "
+          "DESCRIPTION\n",
           out);
     paragraphs(program_about, out, paragraph_man);
     fputs(".SH COMMANDS\n", out);

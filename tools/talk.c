@@ -16,13 +16,17 @@ static const char *command_name = "";
 static bool line_drawn; /* a progress line stands on the terminal */
 static volatile sig_atomic_t stop_flag;
 
-void mt_talk_name(const char *command) { command_name = command; }
+void mt_talk_name(const char *command)
+{
+    command_name = command;
+}
 
 const char *mt_clean(char *out, size_t cap, const char *text)
 {
     size_t n = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p && n + 1 < cap; p++) {
-        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f; /* terminal controls written in UTF-8 */
+        bool c1 =
+            p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f; /* terminal controls written in UTF-8 */
         out[n++] = *p < 0x20 || *p == 0x7f || c1 ? '?' : (char)*p;
         if (c1) p++;
     }
@@ -57,10 +61,14 @@ void mt_say(const char *fmt, ...)
 int mt_exit_code(mt_status status)
 {
     switch (status) {
-    case MT_OK: return MT_EXIT_OK;
-    case MT_ERR_ARG: return MT_EXIT_USAGE;
-    case MT_ERR_TEMPORARY: return MT_EXIT_RETRY;
-    default: return MT_EXIT_FAILED;
+    case MT_OK:
+        return MT_EXIT_OK;
+    case MT_ERR_ARG:
+        return MT_EXIT_USAGE;
+    case MT_ERR_TEMPORARY:
+        return MT_EXIT_RETRY;
+    default:
+        return MT_EXIT_FAILED;
     }
 }
 
@@ -86,7 +94,10 @@ void mt_stop_listen(void)
     sigaction(SIGTERM, &sa, NULL);
 }
 
-int mt_stop_asked(void) { return stop_flag != 0; }
+int mt_stop_asked(void)
+{
+    return stop_flag != 0;
+}
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
@@ -159,12 +170,16 @@ json_t *mt_js(const char *text)
     if (j) return j;
     char ascii[1024];
     size_t n = 0;
-    for (; text[n] && n + 1 < sizeof ascii; n++) ascii[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+    for (; text[n] && n + 1 < sizeof ascii; n++)
+        ascii[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
     ascii[n] = 0;
     return json_string(ascii);
 }
 
-json_t *mt_jn(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+json_t *mt_jn(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
 
 int mt_json_print(json_t *j)
 {
@@ -180,17 +195,19 @@ int mt_json_print(json_t *j)
 
 json_t *mt_fetch_json(const mt_fetch_stats *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "tiles", (json_int_t)s->tiles, "unreadable",
-                     (json_int_t)s->unreadable, "native_needed", (json_int_t)s->native_needed, "native_decoded",
-                     (json_int_t)s->native_decoded, "bytes_compressed", (json_int_t)s->bytes_compressed,
-                     "pixels_decoded", (json_int_t)s->pixels_decoded, "peak_bytes", (json_int_t)s->peak_bytes,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "tiles", (json_int_t)s->tiles,
+                     "unreadable", (json_int_t)s->unreadable, "native_needed",
+                     (json_int_t)s->native_needed, "native_decoded", (json_int_t)s->native_decoded,
+                     "bytes_compressed", (json_int_t)s->bytes_compressed, "pixels_decoded",
+                     (json_int_t)s->pixels_decoded, "peak_bytes", (json_int_t)s->peak_bytes,
                      "wall_s", mt_jn(s->wall_s), "cpu_s", mt_jn(s->cpu_s));
 }
 
 void mt_fetch_print(const mt_fetch_stats *s)
 {
     double ratio = s->native_needed ? (double)s->native_decoded / (double)s->native_needed : 0;
-    printf("native     %llu tiles needed, %llu decoded (%.4f times each), %.1f MB compressed, %.1f megapixels\n",
+    printf("native     %llu tiles needed, %llu decoded (%.4f times each), %.1f MB compressed, %.1f "
+           "megapixels\n",
            (unsigned long long)s->native_needed, (unsigned long long)s->native_decoded, ratio,
            (double)s->bytes_compressed / 1e6, (double)s->pixels_decoded / 1e6);
     printf("buffers    %.1f MB at most\n", (double)s->peak_bytes / 1e6);
@@ -200,7 +217,10 @@ void mt_fetch_print(const mt_fetch_stats *s)
 
 /* ---- shared options -------------------------------------------------------------------------- */
 
-int mt_threads(int64_t asked) { return asked > 0 ? (int)asked : mt_cpu_count(); }
+int mt_threads(int64_t asked)
+{
+    return asked > 0 ? (int)asked : mt_cpu_count();
+}
 
 bool mt_overlap_parse(double *share, bool *is_pixels, const char *text)
 {

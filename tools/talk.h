@@ -12,15 +12,16 @@
 /* Name shown before messages ("tiles"); set once by main. */
 void mt_talk_name(const char *command);
 
-/* One line on stderr, newline added. Control characters, which a hostile file could have put into an
- * error text, are shown as '?'. A running progress line is wiped first. */
+/* One line on stderr, newline added. Control characters, which a hostile file could have put into
+ * an error text, are shown as '?'. A running progress line is wiped first. */
 void mt_say(const char *fmt, ...) MT_PRINTF(1, 2);
 /* "microtome CMD: text" of a set error. Returns the exit code that fits its status. */
 int mt_fail(const mt_err *err);
 /* Exit code for a status: usage 2, temporary 75, everything else 1. */
 int mt_exit_code(mt_status status);
 
-/* Copies text with control characters replaced, for text that comes from a file and goes to stdout. */
+/* Copies text with control characters replaced, for text that comes from a file and goes to stdout.
+ */
 const char *mt_clean(char *out, size_t cap, const char *text);
 #define MT_CLEAN(text) mt_clean((char[600]){0}, 600, (text))
 
@@ -34,10 +35,10 @@ int mt_stop_asked(void);
 /* A progress line with rate and time left; silent where stderr is no terminal. */
 typedef struct mt_meter {
     char label[160];
-    const char *unit;  /* "tiles" */
-    double divide;     /* counts per unit: 1e6 and "megapixels" */
+    const char *unit; /* "tiles" */
+    double divide;    /* counts per unit: 1e6 and "megapixels" */
     double begun, drawn;
-    uint64_t first;    /* count at the first tick: work found done does not count for the rate */
+    uint64_t first; /* count at the first tick: work found done does not count for the rate */
     bool started;
 } mt_meter;
 void mt_meter_start(mt_meter *m, const char *label, const char *unit, double divide);
@@ -59,7 +60,8 @@ void mt_fetch_print(const mt_fetch_stats *s);
 
 /* Options more than one command has. */
 int mt_threads(int64_t asked); /* 0 = every core this process may use */
-/* "32" (pixels of a tile) or "25%" as share of the tile; false when it is neither or not within 0..1. */
+/* "32" (pixels of a tile) or "25%" as share of the tile; false when it is neither or not within
+ * 0..1. */
 bool mt_overlap_parse(double *share, bool *is_pixels, const char *text);
 
 #endif
