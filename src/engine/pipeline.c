@@ -1,0 +1,342 @@
+#include "engine/pipeline.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/grade.h"
+#include "engine/infer.h"
+#include "engine/journal.h"
+#include "engine/provenance.h"
+#include "engine/scope.h"
+#include "engine/store.h"
+#include "microtome/system.h"
+#include "slide/slide.h"
+
+/* Tile buffers get at least this much, and at least a quarter of the whole. */
+#define FETCH_LEAST ((uint64_t)32 << 20)
+#define UPSAMPLE_UNLIMITED 1e6
+
+typedef struct file_stamp { off_t size; struct timespec changed; } file_stamp;
+
+struct mt_pipeline {
+    mt_pipeline_opts opts;
+    double assume_mpp, started_wall, started_cpu;
+    mt_slide *slide;
+    file_stamp stamp;
+    mt_plan *plan;
+    mt_tissue *tissue;
+    mt_journal *journal;
+    char *folder;
+    float *probs;
+    uint8_t *state;
+    uint32_t n_resumed;
+    char scores_key[65];
+    mt_plan no_plan;          /* what the result shows until there is one */
+    mt_result result;
+};
+
+static void warn(mt_result *r, const char *text)
+{
+    if (r->n_warnings < (int)MT_COUNT(r->warnings))
+        snprintf(r->warnings[r->n_warnings++], sizeof r->warnings[0], "%s", text);
+}
+
+static bool stamp_of(file_stamp *out, const mt_slide *slide)
+{
+    struct stat sb;
+    const char *path = mt_slide_file(slide, 0);
+    if (!path || stat(path, &sb) != 0) return false;
+    *out = (file_stamp){sb.st_size, sb.st_mtim};
+    return true;
+}
+
+/* A scanner may still be copying: what was digested must be what was read. */
+static mt_status check_unchanged(const mt_pipeline *p, mt_err *err)
+{
+    file_stamp now;
+    MT_TRY(mt_slide_check(p->slide, err));
+    if (!stamp_of(&now, p->slide) || now.size != p->stamp.size || now.changed.tv_sec != p->stamp.changed.tv_sec ||
+        now.changed.tv_nsec != p->stamp.changed.tv_nsec)
+        return mt_err_set(err, MT_ERR_TEMPORARY, "the slide file changed while it was read");
+    return MT_OK;
+}
+
+static void begin_result(mt_pipeline *p)
+{
+    mt_result *r = &p->result;
+    r->card = mt_model_card(p->opts.model);
+    r->model_digest = mt_model_digest(p->opts.model);
+    r->plan = &p->no_plan;
+    snprintf(r->engine_version, sizeof r->engine_version, "%s", mt_version());
+    snprintf(r->kernel_set, sizeof r->kernel_set, "%s", mt_cpu_name());
+    r->assumed_mpp = p->assume_mpp;
+    r->threads = p->opts.threads;
+    mt_clock_rfc3339(r->started);
+}
+
+static mt_status check_scope(mt_pipeline *p, mt_err *err)
+{
+    mt_result *r = &p->result;
+    mt_scope scope;
+    double mpp;
+    MT_TRY(mt_slide_mpp(&mpp, p->slide, err));
+    MT_TRY(mt_scope_check(&scope, r->card, &r->slide, p->opts.out_of_scope, err));
+    if (scope.outside) snprintf(r->out_of_scope, sizeof r->out_of_scope, "%s", p->opts.out_of_scope);
+    r->scope_unverified = scope.unverified;
+    if (scope.text[0]) warn(r, scope.text);
+    return MT_OK;
+}
+
+mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mpp, const mt_pipeline_opts *opts,
+                           mt_err *err)
+{
+    *out = NULL;
+    MT_AUTO(mt_pipeline_close) mt_pipeline *p = NULL;
+    MT_TRY(mt_alloc(&p, 1, sizeof *p, sizeof *p, "pipeline", err));
+    p->opts = *opts;
+    p->assume_mpp = assume_mpp;
+    p->started_wall = mt_clock_wall();
+    p->started_cpu = mt_clock_cpu();
+    begin_result(p);
+    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
+    so.assume_mpp = assume_mpp;
+    mt_status st = mt_slide_open(&p->slide, path, &so, err);
+    if (st == MT_OK) {
+        p->result.slide = *mt_slide_get_info(p->slide);
+        st = stamp_of(&p->stamp, p->slide) ? mt_slide_digest(p->result.slide_digest, p->slide, err)
+                                           : mt_err_set(err, MT_ERR_IO, "the slide file went away");
+        if (st == MT_OK) st = check_scope(p, err);
+    } else if (mt_file_digest(p->result.slide_digest, path, NULL) != MT_OK) {
+        p->result.slide_digest[0] = 0;
+    }
+    if (p->result.slide_digest[0])
+        snprintf(p->result.slide_id, sizeof p->result.slide_id, "s-%.16s", p->result.slide_digest);
+    *out = mt_steal(p);
+    return st;
+}
+
+void mt_pipeline_close(mt_pipeline **pp)
+{
+    mt_pipeline *p = *pp;
+    if (!p) return;
+    mt_journal_close(&p->journal);
+    mt_plan_free(&p->plan);
+    mt_tissue_free(&p->tissue);
+    mt_slide_close(&p->slide);
+    free(p->folder);
+    free(p->probs);
+    free(p->state);
+    free(p);
+    *pp = NULL;
+}
+
+mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
+{
+    mt_result *r = &p->result;
+    snprintf(r->stem, sizeof r->stem, "%s", stem);
+    const mt_result_inputs in = {
+        .card = r->card, .model_digest = r->model_digest, .kernel_set = r->kernel_set, .assume_mpp = p->assume_mpp,
+        .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
+        .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue, .roi_digest = p->opts.roi_digest,
+        .out_of_scope = p->opts.out_of_scope, .allow_upsampling = p->opts.allow_upsampling,
+        .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK, .exports = p->opts.exports};
+    return mt_result_key(r->key, r->slide_digest, stem, &in, err);
+}
+
+mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_err *err)
+{
+    MT_AUTO_FREE char *path = mt_strf("%s/tiles.journal", folder);
+    p->folder = strdup(folder);
+    if (!path || !p->folder) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+    return mt_journal_open(&p->journal, path, err);
+}
+
+/* ---- tissue and plan ---- */
+
+static mt_status lay_plan(mt_pipeline *p, mt_err *err)
+{
+    const mt_card *card = p->result.card;
+    mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
+    to.threads = p->opts.threads;
+    MT_TRY(mt_tissue_detect(&p->tissue, p->slide, &to, err));
+    p->result.tissue = p->tissue;
+
+    mt_plan_opts po = MT_PLAN_OPTS_INIT;
+    po.tile_px = card->patch_px;
+    po.out_px = card->input_px;
+    po.mpp = card->mpp;
+    bool strides = card->stride_px > 0 && card->stride_px < card->patch_px;
+    po.overlap = p->opts.overlap >= 0 ? p->opts.overlap
+                 : strides            ? 1.0 - (double)card->stride_px / (double)card->patch_px
+                                      : 0.0;
+    if (p->opts.min_tissue >= 0) po.min_tissue = p->opts.min_tissue;
+    po.roi_path = p->opts.roi_path;
+    if (p->opts.allow_upsampling) po.max_upsample = UPSAMPLE_UNLIMITED;
+    MT_TRY(mt_plan_make(&p->plan, p->slide, p->tissue, &po, err));
+    MT_TRY(mt_plan_digest(p->plan, err));
+    if (p->plan->n_tiles > UINT32_MAX)
+        return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u", p->plan->n_tiles, UINT32_MAX);
+    p->result.plan = p->plan;
+    if (p->plan->upsampled) {
+        char text[160];
+        snprintf(text, sizeof text, "upsampled %.2f times: the slide has %.4g um/px, the model asks for %.4g",
+                 p->plan->slide_mpp / p->plan->target_mpp, p->plan->slide_mpp, p->plan->target_mpp);
+        warn(&p->result, text);
+    }
+    return MT_OK;
+}
+
+/* ---- scores ---- */
+
+mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads, uint64_t worker_bytes, mt_err *err)
+{
+    uint64_t fetch = MT_MAX(FETCH_LEAST, memory / 4);
+    *out = (mt_budget){0, 0};
+    if (memory < fetch || worker_bytes > memory - fetch)
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "memory: one worker needs %.1f MiB for the network besides %.1f MiB for tiles, "
+                          "the ceiling is %.1f MiB",
+                          (double)worker_bytes / 1048576.0, (double)fetch / 1048576.0, (double)memory / 1048576.0);
+    uint64_t fit = worker_bytes ? (memory - fetch) / worker_bytes : (uint64_t)threads;
+    out->threads = (int)MT_MIN(fit, (uint64_t)threads);
+    out->fetch = memory - worker_bytes * (uint64_t)out->threads;
+    return MT_OK;
+}
+
+/* Scores an earlier run left: the finished store first, then the journal of an interrupted run. */
+static mt_status take_over(mt_pipeline *p, mt_err *err)
+{
+    uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
+    const mt_result *r = &p->result;
+    MT_TRY(mt_scores_key(p->scores_key, r->slide_digest, r->model_digest, r->card, p->plan->digest, r->kernel_set, err));
+    MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
+    MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
+    p->result.probs = p->probs;
+    p->result.tile_state = p->state;
+
+    MT_AUTO_FREE char *path = mt_strf("%s/tiles.h5", p->folder ? p->folder : ".");
+    if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+    int stored = 0;
+    if (p->folder && !p->opts.force)
+        MT_TRY(mt_store_read(path, p->scores_key, n, (int)n_classes, p->probs, p->state, &stored, err));
+    if (stored) p->n_resumed = n;
+    if (stored || !p->journal) return MT_OK;
+    if (p->opts.force) MT_TRY(mt_journal_forget(p->journal, err));
+    return mt_journal_begin(p->journal, p->scores_key, r->slide_digest, n, n_classes, p->probs, p->state,
+                            &p->n_resumed, err);
+}
+
+typedef struct progress { mt_pipeline *p; uint64_t before, total; } progress;
+
+static int on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    const progress *g = ctx;
+    const mt_pipeline_opts *o = &g->p->opts;
+    (void)total;
+    return o->progress ? o->progress(o->progress_ctx, g->before + done, g->total) : 0;
+}
+
+static void add_stats(mt_fetch_stats *sum, const mt_fetch_stats *s)
+{
+    sum->tiles += s->tiles;
+    sum->unreadable += s->unreadable;
+    sum->native_needed += s->native_needed;
+    sum->native_decoded += s->native_decoded;
+    sum->bytes_compressed += s->bytes_compressed;
+    sum->pixels_decoded += s->pixels_decoded;
+    sum->peak_bytes = MT_MAX(sum->peak_bytes, s->peak_bytes);
+    sum->wall_s += s->wall_s;
+    sum->cpu_s += s->cpu_s;
+}
+
+static mt_status score_tiles(mt_pipeline *p, mt_err *err)
+{
+    uint64_t worker_bytes;
+    mt_budget budget;
+    MT_TRY(mt_infer_worker_bytes(&worker_bytes, p->opts.model, err));
+    MT_TRY(mt_budget_split(&budget, p->opts.memory, p->opts.threads, worker_bytes, err));
+    p->result.threads = budget.threads;
+    if (budget.threads < p->opts.threads) {
+        char text[160];
+        snprintf(text, sizeof text, "memory: %d of %d threads fit under the ceiling of %.0f MiB", budget.threads,
+                 p->opts.threads, (double)p->opts.memory / 1048576.0);
+        mt_log(MT_LOG_WARN, "%s", text);
+    }
+    MT_AUTO(mt_infer_free) mt_infer *infer = NULL;
+    MT_TRY(mt_infer_new(&infer, p->opts.model, budget.threads, err));
+    mt_infer_sink sink = {infer, p->slide, p->journal, p->probs, p->state};
+    progress g = {p, p->n_resumed, p->plan->n_tiles};
+    mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
+    fo.threads = budget.threads;
+    fo.batch = p->opts.batch;
+    fo.memory = budget.fetch;
+    fo.bicubic = p->result.card->bicubic;
+    fo.progress = on_progress;
+    fo.progress_ctx = &g;
+    /* The walk looks at the list while workers write states: it gets its own copy. */
+    MT_AUTO_FREE uint8_t *skip = NULL;
+    MT_TRY(mt_alloc(&skip, p->plan->n_tiles, 1, SIZE_MAX, "tile list", err));
+    memcpy(skip, p->state, p->plan->n_tiles);
+    fo.skip = skip;
+
+    mt_fetch_stats stats = {0};
+    mt_status st = mt_fetch_run(p->slide, p->plan, &fo, mt_infer_tiles, &sink, &stats, err);
+    add_stats(&p->result.fetch, &stats);
+    if (p->journal) {
+        mt_err sync_err = MT_ERR_INIT;
+        mt_status synced = mt_journal_sync(p->journal, &sync_err);
+        if (st == MT_OK && synced != MT_OK) st = mt_err_set(err, sync_err.code, "%s", sync_err.text);
+    }
+    return st;
+}
+
+mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
+{
+    mt_result *r = &p->result;
+    MT_TRY(lay_plan(p, err));
+    MT_TRY(take_over(p, err));
+    if (p->n_resumed < p->plan->n_tiles) MT_TRY(score_tiles(p, err));
+    MT_TRY(check_unchanged(p, err));
+    mt_scores s = {p->plan, &r->slide, p->probs, p->state, r->card->n_classes};
+    MT_TRY(mt_grade_make(&r->grade, r->card, &s, p->tissue, p->opts.roi_path, p->opts.topk, err));
+    mt_clock_rfc3339(r->finished);
+    r->wall_s = mt_clock_wall() - p->started_wall;
+    r->cpu_s = mt_clock_cpu() - p->started_cpu;
+    return MT_OK;
+}
+
+mt_status mt_pipeline_store(mt_pipeline *p, mt_err *err)
+{
+    MT_AUTO_FREE char *path = mt_strf("%s/tiles.h5", p->folder);
+    if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+    return mt_store_write(path, &p->result, p->scores_key, err);
+}
+
+void mt_pipeline_finish(mt_pipeline *p)
+{
+    mt_journal_remove(&p->journal);
+}
+
+void mt_pipeline_refuse(mt_pipeline *p, const char *reason)
+{
+    mt_result *r = &p->result;
+    memset(&r->grade, 0, sizeof r->grade);
+    mt_grade_none(&r->grade, r->card, reason);
+    r->plan = &p->no_plan;
+    r->tissue = NULL;
+    r->probs = NULL;
+    r->tile_state = NULL;
+    r->key[0] = 0;
+    mt_clock_rfc3339(r->finished);
+    r->wall_s = mt_clock_wall() - p->started_wall;
+    r->cpu_s = mt_clock_cpu() - p->started_cpu;
+}
+
+mt_result *mt_pipeline_result(mt_pipeline *p) { return &p->result; }
+const mt_slide *mt_pipeline_slide(const mt_pipeline *p) { return p->slide; }
+uint64_t mt_pipeline_resumed(const mt_pipeline *p) { return p->n_resumed; }
