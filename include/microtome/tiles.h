@@ -15,6 +15,9 @@ typedef struct mt_tissue {
     double tissue_mm2, slide_mm2;
     int source_level;          /* level that was read */
     int n_pieces;              /* connected tissue pieces */
+    int64_t slide_w, slide_h;  /* level-0 pixels of the slide; the mask's last column and row may pass
+                                it; 0 = the whole mask */
+    uint32_t *block_sums;      /* private: speeds mt_tissue_fraction up; may be NULL */
 } mt_tissue;
 
 typedef struct mt_tissue_opts {
@@ -30,7 +33,8 @@ MT_API MT_MUST_USE mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *s
                                               const mt_tissue_opts *opts, mt_err *err);
 MT_API void mt_tissue_free(mt_tissue **tissue);
 
-/* Fraction (0..1) of the level-0 box that is tissue; the part of the box outside the slide counts as glass. */
+/* Fraction (0..1) of the level-0 box that is tissue; the part of the box outside the slide counts as glass.
+ * Exact for boxes of any size and position. Reads the fields above only, so a mask made by hand works too. */
 MT_API double mt_tissue_fraction(const mt_tissue *tissue, double x_l0, double y_l0, double w_l0, double h_l0);
 
 /* Writes the mask as PNG / as QuPath GeoJSON polygons in level-0 pixels. Whole or not at all. */
@@ -46,7 +50,7 @@ typedef struct mt_plan_opts {
     int version;               /* 1 */
     int32_t tile_px;           /* tile side at the target spacing, 16..8192 */
     int32_t out_px;            /* side handed on after resampling; 0 = tile_px (a model may ask for another) */
-    double mpp;                /* target spacing in um/px; 0 = the slide's own */
+    double mpp;                /* target spacing in um/px; 0 = the slide's own (which with whole_slide may be unknown) */
     double overlap;            /* share of the tile shared with its neighbour, 0 <= overlap < 1 */
     double min_tissue;         /* keep tiles with at least this tissue fraction, 0..1 (default 0.25) */
     mt_edge_policy edge;
@@ -60,8 +64,11 @@ typedef struct mt_tile {
     int64_t x_l0, y_l0;        /* top left, level-0 pixels */
     int32_t w_l0, h_l0;        /* box in level-0 pixels */
     int32_t col, row;          /* grid cell */
-    float tissue;              /* tissue fraction of the box */
+    float tissue;              /* tissue fraction of the box; without a mask the part inside the slide */
 } mt_tile;
+
+#define MT_PLAN_MAX_TILES 8000000      /* tiles of one plan */
+#define MT_PLAN_MAX_CELLS 400000000    /* grid cells looked at for them */
 
 typedef struct mt_plan {
     mt_tile *tiles;            /* in plan order: x-major (col), y fastest (row); index = tile id */
@@ -69,21 +76,24 @@ typedef struct mt_plan {
     int32_t tile_px, out_px;   /* as asked; out_px resolved */
     double target_mpp, slide_mpp;
     int32_t box_l0;            /* tile side in level-0 pixels: round(tile_px * target_mpp / slide_mpp) */
-    int32_t step_l0;           /* grid step in level-0 pixels: round((1 - overlap) * box_l0), >= 1 */
+    int32_t step_l0;           /* grid step in level-0 pixels: round((1 - overlap) * box_l0), >= 1; both
+                                  rounded half to even, as WSInfer does */
     int level;                 /* level the pixels are read from */
-    double level_downsample;
+    double level_downsample;   /* level-0 pixels per pixel of it: the whole number where floor or ceil made the sizes */
     double resample;           /* source pixels at `level` per output pixel; < 1 = upsampled */
-    int upsampled;             /* 1 when resample < 0.99 at level 0: a warning every result carries */
+    int upsampled;             /* 1 when target_mpp < 0.99 slide_mpp: a warning every result carries */
     double overlap, min_tissue;
     mt_edge_policy edge;
     int32_t grid_cols, grid_rows;
     double roi_mm2;            /* area of the ROI inside the slide, 0 when none */
+    double tissue_mm2;         /* tissue inside the ROI, or of the slide when there is no ROI; 0 without a mask */
     char digest[65];           /* filled by mt_plan_digest */
 } mt_plan;
 
 /* Lays the grid. tissue may be NULL when opts->whole_slide. The same slide and options give the same
  * list on every machine. An empty list is success (n_tiles 0): no tissue is an answer, not an error.
- * Errors: ARG, SPACING (too coarse for the target beyond max_upsample), FORMAT (ROI), LIMIT. */
+ * Errors: ARG, SPACING (unknown, or too coarse for the target beyond max_upsample), FORMAT, NOT_FOUND
+ * and IO (ROI), LIMIT. *out is the caller's (mt_plan_free). */
 MT_API MT_MUST_USE mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
                                           const mt_plan_opts *opts, mt_err *err);
 MT_API void mt_plan_free(mt_plan **plan);
