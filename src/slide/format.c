@@ -1,0 +1,138 @@
+/* The format table: which row opens a file, and the spacing that holds. */
+#include "slide/format.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include "slide/pool.h"
+
+static const mt_format *const formats[] = {&mt_format_svs, &mt_format_generic_tiff, &mt_format_openslide};
+
+static mt_format_info rows[MT_COUNT(formats) + 1];
+static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
+
+static void rows_fill(void)
+{
+    for (size_t i = 0; i < MT_COUNT(formats); i++) rows[i] = formats[i]->info;
+}
+
+const mt_format_info *mt_slide_formats(void)
+{
+    pthread_once(&rows_once, rows_fill);
+    return rows;
+}
+
+void mt_slide_finish_levels(mt_slide_info *info)
+{
+    for (int i = 0; i < info->n_levels; i++) {
+        mt_level *l = &info->levels[i];
+        l->tiles_x = (l->width + l->tile_w - 1) / l->tile_w;
+        l->tiles_y = (l->height + l->tile_h - 1) / l->tile_h;
+        l->downsample = ((double)info->levels[0].width / (double)l->width
+                         + (double)info->levels[0].height / (double)l->height) / 2.0;
+        if (l->downsample < 1.0) l->downsample = 1.0;
+    }
+}
+
+static void probe_close(mt_probe *p)
+{
+    mt_tiff_free(&p->tiff);
+    mt_map_close(&p->map);
+}
+
+static mt_status probe_open(mt_probe *p, const char *path, mt_err *err)
+{
+    p->path = path;
+    MT_TRY(mt_map_open(&p->map, path, err));
+    if (!p->map.size) return mt_err_set(err, MT_ERR_FORMAT, "the file is empty");
+    p->is_tiff = mt_tiff_is(p->map.data, p->map.size);
+    if (p->is_tiff && mt_tiff_parse(&p->tiff, p->map.data, p->map.size, &p->tiff_err) != MT_OK)
+        p->tiff.n_dirs = 0; /* the TIFF row will say why */
+    return mt_map_check(&p->map, err);
+}
+
+static mt_status no_format(const mt_probe *p, mt_err *err)
+{
+    if (p->is_tiff)
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "a TIFF file of a maker whose format OpenSlide does not open");
+    char head[3 * 8 + 1] = "";
+    for (size_t i = 0; i < MT_MIN(p->map.size, (size_t)8); i++)
+        snprintf(head + 3 * i, sizeof head - 3 * i, "%02x ", p->map.data[i]);
+    return mt_err_set(err, MT_ERR_UNSUPPORTED, "no known slide format begins with the bytes %s", head);
+}
+
+static mt_status open_by_table(mt_slide *s, mt_probe *p, mt_err *err)
+{
+    for (size_t i = 0; i < MT_COUNT(formats); i++)
+        if (formats[i]->detect(p)) {
+            snprintf(s->info.format, sizeof s->info.format, "%s", formats[i]->info.name);
+            return formats[i]->open(s, p, err);
+        }
+    return no_format(p, err);
+}
+
+static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts, mt_err *err)
+{
+    s->path = strdup(path);
+    if (!s->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "slide");
+    MT_TRY(mt_reader_pool_new(&s->pool, err));
+    MT_AUTO(probe_close) mt_probe p = {.map = {NULL, 0, -1}};
+    MT_TRY(probe_open(&p, path, err));
+    MT_TRY(open_by_table(s, &p, err));
+    if (opts && opts->assume_mpp > 0.0) {
+        s->info.mpp_x = s->info.mpp_y = opts->assume_mpp;
+        snprintf(s->info.mpp_source, sizeof s->info.mpp_source, "assumed");
+    }
+    return mt_slide_check(s, err);
+}
+
+mt_status mt_slide_open(mt_slide **out, const char *path, const mt_slide_opts *opts, mt_err *err)
+{
+    *out = NULL;
+    if (opts && opts->version != 1)
+        return mt_err_set(err, MT_ERR_ARG, "mt_slide_opts version %d", opts->version);
+    if (opts && opts->assume_mpp != 0.0 && !(opts->assume_mpp > 0.0 && isfinite(opts->assume_mpp)))
+        return mt_err_set(err, MT_ERR_ARG, "assumed spacing of %g um/px", opts->assume_mpp);
+    mt_slide *s = NULL;
+    MT_TRY(mt_alloc(&s, 1, sizeof *s, sizeof *s, "slide", err));
+    mt_status st = open_slide(s, path, opts, err);
+    if (st != MT_OK) mt_slide_close(&s);
+    *out = s;
+    return st;
+}
+
+void mt_slide_close(mt_slide **slide)
+{
+    if (!slide || !*slide) return;
+    mt_slide *s = *slide;
+    mt_reader_pool_free(&s->pool);
+    if (s->impl) s->ops->close(s);
+    free(s->path);
+    free(s);
+    *slide = NULL;
+}
+
+const mt_slide_info *mt_slide_get_info(const mt_slide *slide) { return &slide->info; }
+
+mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err)
+{
+    const mt_slide_info *info = &slide->info;
+    *out = (info->mpp_x + info->mpp_y) / 2.0;
+    if (info->mpp_x > 0.0 && info->mpp_y > 0.0) return MT_OK;
+    *out = 0.0;
+    return mt_err_set(err, MT_ERR_SPACING, "the slide states no spacing; looked at: %s", info->mpp_looked_at);
+}
+
+mt_status mt_slide_check(const mt_slide *slide, mt_err *err) { return slide->ops->check(slide, err); }
+
+const char *mt_slide_file(const mt_slide *slide, int i) { return i == 0 ? slide->path : NULL; }
+
+int mt_slide_level_for(const mt_slide *slide, double downsample)
+{
+    int best = 0;
+    for (int i = 1; i < slide->info.n_levels; i++)
+        if (slide->info.levels[i].downsample <= downsample * 1.01
+            && slide->info.levels[i].downsample >= slide->info.levels[best].downsample) best = i;
+    return best;
+}

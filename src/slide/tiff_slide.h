@@ -1,0 +1,43 @@
+/* Slides whose tiles lie in a TIFF file: what every format of the TIFF family shares. A format decides
+ * which directory is which level and what the metadata mean; pixels are read here. */
+#ifndef MT_SLIDE_TIFF_SLIDE_H
+#define MT_SLIDE_TIFF_SLIDE_H
+
+#include "codec/codec.h"
+#include "slide/format.h"
+
+/* One directory as a picture: a grid of tiles, or of strips as tiles of full width. */
+typedef struct mt_tiff_picture {
+    const mt_tiff_dir *dir;
+    int number;                /* of the directory */
+    int64_t width, height, tiles_x, tiles_y;
+    int32_t tile_w, tile_h;
+    mt_coding coding;
+} mt_tiff_picture;
+
+typedef struct mt_tiff_slide {
+    mt_map map;
+    mt_tiff tiff;
+    mt_tiff_picture levels[MT_MAX_LEVELS];
+    mt_tiff_picture associated[MT_MAX_ASSOCIATED];
+    bool missing_from_finer;   /* a tile left out of a coarse level is drawn from the finer one */
+} mt_tiff_slide;
+
+/* Takes map and directories out of the probe and makes the slide one of this kind. */
+MT_MUST_USE mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_err *err);
+
+/* A directory as picture. UNSUPPORTED names what this build cannot read, FORMAT what is broken. */
+MT_MUST_USE mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *t, int dir, mt_err *err);
+
+/* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An associated
+ * image that cannot be read, has no name or a name already taken is left out. */
+MT_MUST_USE mt_status mt_tiff_slide_add_level(mt_slide *s, int dir, mt_err *err);
+void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name);
+
+/* Sorts the levels, finest first, and fills what follows from them. FORMAT without a level. */
+MT_MUST_USE mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err);
+
+/* A positive decimal number in text that need not end in NUL; 0 when it is none. Knows no locale. */
+double mt_tiff_number(const char *text, size_t n);
+
+#endif
