@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# microtome models, doctor, bench.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+expect 0 models list
+silent err
+prints '^demo-tumor@[0-9]+\.[0-9]+' 'scope: .*synthetic'
+expect 0 models list --json
+json 'any(.[]; .name == "demo-tumor" and (.summary | length) > 0)'
+expect 0 models show demo-tumor
+prints '^state +research' '\(positive\)$' '^slides +synthetic only' '^not_for .*clinical' '^license +[A-Za-z]' '^sha256 +[0-9a-f]{64}$'
+expect 0 models show demo-tumor --json
+json '.state == "research" and .patch_px > 0 and .mpp > 0 and (.classes | length) >= 2 and (.positive_class | ascii_downcase) == "tumour" and (.thresholds | length) > 0'
+expect 1 models show no-such-model
+says 'no-such-model' 'demo-tumor'
+expect 1 models check "$work/none.onnx"
+says 'none.onnx'
+printf 'not a model' >"$work/x.onnx"
+expect 1 models check "$work/x.onnx"
+silent out
+if data models/mitosis-slimresnet/model.onnx; then
+    expect 0 models check "$REPLY"
+    json 'type == "object"'
+    expect 0 models show "$REPLY" --json
+    json '.classes == ["Other", "Mitosis"] and .positive_class == "Mitosis" and .mpp == 0.25 and .patch_px == 64 and .stride_px == 32'
+    # A card that does not match its weights does not load.
+    jq '.engine.sha256 = "00" + .engine.sha256[2:]' "${REPLY%/*}/config.json" >"$work/wrong.json"
+    expect 1 models show "$REPLY" --config "$work/wrong.json"
+    says 'sha256|digest'
+fi
+
+expect 0 doctor
+prints '^ok '
+not_prints '^FAIL'
+expect 0 doctor --json
+json '.failed == 0 and .cores >= 1 and (.checks | length) > 3 and all(.checks[]; .ok)'
+
+slide a.svs --size 1500x1200
+expect 0 bench tiling "$REPLY" --tile-px 256 --threads 2 --openslide
+silent err
+json '.bench == "tiling" and .threads == 2 and .crops == 6 * 5 and .tiling.mpix > 1 and .raw.mpix_per_cpu_s > 0 and .of_raw > 0 and .of_openslide > 0 and .peak_rss_bytes > 0'
+expect 0 bench tiling "$REPLY" --no-raw --crops 4 --cpu ref
+json '.crops == 4 and .kernels == "ref" and .raw == null and .openslide == null and .of_raw == null'
+expect 1 bench tiling "$work/none.svs"
+silent out
+finish
