@@ -8,7 +8,7 @@
 #include "kernels/scalar_math.h"
 
 static const mt_conv_algo *const algos[] = {
-    &mt_conv_algo_plain,
+    &mt_conv_algo_plain, &mt_conv_algo_depthwise, &mt_conv_algo_direct, &mt_conv_algo_wino2, &mt_conv_algo_wino4,
 };
 
 mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err)

@@ -1,0 +1,225 @@
+/* Convolution layers of a network, each by every variant that fits, against the multiply-add peak of
+ * the same run.
+ *
+ *   bench_kernels [-l ref|avx2|avx512] [-t milliseconds] [-v variant] [-c] SHAPES.txt...
+ *
+ * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each sample
+ * the layer's weights and input are as warm as the layer before it leaves them in a network: with -c
+ * they are pushed out of the caches first. GFLOP/s counts the direct convolution's operations, so a
+ * Winograd variant may pass the peak. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kernels/table.h"
+
+#define MAX_LAYERS 256
+#define MAX_SAMPLES 400
+
+typedef struct layer {
+    int count;
+    mt_conv_desc d;
+} layer;
+
+typedef struct timing {
+    double median, q1, q3; /* seconds */
+} timing;
+
+static double budget_s = 0.25;
+static bool cold;
+static float *flush_area;
+#define FLUSH_FLOATS ((size_t)12 << 20)
+
+/* ---- the peak ---- */
+
+#if defined(__x86_64__)
+#define PEAK(name, isa, type, set, fma, lanes)                                                       \
+    __attribute__((target(isa), noinline)) static double name(void)                                 \
+    {                                                                                                \
+        type a[12], m = set(0.999f);                                                                 \
+        for (int i = 0; i < 12; i++) a[i] = set((float)i);                                           \
+        double t = mt_clock_thread_cpu();                                                            \
+        for (int n = 0; n < 4000000; n++)                                                            \
+            _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = fma(a[i], m, m);            \
+        t = mt_clock_thread_cpu() - t;                                                               \
+        for (int i = 0; i < 12; i++) __asm__ volatile("" ::"x"(a[i]));                               \
+        return 4e6 * 12 * 2 * lanes / t / 1e9;                                                       \
+    }
+#include <immintrin.h>
+#ifndef MT_NO_SIMD
+PEAK(peak_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
+PEAK(peak_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
+#endif
+#endif
+
+static double peak(int level)
+{
+    double best = 0;
+#ifndef MT_NO_SIMD
+    for (int i = 0; i < 5; i++) {
+        double p = level == MT_CPU_AVX512 ? peak_avx512() : level == MT_CPU_AVX2 ? peak_avx2() : 0;
+        best = MT_MAX(best, p);
+    }
+#endif
+    return best;
+}
+
+/* ---- one layer ---- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static float *floats(size_t n, float scale)
+{
+    float *p = NULL;
+    if (mt_alloc_aligned(&p, n * sizeof *p, (size_t)1 << 32, "bench", NULL) != MT_OK) exit(1);
+    uint32_t s = 12345;
+    for (size_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        p[i] = scale * ((float)(s >> 8) / 8388608.0f - 1.0f);
+    }
+    return p;
+}
+
+static void push_out(void)
+{
+    for (size_t i = 0; i < FLUSH_FLOATS; i += 16) flush_area[i] += 1.0f;
+}
+
+static timing measure(const mt_conv *c, const float *in, const float *res, float *out, void *scratch)
+{
+    static double samples[MAX_SAMPLES];
+    int n = 0;
+    double end = mt_clock_wall() + budget_s;
+    mt_conv_run(c, in, res, out, scratch);
+    while (n < MAX_SAMPLES && (n < 5 || mt_clock_wall() < end)) {
+        if (cold) push_out();
+        double t = mt_clock_thread_cpu();
+        mt_conv_run(c, in, res, out, scratch);
+        samples[n++] = mt_clock_thread_cpu() - t;
+    }
+    qsort(samples, (size_t)n, sizeof samples[0], by_value);
+    return (timing){samples[n / 2], samples[n / 4], samples[3 * n / 4]};
+}
+
+static double gflop(const mt_conv_desc *d)
+{
+    return 2e-9 * d->oh * d->ow * d->cout * (d->cin / d->groups) * d->kh * d->kw;
+}
+
+/* Prints one line a variant; returns the seconds of the variant the rule picks. */
+static double run_layer(const mt_kernels *k, const layer *l, const char *only, double top, double *best_s)
+{
+    const mt_conv_desc *d = &l->d;
+    size_t in_n = d->in_plain ? (size_t)d->cin * (size_t)d->h * (size_t)d->w
+                              : mt_blocked_floats(k, d->cin, (size_t)d->h * (size_t)d->w);
+    size_t out_n = mt_blocked_floats(k, d->cout, (size_t)d->oh * (size_t)d->ow);
+    float *in = floats(in_n, 1.0f), *res = floats(out_n, 1.0f), *out = floats(out_n, 1.0f);
+    float *w = floats((size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw, 0.05f);
+    static const char *const names[] = {"plain", "direct", "wino2", "wino4", "depthwise"};
+    double chosen_s = 0;
+    *best_s = INFINITY;
+    mt_conv *rule = NULL;
+    if (mt_conv_new(&rule, k, d, w, NULL, NULL) != MT_OK) exit(1);
+    for (size_t i = 0; i < MT_COUNT(names); i++) {
+        mt_conv *c = NULL;
+        if (only && strcmp(only, names[i])) continue;
+        if (i == 0 && k->level > 0 && !only) continue;
+        if (mt_conv_new_variant(&c, k, d, names[i], w, NULL, NULL) != MT_OK) continue;
+        void *scratch = floats(mt_conv_scratch_bytes(c) / sizeof(float) + 16, 0.0f);
+        timing t = measure(c, in, res, out, scratch);
+        bool chosen = strcmp(mt_conv_variant(c), mt_conv_variant(rule)) == 0;
+        double rate = gflop(d) / t.median;
+        printf("%2dx %4d->%4d g%-3d %3dx%-3d k%d s%d  %-12s %8.3f ms (%.3f-%.3f) %7.1f GFLOP/s", l->count, d->cin, d->cout,
+               d->groups, d->h, d->w, d->kh, d->sh, mt_conv_variant(c), t.median * 1e3, t.q1 * 1e3, t.q3 * 1e3, rate);
+        if (top > 0) printf(" %5.1f%% of peak", 100 * rate / top);
+        printf("%s\n", chosen ? " *" : "");
+        if (chosen) chosen_s = t.median;
+        *best_s = MT_MIN(*best_s, t.median);
+        mt_conv_free(&c);
+        free(scratch);
+    }
+    mt_conv_free(&rule);
+    free(in), free(res), free(out), free(w);
+    return chosen_s;
+}
+
+/* ---- shapes ---- */
+
+static int read_shapes(layer *layers, const char *path)
+{
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        fprintf(stderr, "bench_kernels: cannot open %s\n", path);
+        exit(1);
+    }
+    char line[256], act[16];
+    int n = 0;
+    while (n < MAX_LAYERS && fgets(line, sizeof line, f)) {
+        mt_conv_desc *d = &layers[n].d;
+        int kk, s, p;
+        *d = (mt_conv_desc){.dh = 1, .dw = 1};
+        if (line[0] == '#' || sscanf(line, "%d %d %d %d %d %d %d %d %d %15s %d %d", &layers[n].count, &d->cin, &d->cout,
+                                     &d->groups, &d->h, &d->w, &kk, &s, &p, act, &d->residual, &d->in_plain) != 12)
+            continue;
+        d->kh = d->kw = kk;
+        d->sh = d->sw = s;
+        d->pt = d->pl = p;
+        d->oh = (d->h + 2 * p - kk) / s + 1;
+        d->ow = (d->w + 2 * p - kk) / s + 1;
+        d->act = strcmp(act, "relu") == 0 ? MT_ACT_RELU : strcmp(act, "relu6") == 0 ? MT_ACT_CLIP : MT_ACT_NONE;
+        d->act_b = 6.0f;
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+static void run_file(const mt_kernels *k, const char *path, const char *only, double top)
+{
+    static layer layers[MAX_LAYERS];
+    int n = read_shapes(layers, path);
+    double sum = 0, best = 0, flops = 0;
+    printf("%s  %s\n", path, k->name);
+    for (int i = 0; i < n; i++) {
+        double b;
+        sum += layers[i].count * run_layer(k, &layers[i], only, top, &b);
+        best += layers[i].count * b;
+        flops += layers[i].count * gflop(&layers[i].d);
+    }
+    printf("sum %s %s: %.2f ms, %.1f GFLOP/s", path, k->name, sum * 1e3, flops / sum);
+    if (top > 0) printf(", %.1f%% of peak %.1f", 100 * flops / sum / top, top);
+    printf(", %.1f networks/s (best variants %.2f ms)\n", 1 / sum, best * 1e3);
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = NULL;
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-c") == 0) cold = true;
+        else if (i + 1 >= argc) break;
+        else if (strcmp(argv[i], "-v") == 0) only = argv[++i];
+        else if (strcmp(argv[i], "-t") == 0) budget_s = atof(argv[++i]) / 1e3;
+        else if (strcmp(argv[i], "-l") == 0) {
+            i++;
+            mt_cpu_mask(strcmp(argv[i], "ref") == 0 ? MT_CPU_REF : strcmp(argv[i], "avx2") == 0 ? MT_CPU_AVX2 : MT_CPU_AVX512);
+        }
+    }
+    if (i >= argc) {
+        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] SHAPES.txt...\n");
+        return 2;
+    }
+    if (cold) flush_area = floats(FLUSH_FLOATS, 1.0f);
+    const mt_kernels *k = mt_kernels_get();
+    double top = peak(k->level);
+    printf("multiply-add peak %s: %.1f GFLOP/s\n", k->name, top);
+    for (; i < argc; i++) run_file(k, argv[i], only, top);
+    free(flush_area);
+    return 0;
+}
