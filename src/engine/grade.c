@@ -95,15 +95,15 @@ mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s, 
     uint64_t bad = out->n_unreadable + out->n_nan;
     char reason[160];
     if (out->n_tiles == 0) {
-        mt_grade_none(out, card, roi_path ? "not analysed: no tissue in the region of interest"
-                                          : "not analysed: no tissue");
+        mt_grade_none(out, card, roi_path ? "no tissue in the region of interest"
+                                          : "no tissue");
         return MT_OK;
     }
     if (out->n_done + bad != out->n_tiles)
         return mt_err_set(err, MT_ERR_INTERNAL, "grade: %llu of %llu tiles were never looked at",
                           (unsigned long long)(out->n_tiles - out->n_done - bad), (unsigned long long)out->n_tiles);
     if (out->n_done == 0 || (double)bad > MT_GRADE_MAX_BAD * (double)out->n_tiles) {
-        snprintf(reason, sizeof reason, "not analysed: %llu of %llu tissue tiles unreadable, %llu without a number",
+        snprintf(reason, sizeof reason, "%llu of %llu tissue tiles unreadable, %llu without a number",
                  (unsigned long long)out->n_unreadable, (unsigned long long)out->n_tiles,
                  (unsigned long long)out->n_nan);
         mt_grade_none(out, card, reason);
