@@ -57,20 +57,9 @@ static const mt_opt options[] = {
     OPT_END,
 };
 
-/* What the events of a run have told, in the order the slides ended. */
-typedef struct outcome {
-    mt_report_row row;
-    char areas[1024]; /* "stroma 12.3 mm2, tumour 4.5 mm2" */
-    json_t *areas_json;
-    char threshold_name[24];
-    double threshold, analysed_mm2;
-    int topk;
-    bool out_of_scope, scope_unverified;
-} outcome;
-
 typedef struct watch {
     const struct opts *opts;
-    outcome *done;
+    mt_report_row *rows; /* in the order the slides ended */
     size_t n, cap;
     mt_meter meter;
     double begun;
@@ -117,42 +106,20 @@ static void say_end(watch *w, const mt_run_event *e)
                mt_slide_state_name(r->state), r->reason);
 }
 
-static void add_areas(outcome *o, const mt_result *r)
-{
-    o->areas_json = json_object();
-    for (int i = 0; i < r->grade.n_classes; i++) {
-        const char *name = r->card->class_names[i];
-        double mm2 = r->grade.classes[i].area_mm2;
-        size_t n = strlen(o->areas);
-        snprintf(o->areas + n, sizeof o->areas - n, "%s%s %.4g mm2", i ? ", " : "", name, mm2);
-        json_object_set_new(o->areas_json, name, mt_jn(mm2));
-    }
-}
-
 /* Rows live only during the call: what is printed at the end is copied. */
-static void keep(watch *w, const mt_run_event *e)
+static void keep(watch *w, const mt_report_row *row)
 {
     if (w->n == w->cap) {
         size_t cap = w->cap ? 2 * w->cap : 16;
-        outcome *more = realloc(w->done, cap * sizeof *more);
+        mt_report_row *more = realloc(w->rows, cap * sizeof *more);
         if (!more) {
             w->out_of_memory = true;
             return;
         }
-        w->done = more;
+        w->rows = more;
         w->cap = cap;
     }
-    outcome *o = &w->done[w->n++];
-    *o = (outcome){.row = *e->row};
-    const mt_result *r = e->result;
-    if (!r) return;
-    if (r->grade.graded && r->card) add_areas(o, r);
-    snprintf(o->threshold_name, sizeof o->threshold_name, "%s", r->grade.threshold_name);
-    o->threshold = r->grade.threshold;
-    o->analysed_mm2 = r->grade.analysed_mm2;
-    o->topk = r->grade.topk_k;
-    o->out_of_scope = r->out_of_scope[0] != 0;
-    o->scope_unverified = r->scope_unverified;
+    w->rows[w->n++] = *row;
 }
 
 static void begin(watch *w, const mt_run_event *e)
@@ -181,7 +148,7 @@ static int on_event(void *ctx, const mt_run_event *e)
     case MT_RUN_SLIDE_END:
         mt_meter_end(&w->meter);
         say_end(w, e);
-        keep(w, e);
+        keep(w, e->row);
         break;
     }
     return mt_stop_asked();
@@ -189,47 +156,86 @@ static int on_event(void *ctx, const mt_run_event *e)
 
 /* ---- printing -------------------------------------------------------------------------------- */
 
-static void print_graded(const outcome *o)
+/* The result as it lies on disk: what is printed is what a reader finds, whether this run or an
+ * earlier one made it. NULL when there is none. */
+static json_t *result_of(const mt_report_row *r, const char *dir)
 {
-    const mt_report_row *r = &o->row;
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/%s/result.json", dir, r->stem);
+    return n > 0 && (size_t)n < sizeof path ? json_load_file(path, 0, NULL) : NULL;
+}
+
+static const char *text_of(const json_t *j, const char *key)
+{
+    const char *text = json_string_value(json_object_get(j, key));
+    return text ? text : "";
+}
+
+static double number_of(const json_t *j, const char *key)
+{
+    const json_t *v = json_object_get(j, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static void print_grade(const mt_report_row *r, const json_t *grade)
+{
+    const char *positive = text_of(grade, "positive_class");
     printf("score      %.4f%s%s", r->score, r->decision[0] ? ", " : "", MT_CLEAN(r->decision));
-    if (o->topk > 0)
-        printf(" (mean of the best %d tiles, threshold %.4g %s)", o->topk, o->threshold,
-               MT_CLEAN(o->threshold_name));
+    if (grade && positive[0])
+        printf(" (%s: mean of the best %d tiles, threshold %.4g %s)", MT_CLEAN(positive),
+               (int)number_of(grade, "topk_k"), number_of(grade, "threshold"),
+               MT_CLEAN(text_of(grade, "threshold_name")));
     putchar('\n');
-    if (o->areas[0]) printf("areas      %s\n", MT_CLEAN(o->areas));
+    const json_t *classes = json_object_get(grade, "classes"), *c;
+    for (size_t i = 0; i < json_array_size(classes) && (c = json_array_get(classes, i)); i++)
+        printf("%s%s %.4g mm2", i ? ", " : "areas      ", MT_CLEAN(text_of(c, "name")),
+               number_of(c, "area_mm2"));
+    if (json_array_size(classes)) putchar('\n');
     printf("coverage   %.1f %% of %.4g mm2 tissue\n", 100 * r->coverage, r->tissue_mm2);
 }
 
-static void print_slide(const outcome *o, const char *dir)
+static void print_marks(const json_t *result)
 {
-    const mt_report_row *r = &o->row;
+    const char *scope = text_of(json_object_get(result, "scope"), "state");
+    if (scope[0] && strcmp(scope, "in scope")) printf("scope      %s\n", MT_CLEAN(scope));
+    const json_t *warnings = json_object_get(result, "warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+        if (text) printf("warning    %s\n", MT_CLEAN(text));
+    }
+}
+
+static void print_slide(const mt_report_row *r, const char *dir)
+{
+    json_t *result = result_of(r, dir);
     printf("slide      %s\n", MT_CLEAN(r->stem));
     printf("state      %s%s%s%s\n", mt_slide_state_name(r->state),
            r->resumed ? " (by an earlier run)" : "", r->reason[0] ? ": " : "", MT_CLEAN(r->reason));
-    if (r->graded) print_graded(o);
-    if (o->out_of_scope) puts("scope      OUT OF SCOPE, run by request: every output is marked");
-    if (o->scope_unverified)
-        puts("scope      unverified: the slide does not say what the model's scope asks");
-    if (r->n_warnings) printf("warnings   %d, see result.json\n", r->n_warnings);
-    if (r->state == MT_SLIDE_DONE) {
+    if (r->graded) print_grade(r, json_object_get(result, "grade"));
+    if (r->state == MT_SLIDE_DONE || r->state == MT_SLIDE_EMPTY) {
+        print_marks(result);
         printf("result     %s/%s/result.json\n", MT_CLEAN(dir), MT_CLEAN(r->stem));
-        if (r->heatmap[0]) printf("heatmap    %s/%s\n", MT_CLEAN(dir), MT_CLEAN(r->heatmap));
     }
+    if (r->heatmap[0]) printf("heatmap    %s/%s\n", MT_CLEAN(dir), MT_CLEAN(r->heatmap));
     putchar('\n');
+    json_decref(result);
 }
 
-static json_t *slide_json(const outcome *o)
+/* Whole members of result.json are handed on, the row around them. */
+static json_t *slide_json(const mt_report_row *r, const char *dir)
 {
-    const mt_report_row *r = &o->row;
+    json_t *result = result_of(r, dir);
+    bool has = result && (r->state == MT_SLIDE_DONE || r->state == MT_SLIDE_EMPTY);
     json_t *j = json_pack(
-        "{s:o, s:o, s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:i}", "slide",
+        "{s:o, s:o, s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:o, s:O?, s:O?, s:O?}", "slide",
         mt_js(r->stem), "slide_id", mt_js(r->slide_id), "state", mt_slide_state_name(r->state),
         "reason", mt_js(r->reason), "resumed", r->resumed, "graded", r->graded, "decision",
         mt_js(r->decision), "score", r->graded ? mt_jn(r->score) : json_null(), "tissue_mm2",
         mt_jn(r->tissue_mm2), "coverage", mt_jn(r->coverage), "tiles", (json_int_t)r->n_tiles,
-        "heatmap", mt_js(r->heatmap), "warnings", r->n_warnings);
-    if (j && o->areas_json) json_object_set(j, "areas_mm2", o->areas_json);
+        "heatmap", mt_js(r->heatmap), "grade", has ? json_object_get(result, "grade") : NULL,
+        "scope", has ? json_object_get(result, "scope") : NULL, "warnings",
+        has ? json_object_get(result, "warnings") : NULL);
+    json_decref(result);
     return j;
 }
 
@@ -249,12 +255,12 @@ static int print_all(const watch *w, const mt_run_summary *s)
     if (w->opts->json) {
         json_t *slides = json_array();
         for (size_t i = 0; i < w->n; i++)
-            json_array_append_new(slides, slide_json(&w->done[i]));
+            json_array_append_new(slides, slide_json(&w->rows[i], w->opts->out));
         return mt_json_print(
             json_pack("{s:o, s:o}", "slides", slides, "summary", summary_json(s, w->opts->stats)));
     }
     for (size_t i = 0; i < w->n; i++)
-        print_slide(&w->done[i], w->opts->out);
+        print_slide(&w->rows[i], w->opts->out);
     if (w->opts->stats) mt_fetch_print(&s->fetch);
     return MT_EXIT_OK;
 }
@@ -326,9 +332,7 @@ static int run_batch(const mt_run_opts *ro, const struct opts *o)
     if (!code && (summary.n_failed || mt_stop_asked() || w.out_of_memory))
         code = summary.n_failed && summary.n_failed == summary.n_temporary ? MT_EXIT_RETRY
                                                                            : MT_EXIT_FAILED;
-    for (size_t i = 0; i < w.n; i++)
-        json_decref(w.done[i].areas_json);
-    free(w.done);
+    free(w.rows);
     return code;
 }
 
