@@ -182,8 +182,8 @@ static void print_grade(const mt_report_row *r, const json_t *grade)
     const char *positive = text_of(grade, "positive_class");
     printf("score      %.4f%s%s", r->score, r->decision[0] ? ", " : "", MT_CLEAN(r->decision));
     if (grade && positive[0])
-        printf(" (%s: mean of the best %d tiles, threshold %.4g %s)", MT_CLEAN(positive),
-               (int)number_of(grade, "topk_k"), number_of(grade, "threshold"),
+        printf(" (%s: mean of the best %.0f tiles, threshold %.4g %s)", MT_CLEAN(positive),
+               number_of(grade, "topk_k"), number_of(grade, "threshold"),
                MT_CLEAN(text_of(grade, "threshold_name")));
     putchar('\n');
     const json_t *classes = json_object_get(grade, "classes"), *c;
