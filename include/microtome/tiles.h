@@ -4,6 +4,9 @@
 
 #include "microtome/slide.h"
 
+/* Micrometres a mask pixel is wide. */
+#define MT_TISSUE_MPP 8.0
+
 /* Tissue mask: one byte a pixel (0 glass, 255 tissue) on a grid of fixed spacing, so that the answer
  * does not depend on the pyramid the file happens to have. Grid origin = slide origin. */
 typedef struct mt_tissue {
@@ -28,7 +31,9 @@ typedef struct mt_tissue_opts {
 } mt_tissue_opts;
 #define MT_TISSUE_OPTS_INIT {1, 40000.0, 36100.0, 1}
 
-/* Computes the mask. Needs a known spacing. *out is the caller's (mt_tissue_free). */
+/* Computes the mask; bit-identical for any number of threads, and as good as independent of the levels
+ * the slide has. Native tiles that will not decode count as glass. Needs a known spacing. Errors: ARG,
+ * SPACING, LIMIT, IO, NO_MEMORY. *out is the caller's (mt_tissue_free). */
 MT_API MT_MUST_USE mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide,
                                               const mt_tissue_opts *opts, mt_err *err);
 MT_API void mt_tissue_free(mt_tissue **tissue);

@@ -44,7 +44,7 @@ static void fake_level(mt_slide *s, int i, int64_t w, int64_t h, double ds, int3
 }
 
 /* Every pixel different from its neighbours, and smooth enough to show a shift of half a pixel. */
-static void fake_paint(mt_slide *s)
+__attribute__((unused)) static void fake_paint(mt_slide *s)
 {
     for (int i = 0; i < s->info.n_levels; i++)
         for (int64_t y = 0; y < s->info.levels[i].height; y++)
@@ -58,7 +58,7 @@ static void fake_paint(mt_slide *s)
 }
 
 /* Level i as the mean of n x n pixels of level 0; a rest is dropped, as scanners do. */
-static void fake_reduce(mt_slide *s, int i, int n, int32_t tile)
+__attribute__((unused)) static void fake_reduce(mt_slide *s, int i, int n, int32_t tile)
 {
     const mt_level *base = &s->info.levels[0];
     fake_level(s, i, base->width / n, base->height / n,
