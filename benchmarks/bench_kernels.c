@@ -2,6 +2,7 @@
  * the same run.
  *
  *   bench_kernels [-l ref|avx2|avx512] [-t milliseconds] [-v variant] [-c] SHAPES.txt...
+ *   bench_kernels -o      the other families, every instruction set
  *
  * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each sample
  * the layer's weights and input are as warm as the layer before it leaves them in a network: with -c
@@ -180,6 +181,78 @@ static int read_shapes(layer *layers, const char *path)
     return n;
 }
 
+/* ---- the other families: one typical shape each, every instruction set against the reference ---- */
+
+enum { OP_C = 64, OP_SIDE = 112, OP_HW = OP_SIDE * OP_SIDE };
+
+typedef struct op_data {
+    float *x, *y, *z, *plain;
+} op_data;
+
+static void op_add(const mt_kernels *k, op_data *o) { mt_f32_add(k, o->z, o->x, o->y, OP_C * OP_HW); }
+static void op_add_relu(const mt_kernels *k, op_data *o) { mt_f32_add_act(k, o->z, o->x, o->y, OP_C * OP_HW, MT_ACT_RELU, 0, 0); }
+static void op_silu(const mt_kernels *k, op_data *o) { mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_SILU, 0, 0); }
+static void op_tanh(const mt_kernels *k, op_data *o) { mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_TANH, 0, 0); }
+static void op_affine(const mt_kernels *k, op_data *o)
+{
+    mt_blocked_scale_shift(k, o->z, o->x, OP_C, OP_HW, o->y, o->y + OP_C, MT_ACT_RELU, 0, 0);
+}
+static void op_max(const mt_kernels *k, op_data *o)
+{
+    mt_pool_desc d = {.c = OP_C, .h = OP_SIDE, .w = OP_SIDE, .oh = OP_SIDE / 2, .ow = OP_SIDE / 2, .kh = 3, .kw = 3, .sh = 2, .sw = 2,
+                      .dh = 1, .dw = 1, .pt = 1, .pl = 1};
+    mt_max_pool(k, &d, o->x, o->z);
+}
+static void op_avg(const mt_kernels *k, op_data *o)
+{
+    mt_pool_desc d = {.c = OP_C, .h = OP_SIDE, .w = OP_SIDE, .oh = OP_SIDE / 2, .ow = OP_SIDE / 2, .kh = 2, .kw = 2, .sh = 2, .sw = 2,
+                      .dh = 1, .dw = 1};
+    mt_avg_pool(k, &d, o->x, o->z);
+}
+static void op_gavg(const mt_kernels *k, op_data *o) { mt_global_avg_pool(k, o->x, OP_C, OP_HW, o->z); }
+static void op_to(const mt_kernels *k, op_data *o) { mt_to_blocked(k, o->z, o->plain, OP_C, OP_HW); }
+static void op_from(const mt_kernels *k, op_data *o) { mt_from_blocked(k, o->z, o->x, OP_C, OP_HW); }
+static void op_nn(const mt_kernels *k, op_data *o) { mt_f32_gemm(k, 64, 256, 256, 1, o->x, 256, 0, o->y, 256, 0, 0, o->z, 256, NULL); }
+static void op_nt(const mt_kernels *k, op_data *o) { mt_f32_gemm(k, 1, 1000, 512, 1, o->x, 512, 0, o->y, 512, 1, 0, o->z, 1000, NULL); }
+static void op_softmax(const mt_kernels *k, op_data *o) { mt_f32_softmax(k, o->z, o->x, 64, 1000); }
+
+static timing measure_op(const mt_kernels *k, void (*fn)(const mt_kernels *, op_data *), op_data *o)
+{
+    static double samples[MAX_SAMPLES];
+    int n = 0;
+    double end = mt_clock_wall() + budget_s;
+    fn(k, o);
+    while (n < MAX_SAMPLES && (n < 5 || mt_clock_wall() < end)) {
+        double t = mt_clock_thread_cpu();
+        fn(k, o);
+        samples[n++] = mt_clock_thread_cpu() - t;
+    }
+    qsort(samples, (size_t)n, sizeof samples[0], by_value);
+    return (timing){samples[n / 2], samples[n / 4], samples[3 * n / 4]};
+}
+
+static void run_ops(void)
+{
+    static const struct { const char *name; void (*fn)(const mt_kernels *, op_data *); } ops[] = {
+        {"add 64x112x112", op_add}, {"add+relu 64x112x112", op_add_relu}, {"silu 64x112x112", op_silu},
+        {"tanh 64x112x112", op_tanh}, {"scale+shift+relu 64x112x112", op_affine}, {"maxpool 3x3s2 64x112x112", op_max},
+        {"avgpool 2x2s2 64x112x112", op_avg}, {"global avg 64x112x112", op_gavg}, {"to blocked 64x112x112", op_to},
+        {"from blocked 64x112x112", op_from}, {"gemm nn 64x256x256", op_nn}, {"gemm nt 1x1000x512", op_nt}, {"softmax 64x1000", op_softmax}};
+    size_t n = (size_t)OP_C * OP_HW;
+    op_data o = {floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f)};
+    for (size_t i = 0; i < MT_COUNT(ops); i++) {
+        double ref = 0;
+        for (int level = MT_CPU_REF; level <= mt_cpu_detected(); level++) {
+            mt_cpu_mask(level);
+            timing t = measure_op(mt_kernels_get(), ops[i].fn, &o);
+            if (!level) ref = t.median;
+            printf("%-28s %-7s %9.1f us (%.1f-%.1f)  x%.1f\n", ops[i].name, mt_kernels_get()->name, t.median * 1e6, t.q1 * 1e6, t.q3 * 1e6,
+                   ref / t.median);
+        }
+    }
+    free(o.x), free(o.y), free(o.z), free(o.plain);
+}
+
 static void run_file(const mt_kernels *k, const char *path, const char *only, double top)
 {
     static layer layers[MAX_LAYERS];
@@ -201,8 +274,10 @@ int main(int argc, char **argv)
 {
     const char *only = NULL;
     int i = 1;
+    bool ops = false;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-c") == 0) cold = true;
+        else if (strcmp(argv[i], "-o") == 0) ops = true;
         else if (i + 1 >= argc) break;
         else if (strcmp(argv[i], "-v") == 0) only = argv[++i];
         else if (strcmp(argv[i], "-t") == 0) budget_s = atof(argv[++i]) / 1e3;
@@ -211,8 +286,12 @@ int main(int argc, char **argv)
             mt_cpu_mask(strcmp(argv[i], "ref") == 0 ? MT_CPU_REF : strcmp(argv[i], "avx2") == 0 ? MT_CPU_AVX2 : MT_CPU_AVX512);
         }
     }
+    if (ops) {
+        run_ops();
+        return 0;
+    }
     if (i >= argc) {
-        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] SHAPES.txt...\n");
+        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] SHAPES.txt... | -o\n");
         return 2;
     }
     if (cold) flush_area = floats(FLUSH_FLOATS, 1.0f);

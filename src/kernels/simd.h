@@ -34,7 +34,7 @@ MT_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c
 MT_INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 MT_INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 MT_INLINE vmask v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-MT_INLINE vmask v_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+MT_INLINE vmask v_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 MT_INLINE vf v_pick(vmask m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
 MT_INLINE vmask v_first(size_t n) { return n >= 16 ? (vmask)0xffff : (vmask)((1u << n) - 1); }
 MT_INLINE vf v_load_m(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }
@@ -76,7 +76,7 @@ MT_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 MT_INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 MT_INLINE vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 MT_INLINE vmask v_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
-MT_INLINE vmask v_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+MT_INLINE vmask v_nan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
 MT_INLINE vf v_pick(vmask m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
 MT_INLINE vmask v_first(size_t n)
 {
@@ -114,6 +114,8 @@ MT_INLINE float v_sum(vf x)
 #error "define MT_SIMD_AVX2 or MT_SIMD_AVX512 first"
 #endif
 
+/* The larger; NaN when either is. */
+MT_INLINE vf v_max_nan(vf a, vf b) { return v_pick(v_nan(a), a, v_max(a, b)); }
 MT_INLINE vf v_clip(vf x, vf lo, vf hi) { return v_min(hi, v_max(lo, x)); }
 
 #endif

@@ -108,7 +108,7 @@ static bool check(const mt_kernels *k, const problem *p, const char *variant, bo
     float *got = malloc(n_plain * sizeof(float) + 1);
     mt_from_blocked(k, got, out.p, d->cout, ohw);
     float tol = mt_kernel_tolerance(row_of(mt_conv_variant(c)), k->level);
-    kc_close(got, p->want, n_plain, (tol > 0 ? tol : 4e-6f) * p->top, what);
+    kc_close(got, p->want, n_plain, tol * p->top, what);
     int used = d->cout % k->block;
     for (size_t i = 0; used && i < ohw; i++)
         for (int l = used; l < k->block; l++)

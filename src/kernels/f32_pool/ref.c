@@ -3,6 +3,9 @@
 
 #include "kernels/table.h"
 
+/* NaN when either is. */
+static float larger(float a, float b) { return a != a || b <= a ? a : b; }
+
 void mt_pool_max__ref(const mt_pool_desc *d, int b, const float *in, float *out)
 {
     for (int oy = 0; oy < d->oh; oy++)
@@ -13,7 +16,7 @@ void mt_pool_max__ref(const mt_pool_desc *d, int b, const float *in, float *out)
                     int iy = oy * d->sh - d->pt + ky * d->dh, ix = ox * d->sw - d->pl + kx * d->dw;
                     if (iy < 0 || iy >= d->h || ix < 0 || ix >= d->w) continue;
                     const float *x = in + ((size_t)iy * (size_t)d->w + (size_t)ix) * (size_t)b;
-                    for (int l = 0; l < b; l++) out[l] = x[l] <= out[l] ? out[l] : x[l]; /* NaN wins */
+                    for (int l = 0; l < b; l++) out[l] = larger(out[l], x[l]);
                 }
         }
 }
@@ -61,7 +64,7 @@ void mt_gpool_max__ref(const float *in, int b, size_t hw, float *out)
         float m = hw ? in[l] : 0.0f;
         for (size_t i = 1; i < hw; i++) {
             float x = in[i * (size_t)b + (size_t)l];
-            m = x <= m ? m : x;
+            m = larger(m, x);
         }
         out[l] = m;
     }
