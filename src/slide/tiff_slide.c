@@ -141,12 +141,17 @@ static mt_status check(const mt_slide *s, mt_err *err)
 
 typedef struct reader {
     mt_decoder *decoder;
+    uint8_t *fine;      /* a tile of the finer level, and sums over it: for tiles left out */
+    uint32_t *sums;     /* red, green, blue, count */
+    size_t fine_room, sums_room;
 } reader;
 
 static void reader_close(void *state)
 {
     reader *r = state;
     mt_decoder_free(&r->decoder);
+    free(r->fine);
+    free(r->sums);
     free(r);
 }
 
@@ -187,14 +192,106 @@ static mt_status decode_span(reader *r, const mt_tiff_picture *p, const mt_tile_
     return MT_OK;
 }
 
+/* ---- tiles left out of a coarse level ---- */
+
+/* Some Aperio encoders drop tiles of the coarse levels. White there would be tissue unseen by whoever
+ * looks at the slide from afar, so the tile is drawn from the next finer level, as OpenSlide does. */
+
+enum { FINER_AT_MOST = 20 }; /* times; a larger step would decode hundreds of tiles for one */
+
+typedef struct shrink {
+    double step;               /* fine pixels a drawn pixel */
+    double x0, y0;             /* fine pixel where the drawn tile begins */
+    int32_t w, h;              /* drawn pixels */
+} shrink;
+
+static mt_status shrink_rooms(reader *r, const shrink *k, const mt_tiff_picture *fine, mt_err *err)
+{
+    const size_t fine_bytes = 3 * (size_t)fine->tile_w * (size_t)fine->tile_h;
+    const size_t sum_bytes = 4 * sizeof(uint32_t) * (size_t)k->w * (size_t)k->h;
+    if (r->fine_room < fine_bytes) {
+        free(r->fine);
+        r->fine = NULL;
+        r->fine_room = 0;
+        MT_TRY(mt_alloc_aligned(&r->fine, fine_bytes, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
+        r->fine_room = fine_bytes;
+    }
+    if (r->sums_room < sum_bytes) {
+        free(r->sums);
+        r->sums = NULL;
+        r->sums_room = 0;
+        MT_TRY(mt_alloc_aligned(&r->sums, sum_bytes, 4 * sizeof(uint32_t) * MT_CODEC_MAX_PIXELS, "sums", err));
+        r->sums_room = sum_bytes;
+    }
+    memset(r->sums, 0, sum_bytes);
+    return MT_OK;
+}
+
+/* Adds every pixel of a fine tile that falls into the drawn one. */
+static void shrink_add(reader *r, const shrink *k, const mt_tiff_picture *fine, int64_t tx, int64_t ty)
+{
+    const int64_t x = tx * fine->tile_w, y = ty * fine->tile_h;
+    const int64_t w = MT_MIN((int64_t)fine->tile_w, fine->width - x), h = MT_MIN((int64_t)fine->tile_h, fine->height - y);
+    for (int64_t j = 0; j < h; j++) {
+        const double dy = floor(((double)(y + j) + 0.5 - k->y0) / k->step);
+        if (dy < 0 || dy >= k->h) continue;
+        for (int64_t i = 0; i < w; i++) {
+            const double dx = floor(((double)(x + i) + 0.5 - k->x0) / k->step);
+            if (dx < 0 || dx >= k->w) continue;
+            uint32_t *sum = r->sums + 4 * ((size_t)dy * (size_t)k->w + (size_t)dx);
+            const uint8_t *p = r->fine + 3 * ((size_t)j * (size_t)fine->tile_w + (size_t)i);
+            for (int c = 0; c < 3; c++) sum[c] += p[c];
+            sum[3]++;
+        }
+    }
+}
+
+static void shrink_write(const reader *r, const shrink *k, uint8_t *rgb, size_t stride)
+{
+    for (int32_t y = 0; y < k->h; y++)
+        for (int32_t x = 0; x < k->w; x++) {
+            const uint32_t *sum = r->sums + 4 * ((size_t)y * (size_t)k->w + (size_t)x);
+            uint8_t *p = rgb + (size_t)y * stride + 3 * (size_t)x;
+            for (int c = 0; c < 3; c++) p[c] = sum[3] ? (uint8_t)((sum[c] + sum[3] / 2) / sum[3]) : 255;
+        }
+}
+
+/* *drawn is false when there is nothing to draw from. */
+static mt_status draw_from_finer(bool *drawn, reader *r, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                                 int scale, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    const mt_tiff_slide *ts = s->impl;
+    *drawn = false;
+    if (!ts->missing_from_finer || level == 0) return MT_OK;
+    const mt_tiff_picture *p = &ts->levels[level], *fine = &ts->levels[level - 1];
+    const double step = s->info.levels[level].downsample / s->info.levels[level - 1].downsample;
+    if (step > FINER_AT_MOST) return MT_OK;
+    const shrink k = {step * scale, (double)(tx * p->tile_w) * step, (double)(ty * p->tile_h) * step,
+                      divide_up(p->tile_w, scale), divide_up(p->tile_h, scale)};
+    MT_TRY(shrink_rooms(r, &k, fine, err));
+    const int64_t first_x = (int64_t)(k.x0 / fine->tile_w), first_y = (int64_t)(k.y0 / fine->tile_h);
+    for (int64_t fy = first_y; fy < fine->tiles_y && (double)(fy * fine->tile_h) < k.y0 + k.h * k.step; fy++)
+        for (int64_t fx = first_x; fx < fine->tiles_x && (double)(fx * fine->tile_w) < k.x0 + k.w * k.step; fx++) {
+            mt_tile_span bytes;
+            MT_TRY(span(&bytes, s, level - 1, fx, fy, err));
+            MT_TRY(decode_span(r, fine, &bytes, fy, 1, r->fine, 3 * (size_t)fine->tile_w, err));
+            shrink_add(r, &k, fine, fx, fy);
+        }
+    shrink_write(r, &k, rgb, stride);
+    *drawn = true;
+    return MT_OK;
+}
+
 static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty, int scale,
                         uint8_t *rgb, size_t stride, mt_err *err)
 {
     const mt_tiff_slide *ts = s->impl;
     mt_err why = MT_ERR_INIT;
     mt_tile_span bytes;
+    bool drawn = false;
     mt_status st = span(&bytes, s, level, tx, ty, &why);
-    if (st == MT_OK) st = decode_span(state, &ts->levels[level], &bytes, ty, scale, rgb, stride, &why);
+    if (st == MT_OK && !bytes.size) st = draw_from_finer(&drawn, state, s, level, tx, ty, scale, rgb, stride, &why);
+    if (st == MT_OK && !drawn) st = decode_span(state, &ts->levels[level], &bytes, ty, scale, rgb, stride, &why);
     /* Damaged or absent: only now is it worth asking whether the file is still what it was. */
     if (mt_map_faulted(&ts->map) || st != MT_OK || !bytes.size) MT_TRY(check(s, err));
     if (st == MT_OK) return MT_OK;
@@ -228,7 +325,7 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
     MT_AUTO(mt_decoder_free) mt_decoder *decoder = NULL;
     MT_TRY(mt_alloc_aligned(&tile, tile_stride * (size_t)p->tile_h, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
     MT_TRY(mt_decoder_new(&decoder, err));
-    reader r = {decoder};
+    reader r = {.decoder = decoder};
     for (int64_t ty = 0; ty < p->tiles_y; ty++)
         for (int64_t tx = 0; tx < p->tiles_x; tx++) {
             mt_tile_span bytes;

@@ -1,0 +1,308 @@
+/* OpenSlide as judge, on real slides: same sizes, same origin, same pixels at every level; JPEG within one
+ * grey level. And, on slides made here, what both show of tiles the file leaves out. */
+#include "tests/unit/slide/made.h"
+
+#include <math.h>
+#include <openslide/openslide.h>
+#include <stdio.h>
+
+static openslide_t *judge_open(const char *path)
+{
+    TIFFSetWarningHandler(NULL);
+    openslide_t *o = openslide_open(path);
+    assert_non_null(o);
+    assert_null(openslide_get_error(o));
+    return o;
+}
+
+/* Premultiplied ARGB over white. */
+static void over_white(uint8_t rgb[3], uint32_t v)
+{
+    const uint32_t white = 255 - (v >> 24);
+    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((v >> (16 - 8 * c) & 255) + white);
+}
+
+static int compare(const uint8_t *rgb, const uint32_t *argb, size_t n, double *mean)
+{
+    int worst = 0;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t want[3];
+        over_white(want, argb[i]);
+        for (int c = 0; c < 3; c++) {
+            int d = abs(want[c] - rgb[3 * i + (size_t)c]);
+            worst = MT_MAX(worst, d);
+            sum += d;
+        }
+    }
+    *mean = sum / (3.0 * (double)n);
+    return worst;
+}
+
+/* OpenSlide takes level-0 coordinates and draws between pixels when they are no multiple of the level's
+ * downsample: below level 0 only the origin is exact, so coarse levels are compared whole, from there. */
+static int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, int64_t y, int32_t w, int32_t h)
+{
+    uint8_t *rgb = region(s, level, x, y, w, h);
+    uint32_t *argb = malloc(4 * (size_t)w * (size_t)h);
+    openslide_read_region(o, argb, x, y, level, w, h);
+    assert_null(openslide_get_error(o));
+    double mean;
+    int worst = compare(rgb, argb, (size_t)w * (size_t)h, &mean);
+    if (worst) print_message("level %d at %lld,%lld: worst %d, mean %g\n", level, (long long)x, (long long)y, worst, mean);
+    free(argb);
+    free(rgb);
+    return worst;
+}
+
+static void compare_levels(const mt_slide *s, openslide_t *o, int tolerance)
+{
+    const mt_slide_info *info = mt_slide_get_info(s);
+    assert_int_equal(info->n_levels, openslide_get_level_count(o));
+    for (int i = 0; i < info->n_levels; i++) {
+        int64_t w, h;
+        openslide_get_level_dimensions(o, i, &w, &h);
+        assert_int_equal(info->levels[i].width, w);
+        assert_int_equal(info->levels[i].height, h);
+        assert_true(fabs(info->levels[i].downsample - openslide_get_level_downsample(o, i)) < 1e-9);
+        /* A strip past every edge too: white on both sides. */
+        assert_true(compare_box(s, o, i, 0, 0, (int32_t)w + 40, (int32_t)h + 30) <= tolerance);
+    }
+}
+
+static void compare_level0_boxes(const mt_slide *s, openslide_t *o, int tolerance)
+{
+    const mt_level *l = &mt_slide_get_info(s)->levels[0];
+    const int64_t w = l->width, h = l->height;
+    const int64_t fixed[][2] = {{w - 100, h - 100}, {w - 301, 0}, {0, h - 257}, {-17, -23}, {w - 5, h / 2},
+                                {l->tile_w - 1, l->tile_h - 1}, {w / 2, h - 3}, {w + 3, h + 3}};
+    for (size_t i = 0; i < MT_COUNT(fixed); i++)
+        assert_true(compare_box(s, o, 0, fixed[i][0], fixed[i][1], 300, 260) <= tolerance);
+    uint64_t r = 42;
+    for (int i = 0; i < 12; i++) {
+        r = r * 6364136223846793005u + 1442695040888963407u;
+        int64_t x = (int64_t)(r >> 33) % w;
+        r = r * 6364136223846793005u + 1442695040888963407u;
+        int64_t y = (int64_t)(r >> 33) % h;
+        assert_true(compare_box(s, o, 0, x, y, 17 + (int32_t)(r >> 60) * 30, 256) <= tolerance);
+    }
+}
+
+static void compare_associated(const mt_slide *s, openslide_t *o, int tolerance)
+{
+    const mt_slide_info *info = mt_slide_get_info(s);
+    int n = 0;
+    for (const char *const *name = openslide_get_associated_image_names(o); *name; name++, n++) {
+        int64_t w = 0, h = 0, ow, oh;
+        uint8_t *rgb = NULL;
+        mt_err err = MT_ERR_INIT;
+        openslide_get_associated_image_dimensions(o, *name, &ow, &oh);
+        tt_ok(mt_slide_read_associated(&rgb, &w, &h, s, *name, &err), &err);
+        assert_int_equal(w, ow);
+        assert_int_equal(h, oh);
+        uint32_t *argb = malloc(4 * (size_t)(w * h));
+        openslide_read_associated_image(o, *name, argb);
+        double mean;
+        assert_true(compare(rgb, argb, (size_t)(w * h), &mean) <= tolerance);
+        free(argb);
+        free(rgb);
+    }
+    assert_int_equal(info->n_associated, n);
+}
+
+static void compare_facts(const mt_slide *s, openslide_t *o)
+{
+    const mt_slide_info *info = mt_slide_get_info(s);
+    const char *mpp = openslide_get_property_value(o, "openslide.mpp-x");
+    const char *mag = openslide_get_property_value(o, "openslide.objective-power");
+    assert_string_equal(info->vendor, openslide_get_property_value(o, "openslide.vendor"));
+    assert_true(fabs(info->mpp_x - (mpp ? atof(mpp) : 0.0)) < 1e-9);
+    assert_true(info->objective == (mag ? atof(mag) : 0.0));
+}
+
+static void judge(const char *data, const char *format, int tolerance)
+{
+    const char *path = tt_data(data);
+    if (!path) skip();
+    mt_slide *s = opened(path);
+    openslide_t *o = judge_open(path);
+    assert_string_equal(mt_slide_get_info(s)->format, format);
+    compare_facts(s, o);
+    compare_levels(s, o, tolerance);
+    compare_level0_boxes(s, o, tolerance);
+    compare_associated(s, o, tolerance);
+    openslide_close(o);
+    mt_slide_close(&s);
+}
+
+static void aperio_jpeg(void **state) { judge("slides/CMU-1-Small-Region.svs", "aperio-svs", 1); }
+static void aperio_small(void **state) { judge("slides/small.svs", "aperio-svs", 1); }
+static void aperio_jp2k(void **state) { judge("slides/TCGA-CR-7395-01A-01-TS1.svs", "aperio-svs", 1); }
+static void hamamatsu(void **state) { judge("slides/test3-DAPI-2-387.ndpi", "openslide", 0); }
+static void jpeg_420(void **state) { judge("slides/codec/quad-tile.jpg.tiff", "generic-tiff", 1); }
+static void lzw_predictor(void **state) { judge("slides/codec/tiled-rgb-u8.tif", "generic-tiff", 0); }
+static void raw_oblong(void **state) { judge("slides/codec/tiled-rect-rgb-u8.tif", "generic-tiff", 0); }
+static void deflate_grey(void **state) { judge("slides/codec/tiled-deflate-grey.tiff", "generic-tiff", 0); }
+
+/* ---- against libtiff, where OpenSlide 3.4.1 fails or draws rubbish ---- */
+
+static int compare_libtiff_tiles(const mt_slide *s, const char *path)
+{
+    const mt_slide_info *info = mt_slide_get_info(s);
+    TIFF *t = TIFFOpen(path, "r");
+    int worst = 0;
+    for (int l = 0; l < info->n_levels; l++) {
+        uint16_t samples;
+        uint8_t buf[128 * 128 * 3], mine[128 * 128 * 3];
+        mt_tile_reader *r = NULL;
+        mt_err err = MT_ERR_INIT;
+        TIFFSetDirectory(t, (tdir_t)l);
+        TIFFGetField(t, TIFFTAG_SAMPLESPERPIXEL, &samples);
+        tt_ok(mt_tile_reader_new(&r, s, &err), &err);
+        const size_t w = (size_t)info->levels[l].tile_w, n = w * (size_t)info->levels[l].tile_h;
+        assert_true(3 * n <= sizeof buf);
+        for (int64_t i = 0; i < info->levels[l].tiles_x * info->levels[l].tiles_y; i++) {
+            assert_true(TIFFReadEncodedTile(t, (uint32_t)i, buf, -1) > 0);
+            tt_ok(mt_tile_reader_decode(r, l, i % info->levels[l].tiles_x, i / info->levels[l].tiles_x, 1, mine, 3 * w,
+                                        &err), &err);
+            for (size_t k = 0; k < 3 * n; k++) worst = MT_MAX(worst, abs(mine[k] - buf[samples == 3 ? k : k / 3]));
+        }
+        mt_tile_reader_free(&r);
+    }
+    TIFFClose(t);
+    return worst;
+}
+
+/* Levels smaller than a tile: OpenSlide 3.4.1 with libtiff 4.5 shears them. */
+static void small_levels(void **state)
+{
+    static const char *const files[] = {"slides/boxes.tiff", "slides/test_orient1.tif", "slides/codec/tiled-raw-rgb8.tiff"};
+    static const int levels[] = {4, 3, 1};
+    for (size_t i = 0; i < MT_COUNT(files); i++) {
+        const char *path = tt_data(files[i]);
+        if (!path) skip();
+        mt_slide *s = opened(path);
+        assert_int_equal(mt_slide_get_info(s)->n_levels, levels[i]);
+        assert_true(compare_libtiff_tiles(s, path) <= (i == 1));
+        mt_slide_close(&s);
+    }
+}
+
+/* Flat files OpenSlide does not open: libtiff's RGBA reading of the whole is the judge. */
+static void flat_files(void **state)
+{
+    static const struct { const char *name; const char *codec; int tolerance; } files[] = {
+        {"slides/codec/BigTIFFMotorola.tif", "raw", 0}, {"slides/codec/quad-lzw-compat.tiff", "lzw", 0},
+        {"slides/grey10kx5k.tif", "deflate", 0},
+    };
+    for (size_t i = 0; i < MT_COUNT(files); i++) {
+        const char *path = tt_data(files[i].name);
+        if (!path) skip();
+        mt_slide *s = opened(path);
+        const mt_level *l = &mt_slide_get_info(s)->levels[0];
+        assert_string_equal(l->codec, files[i].codec);
+        const int32_t w = (int32_t)l->width, h = (int32_t)l->height;
+        uint32_t *abgr = malloc(4 * (size_t)w * (size_t)h);
+        TIFF *t = TIFFOpen(path, "r");
+        assert_true(TIFFReadRGBAImageOriented(t, (uint32_t)w, (uint32_t)h, abgr, ORIENTATION_TOPLEFT, 1));
+        TIFFClose(t);
+        uint8_t *rgb = region(s, 0, 0, 0, w, h);
+        for (size_t k = 0; k < (size_t)w * (size_t)h; k++)
+            if (rgb[3 * k] != TIFFGetR(abgr[k]) || rgb[3 * k + 1] != TIFFGetG(abgr[k]) || rgb[3 * k + 2] != TIFFGetB(abgr[k]))
+                fail_msg("%s: pixel %zu", files[i].name, k);
+        free(rgb);
+        free(abgr);
+        mt_slide_close(&s);
+    }
+}
+
+/* ---- tiles the file leaves out ---- */
+
+/* A hole in a coarse level of an Aperio slide is drawn from the finer one, a hole in level 0 is white:
+ * OpenSlide does the same. In a generic TIFF it refuses to read on; ours is white. */
+static void holes(void **state)
+{
+    for (int aperio = 0; aperio < 2; aperio++) {
+        const made_dir dirs[] = {
+            MADE(480, 360, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0,
+                 .description = aperio ? "Aperio made|MPP = 0.5" : "made", .skip_tile = 3),
+            MADE(240, 180, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .subfile = 1, .skip_tile = 6),
+        };
+        const char *path = made_slide("holes.tif", "wl", dirs, 2);
+        mt_slide *s = opened(path);
+        uint8_t *rgb = region(s, 0, 128, 0, 64, 64);
+        for (int i = 0; i < 3 * 64 * 64; i++) assert_int_equal(rgb[i], 255);
+        free(rgb);
+        mt_tile_span span;
+        mt_err err = MT_ERR_INIT;
+        tt_ok(mt_slide_tile_span(&span, s, 1, 1, 1, &err), &err);
+        assert_int_equal(span.size, 0);
+        rgb = region(s, 1, 64, 64, 64, 64);
+        if (!aperio)
+            for (int i = 0; i < 3 * 64 * 64; i++) assert_int_equal(rgb[i], 255);
+        if (aperio) {
+            openslide_t *o = judge_open(path);
+            assert_true(compare_box(s, o, 0, 100, 0, 200, 200) <= 1);
+            uint32_t *argb = malloc(4 * 64 * 64);
+            openslide_read_region(o, argb, 128, 128, 1, 64, 64);
+            assert_null(openslide_get_error(o));
+            double mean;
+            compare(rgb, argb, 64 * 64, &mean);
+            assert_true(mean < 2.0); /* cairo filters in its own way */
+            free(argb);
+            openslide_close(o);
+            uint8_t *from = region(s, 0, 128, 128, 128, 128); /* exactly the means of level 0 */
+            for (int y = 0; y < 64; y++)
+                for (int x = 0; x < 64; x++)
+                    for (int c = 0; c < 3; c++) {
+                        int sum = 2;
+                        for (int k = 0; k < 4; k++) sum += from[((2 * y + k / 2) * 128 + 2 * x + k % 2) * 3 + c];
+                        assert_int_equal(rgb[(y * 64 + x) * 3 + c], sum / 4);
+                    }
+            free(from);
+        }
+        free(rgb);
+        mt_slide_close(&s);
+    }
+}
+
+/* ---- what cannot be read says so in one line ---- */
+
+static void refused_files(void **state)
+{
+    static const struct { const char *name, *says; } files[] = {
+        {"slides/rgb_geotiff.tiff", "16 bits a sample"},
+        {"slides/ojpeg-tile.tif", "compression 6 (old-style JPEG)"},
+        {"slides/unopenable.tiff", "compression 52479 (unknown)"},
+        {"slides/yb10kx5k.zstd.tiff", "compression 50000 (Zstandard)"},
+        {"slides/test_orient6.tif", "orientation 6"},
+        {"slides/multi-channel-z-series.ome.tif", "sample format 2"},
+        {"slides/malformed/fuzz-7765c4a2-4.tif", "IFD 0"},
+        {"slides/codec/issue_69_packbits.tiff", "compression 32773 (PackBits)"},
+        {"slides/codec/planar-rgb-u8.tif", "planar configuration 2"},
+        {"slides/codec/rgb-3c-16b.tiff", "16 bits a sample"},
+    };
+    for (size_t i = 0; i < MT_COUNT(files); i++) {
+        const char *path = tt_data(files[i].name);
+        if (!path) skip();
+        mt_slide *s = NULL;
+        mt_err err = MT_ERR_INIT;
+        mt_status st = mt_slide_open(&s, path, NULL, &err);
+        assert_null(s);
+        assert_true(st == MT_ERR_UNSUPPORTED || st == MT_ERR_FORMAT);
+        if (!strstr(err.text, files[i].says)) fail_msg("%s: '%s'", files[i].name, err.text);
+        assert_null(strchr(err.text, '\n'));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aperio_jpeg),   cmocka_unit_test(aperio_small),  cmocka_unit_test(aperio_jp2k),
+        cmocka_unit_test(hamamatsu),     cmocka_unit_test(jpeg_420),      cmocka_unit_test(lzw_predictor),
+        cmocka_unit_test(raw_oblong),    cmocka_unit_test(deflate_grey),  cmocka_unit_test(small_levels),
+        cmocka_unit_test(flat_files),    cmocka_unit_test(holes),
+        cmocka_unit_test(refused_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
