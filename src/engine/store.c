@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/mem.h"
+#include "trust/digest.h"
 
 enum { CHUNK_ROWS = 4096, DEFLATE_LEVEL = 4, IMAGE_STEP = 1 << 20 };
 #define STORE_CEILING ((size_t)4 << 30)
@@ -85,7 +86,6 @@ static hid_t dataset(writer *w, const char *name, hid_t stored, hid_t in_memory,
     H5Pset_chunk(props, rank, chunk);
     H5Pset_shuffle(props);
     H5Pset_deflate(props, DEFLATE_LEVEL);
-    H5Pset_fletcher32(props);
     hid_t set = H5Dcreate2(w->file, name, stored, space, H5P_DEFAULT, props, H5P_DEFAULT);
     if (set < 0 || (n && H5Dwrite(set, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)) w->bad = true;
     return set;
@@ -125,6 +125,20 @@ static mt_status write_coords(writer *w, const mt_result *r, mt_err *err)
     attr_num(w, coords, "level0_magnification", r->slide.objective);
     attr_int(w, coords, "overlap", p->box_l0 - p->step_l0);
     attr_text(w, coords, "name", r->slide_id);
+    return MT_OK;
+}
+
+/* HDF5's own structures carry no checksum in their oldest form: one digest over what a rerun believes. */
+static mt_status content_digest(char out[65], const float *probs, const uint8_t *state, size_t n, int n_classes,
+                                mt_err *err)
+{
+    mt_sha256 s;
+    uint8_t raw[32];
+    MT_TRY(mt_sha256_begin(&s, err));
+    mt_sha256_add(&s, state, n);
+    mt_sha256_add(&s, probs, n * sizeof *probs * (size_t)n_classes);
+    mt_sha256_end(&s, raw);
+    mt_sha256_hex(raw, out);
     return MT_OK;
 }
 
@@ -178,7 +192,9 @@ static hid_t memory_file(void)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, IMAGE_STEP, false);
-    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    /* The oldest form of everything: every reader knows it, and its superblock has no checksum, which
+     * H5Fget_file_image spoils in the newer ones. */
+    H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     return access;
 }
 
@@ -189,8 +205,11 @@ static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const cha
     H5Pset_obj_track_times(create, false);
     AUTO_ID file = H5Fcreate("tiles.h5", H5F_ACC_TRUNC, create, access);
     writer w = {file, file < 0};
+    char content[65];
+    MT_TRY(content_digest(content, r->probs, r->tile_state, r->plan->n_tiles, r->card->n_classes, err));
     if (!w.bad) {
         MT_TRY(write_coords(&w, r, err));
+        attr_text(&w, file, "scores_sha256", content);
         write_scores(&w, r);
         write_provenance(&w, r, scores_key);
     }
@@ -254,9 +273,11 @@ static bool read_image(const uint8_t *image, size_t n, const char *scores_key, s
     if (!read_set(file, "state", H5T_NATIVE_UINT8, n_tiles, 0, state) ||
         !read_set(file, "scores", H5T_NATIVE_FLOAT, n_tiles, n_classes, probs))
         return false;
+    char content[65];
     for (size_t i = 0; i < n_tiles; i++)
         if (state[i] < MT_TILE_DONE || state[i] > MT_TILE_NAN) return false;
-    return true;
+    return content_digest(content, probs, state, n_tiles, n_classes, NULL) == MT_OK &&
+           same_text(file, "scores_sha256", content);
 }
 
 mt_status mt_store_read(const char *path, const char *scores_key, size_t n_tiles, int n_classes, float *probs,
