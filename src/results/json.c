@@ -230,7 +230,7 @@ static void run_block(mt_jw *w, const mt_result *r)
 /* What the result is and is not, in words a reader meets first. */
 static void statement(mt_jw *w, const mt_result *r)
 {
-    char text[600];
+    char text[800];
     const mt_grade *g = &r->grade;
     if (!g->graded) {
         snprintf(text, sizeof text, "not analysed: %s", g->reason[0] ? g->reason : "no reason was given");
@@ -240,9 +240,12 @@ static void statement(mt_jw *w, const mt_result *r)
     mt_jw_str(w, "status", g->graded ? "analysed" : "not analysed");
     mt_jw_str(w, "statement", text);
     const mt_card *c = r->card;
-    snprintf(text, sizeof text, "%s model. For %s. Not for %s.%s%s", c->state[0] ? c->state : "research",
+    snprintf(text, sizeof text, "Research use only, not for diagnosis. Intended use: %s. Not for: %s.%s%s",
              c->intended_use[0] ? c->intended_use : "research", c->not_for[0] ? c->not_for : "diagnosis",
-             r->slide.synthetic ? " Synthetic slide." : "", r->out_of_scope[0] ? " Slide outside the model's scope." : "");
+             r->slide.synthetic ? " Synthetic slide." : "",
+             r->out_of_scope[0]   ? " The slide lies outside the model's declared scope."
+             : r->scope_unverified ? " Whether the slide lies in the model's scope is unverified."
+                                   : "");
     mt_jw_str(w, "notice", text);
 }
 

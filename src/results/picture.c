@@ -172,8 +172,11 @@ static int32_t facts(mt_canvas *c, const mt_result *r, const layout *l, int32_t 
     } else if (g->graded && g->decision[0]) {
         y += fact(c, l, y, "slide result", g->decision);
     }
-    snprintf(text, sizeof text, "%.2f mm2, %.1f %% of it analysed", g->tissue_mm2, 100 * g->coverage);
-    return y + fact(c, l, y, "tissue", text) - top;
+    if (isfinite(g->tissue_mm2) && isfinite(g->coverage)) {
+        snprintf(text, sizeof text, "%.2f mm2, %.1f %% of it analysed", g->tissue_mm2, 100 * g->coverage);
+        y += fact(c, l, y, "tissue", text);
+    }
+    return y - top;
 }
 
 /* Returns the panel's height. c NULL only measures. */

@@ -1,5 +1,4 @@
 /* The morning report: one row a slide, what needs a human first. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"

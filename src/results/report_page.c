@@ -1,6 +1,7 @@
 /* report.html: one self-contained page, good on a screen and on paper. */
 #include "results/report_page.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -140,13 +141,19 @@ static void outcome_cell(mt_buf *b, const mt_report_row *r)
     mt_buf_printf(b, "</td>");
 }
 
+/* A number that is not known is a dash, never a nought. */
+static void number_cell(mt_buf *b, bool known, double v, int digits, const char *unit)
+{
+    if (known && isfinite(v)) mt_buf_printf(b, "<td class=\"n\">%.*f%s</td>", digits, v, unit);
+    else mt_buf_printf(b, "<td class=\"n\">&ndash;</td>");
+}
+
 static void number_cells(mt_buf *b, const mt_report_row *r)
 {
-    bool known = r->state == MT_SLIDE_DONE || r->state == MT_SLIDE_EMPTY;
-    if (r->state == MT_SLIDE_DONE && r->graded) mt_buf_printf(b, "<td class=\"n\">%.3f</td>", r->score);
-    else mt_buf_printf(b, "<td class=\"n\">&ndash;</td>");
-    if (known) mt_buf_printf(b, "<td class=\"n\">%.2f</td><td class=\"n\">%.1f&nbsp;%%</td>", r->tissue_mm2, 100 * r->coverage);
-    else mt_buf_printf(b, "<td class=\"n\">&ndash;</td><td class=\"n\">&ndash;</td>");
+    bool looked_at = r->state == MT_SLIDE_DONE || r->state == MT_SLIDE_EMPTY;
+    number_cell(b, r->state == MT_SLIDE_DONE && r->graded, r->score, 3, "");
+    number_cell(b, looked_at, r->tissue_mm2, 2, "");
+    number_cell(b, looked_at, 100 * r->coverage, 1, "&nbsp;%");
     mt_buf_printf(b, "<td class=\"n\">%llu", (unsigned long long)r->n_tiles);
     if (r->tiles_per_s > 0) mt_buf_printf(b, "<br><small>%.1f/s</small>", r->tiles_per_s);
     mt_buf_printf(b, "</td><td class=\"n\">");

@@ -1,5 +1,5 @@
 /* u8_norm: one fused multiply-add a value, the same bits everywhere, n floats a plane and no more. */
-#include "support/support.h"
+#include "tests/support/support.h"
 #include <math.h>
 #include <string.h>
 #include "base/cpu.h"

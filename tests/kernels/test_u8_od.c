@@ -1,5 +1,5 @@
 /* Stain measures: their definitions, the same bytes everywhere. */
-#include "support/support.h"
+#include "tests/support/support.h"
 #include <math.h>
 #include <string.h>
 #include "base/cpu.h"

@@ -1,5 +1,5 @@
 /* u8_resample: Pillow's bytes, the same on every instruction set, nothing touched outside. */
-#include "support/support.h"
+#include "tests/support/support.h"
 #include <string.h>
 #include "base/cpu.h"
 #include "kernels/u8_resample.h"
