@@ -24,35 +24,42 @@ static inline int32_t floor_i(double v)
 
 static inline float ease(float f) { return f * f * (3.0f - 2.0f * f); }
 
-/* Adds amp * value noise in -1..1 (feature size scale_um) to n nodes of a grid row. */
+/* One lattice column seen from a row: the gradients at its upper and lower point give a + b * dx. */
+typedef struct column {
+    float a, b;
+} column;
+
+static inline column column_at(int32_t i, int32_t j, uint32_t salt, float fy, float wy)
+{
+    const uint32_t h = synth_hash(i, j, salt), l = synth_hash(i, j + 1, salt);
+    const float k = 1.0f / 32768.0f; /* gradients: both parts in -1..1 */
+    const float hx = (float)(h & 0xFFFF) * k - 1.0f, hy = (float)(h >> 16) * k - 1.0f;
+    const float lx = (float)(l & 0xFFFF) * k - 1.0f, ly = (float)(l >> 16) * k - 1.0f;
+    const float top = hy * fy, bottom = ly * (fy - 1.0f);
+    return (column){top + (bottom - top) * wy, hx + (lx - hx) * wy};
+}
+
+/* Adds amp * gradient noise (lattice scale_um, about -1..1, deviation 0.4) to n nodes of a grid row.
+ * Value noise would be cheaper, but its borders run along the axes. */
 static void noise_add(float *dst, int n, int64_t gi0, int64_t gj, double node_um, double scale_um, uint32_t salt,
                       float amp)
 {
     const double k = node_um / scale_um;
     const double y = (double)gj * k;
     const int32_t j = floor_i(y);
-    const float fy = ease((float)(y - (double)j));
-    const float gain = 2.0f * amp;
+    const float fy = (float)(y - (double)j), wy = ease(fy), gain = 1.65f * amp;
     int32_t at = INT32_MIN;
-    float left = 0, right = 0;
+    column left = {0, 0}, right = {0, 0};
     for (int q = 0; q < n; q++) {
         const double x = (double)(gi0 + q) * k;
         const int32_t i = floor_i(x);
         if (i != at) {
-            float top, bottom;
-            if (at != INT32_MIN && i == at + 1) {
-                left = right;
-            } else {
-                top = synth_u01(synth_hash(i, j, salt));
-                bottom = synth_u01(synth_hash(i, j + 1, salt));
-                left = top + (bottom - top) * fy;
-            }
-            top = synth_u01(synth_hash(i + 1, j, salt));
-            bottom = synth_u01(synth_hash(i + 1, j + 1, salt));
-            right = top + (bottom - top) * fy;
+            left = at != INT32_MIN && i == at + 1 ? right : column_at(i, j, salt, fy, wy);
+            right = column_at(i + 1, j, salt, fy, wy);
             at = i;
         }
-        dst[q] += gain * (left + (right - left) * ease((float)(x - (double)i)) - 0.5f);
+        const float fx = (float)(x - (double)i), l = left.a + left.b * fx, r = right.a + right.b * (fx - 1.0f);
+        dst[q] += gain * (l + (r - l) * ease(fx));
     }
 }
 
@@ -93,6 +100,7 @@ static float nest_gap(const synth_ctx *c, float x, float y)
 enum { ROW_WX, ROW_WY, ROW_T, ROW_U, ROW_NEC, ROW_LYM, ROW_FAT, ROW_MIX, ROW_SHADE, ROW_NEST, ROW_COUNT };
 
 static double clampd(double v, double lo, double hi) { return v < lo ? lo : v > hi ? hi : v; }
+static double fat_scale(const synth_ctx *c) { return clampd(0.25 * MT_MIN(c->width_um, c->height_um), 100, 900); }
 
 /* Tissue before its threshold: one broad piece, ragged by noise, never at the slide's border. */
 static void tissue_row(const synth_ctx *c, float *t, int n, int64_t gi0, int64_t gj)
@@ -103,10 +111,10 @@ static void tissue_row(const synth_ctx *c, float *t, int n, int64_t gi0, int64_t
     for (int q = 0; q < n; q++) {
         const double x = (double)(gi0 + q) * node, e = MT_MIN(ey, MT_MIN(x, c->width_um - x));
         const double nx = 2.0 * x / c->width_um - 1.0, r2 = nx * nx + ny * ny;
-        t[q] = (float)(-0.45 * MT_MIN(r2, 4.0));
+        t[q] = (float)(-0.50 * MT_MIN(r2, 4.0) - 0.35 * MT_MIN(r2 * r2, 8.0));
         if (e < 2.0 * rim) t[q] -= (float)(0.6 * MT_MIN(2.0 - e / rim, 12.0));
     }
-    fbm_add(t, n, gi0, gj, node, clampd(0.42 * shorter, 120, 7000), 4, c->salt + SALT_TISSUE, 0.55f);
+    fbm_add(t, n, gi0, gj, node, clampd(0.42 * shorter, 120, 7000), 4, c->salt + SALT_TISSUE, 0.50f);
     fbm_add(t, n, gi0, gj, node, clampd(0.08 * shorter, 40, 260), 3, c->salt + SALT_EDGE, 0.09f);
 }
 
@@ -121,7 +129,7 @@ static void field_rows(const synth_ctx *c, float *const r[ROW_COUNT], int n, int
     fbm_add(r[ROW_U], n, gi0, gj, node, 150, 3, c->salt + SALT_INFILTRATE, 0.22f);
     fbm_add(r[ROW_NEC], n, gi0, gj, node, 330, 3, c->salt + SALT_NECROSIS, 1.0f);
     fbm_add(r[ROW_LYM], n, gi0, gj, node, 190, 3, c->salt + SALT_LYMPH, 1.0f);
-    fbm_add(r[ROW_FAT], n, gi0, gj, node, clampd(0.25 * shorter, 100, 900), 3, c->salt + SALT_FAT, 1.0f);
+    fbm_add(r[ROW_FAT], n, gi0, gj, node, fat_scale(c), 3, c->salt + SALT_FAT, 1.0f);
     noise_add(r[ROW_MIX], n, gi0, gj, node, 170, c->salt + SALT_MIX, 1.0f);
     fbm_add(r[ROW_SHADE], n, gi0, gj, node, 420, 3, c->salt + SALT_SHADE, 1.0f);
     const double y = (double)gj * node;
@@ -184,11 +192,11 @@ static void node_of(synth_node *d, const synth_ctx *c, float *const r[ROW_COUNT]
 /* ---- glands ---- */
 
 /* Noise at one place, for what is decided once a gland. */
-static float noise_point(double x_um, double y_um, double scale_um, uint32_t salt)
+static float fbm_point(double x_um, double y_um, double scale_um, int octaves, uint32_t salt)
 {
     float v = 0;
     /* one node of a grid so fine that the place is a node: 1/64 um */
-    noise_add(&v, 1, (int64_t)floor(x_um * 64.0), (int64_t)floor(y_um * 64.0), 1.0 / 64.0, scale_um, salt, 1.0f);
+    fbm_add(&v, 1, (int64_t)floor(x_um * 64.0), (int64_t)floor(y_um * 64.0), 1.0 / 64.0, scale_um, octaves, salt, 1.0f);
     return v;
 }
 
@@ -196,12 +204,13 @@ static synth_gland gland_site(const synth_ctx *c, int32_t i, int32_t j)
 {
     synth_gland g = {0};
     const uint32_t h = synth_hash(i, j, c->salt + SALT_GLAND), h2 = synth_hash(j, i, h);
-    g.cx = ((float)i + 0.5f + 0.34f * (synth_u01(h) - 0.5f)) * gland_pitch;
-    g.cy = ((float)j + 0.5f + 0.34f * (synth_u01(h2) - 0.5f)) * gland_pitch;
+    g.cx = ((float)i + 0.5f + 0.55f * (synth_u01(h) - 0.5f)) * gland_pitch;
+    g.cy = ((float)j + 0.5f + 0.55f * (synth_u01(h2) - 0.5f)) * gland_pitch;
     /* glands stand in lobules, not in fat */
-    const float lobule = noise_point(g.cx, g.cy, 520, c->salt + SALT_LOBULE);
-    if (lobule + 0.8f * ((float)(h & 255) / 255.0f - 0.5f) < 0.02f) return g;
-    if (noise_point(g.cx, g.cy, 900, c->salt + SALT_FAT) > 0.5f) return g;
+    const float lobule = fbm_point(g.cx, g.cy, 520, 1, c->salt + SALT_LOBULE) +
+                         1.3f * fbm_point(g.cx, g.cy, 2900, 1, c->salt + SALT_LOBULE + 1);
+    if (lobule + 0.8f * ((float)(h & 255) / 255.0f - 0.5f) < 0.10f) return g;
+    if (fbm_point(g.cx, g.cy, fat_scale(c), 3, c->salt + SALT_FAT) > c->cut_fat - 0.06f) return g;
     g.radius = 25.0f + 22.0f * (float)(h2 & 255) / 255.0f;
     g.wall = 11.0f + 4.0f * (float)(h2 >> 8 & 255) / 255.0f;
     const float stretch = 1.0f + 0.45f * (float)(h >> 8 & 255) / 255.0f;
