@@ -1,0 +1,53 @@
+// rooms: codec base
+/* JPEG tiles. The first byte holds choices, the next two the length of the shared tables; the size of the
+ * picture is looked up in the stream, as a file would state it. A decoder that has decoded before must
+ * give what a fresh one gives. */
+#include <stdlib.h>
+#include <string.h>
+#include "codec/codec.h"
+
+enum { SIDE = 192 };
+
+static uint8_t used[3 * SIDE * SIDE], fresh[3 * SIDE * SIDE];
+
+static bool find_size(int32_t *w, int32_t *h, int *n, const uint8_t *p, size_t size)
+{
+    for (size_t i = 0; i + 9 < size; i++)
+        if (p[i] == 0xff && (p[i + 1] >= 0xc0 && p[i + 1] <= 0xc2)) {
+            *h = p[i + 5] << 8 | p[i + 6];
+            *w = p[i + 7] << 8 | p[i + 8];
+            *n = p[i + 9];
+            return *w >= 1 && *h >= 1 && *w <= SIDE && *h <= SIDE;
+        }
+    return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static mt_decoder *old;
+    if (size < 3 || (!old && mt_decoder_new(&old, NULL) != MT_OK)) return 0;
+    const size_t n_tables = MT_MIN((size_t)data[1] << 8 | data[2], size - 3);
+    mt_coding c = {.codec = MT_CODEC_JPEG, .predictor = 1, .colour = data[0] & 1 ? MT_COLOUR_RGB : MT_COLOUR_YCBCR,
+                   .samples = 3, .tables = n_tables ? data + 3 : NULL, .n_tables = n_tables};
+    const uint8_t *tile = data + 3 + n_tables;
+    const size_t n_tile = size - 3 - n_tables;
+    mt_pixels out = {used, 3 * SIDE, 16, 16, 1 << (data[0] >> 1 & 3)};
+    int components = 3;
+    if (find_size(&out.w, &out.h, &components, tile, n_tile) && components == 1) {
+        c.colour = data[0] & 1 ? MT_COLOUR_GREY : MT_COLOUR_GREY_INVERTED;
+        c.samples = 1;
+    }
+    if (out.w > SIDE || out.h > SIDE || out.w < 1 || out.h < 1) out.w = out.h = 16;
+    mt_err e1 = MT_ERR_INIT, e2 = MT_ERR_INIT;
+    mt_decoder *d = NULL;
+    if (mt_decoder_new(&d, NULL) != MT_OK) return 0;
+    memset(used, 0, sizeof used);
+    memset(fresh, 0, sizeof fresh);
+    mt_status a = mt_decoder_decode(old, &c, tile, n_tile, &out, &e1);
+    out.rgb = fresh;
+    mt_status b = mt_decoder_decode(d, &c, tile, n_tile, &out, &e2);
+    if (a != b || a != e1.code || (a == MT_OK && memcmp(used, fresh, sizeof used))) abort();
+    mt_decoder_free(&d);
+    return 0;
+}
