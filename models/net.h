@@ -23,7 +23,8 @@ typedef struct mt_net mt_net;
 typedef struct mt_net_state mt_net_state;
 
 /* Compiles an ONNX file held in memory. `inputs` (n_inputs, data may be NULL) bind the shapes; NULL
- * binds what the graph declares, with 1 for symbolic dimensions. name is used in errors only. */
+ * binds what the graph declares, with 1 for symbolic dimensions. An input bound with data becomes a
+ * constant: what a later run brings for it is not looked at. name is used in errors only. */
 MT_MUST_USE mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const mt_tensor *inputs,
                                      int n_inputs, const char *name, mt_err *err);
 void mt_net_free(mt_net **net);
@@ -41,6 +42,14 @@ void mt_net_state_free(mt_net_state **state);
  * the state, valid until its next run. Same input, same bits, whatever runs on other threads. */
 MT_MUST_USE mt_status mt_net_run(const mt_net *net, mt_net_state *state, const mt_tensor *inputs,
                                  mt_tensor *outputs, mt_err *err);
+
+/* The same, telling `watch` before (done 0) and after (done 1) every step: for benches. */
+typedef void (*mt_net_watch_fn)(void *ctx, int step, const char *op, const char *node, const char *variant,
+                                uint64_t macs, int done);
+MT_MUST_USE mt_status mt_net_run_watched(const mt_net *net, mt_net_state *state, const mt_tensor *inputs,
+                                         mt_tensor *outputs, mt_net_watch_fn watch, void *ctx, mt_err *err);
+size_t mt_net_n_params(const mt_net *net); /* floating-point numbers among the initialisers */
+int mt_net_n_steps(const mt_net *net);     /* nodes left after folding and fusing */
 
 /* The tile classifier of an opened model for one image of card->input_px: input [1,3,px,px] float32
  * already normalised by the card, output n_classes probabilities after the card's activation. */

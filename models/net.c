@@ -1,0 +1,246 @@
+/* Compiling a graph and running it. */
+#include "models/net.h"
+
+#include <string.h>
+#include "models/graph.h"
+
+#define ARENA_CEILING ((size_t)64 << 30)
+
+struct mt_net {
+    mt_graph g;
+    mt_tensor *in, *out;         /* as the caller sees them */
+    size_t arena_bytes, scratch_at;
+    uint64_t macs;
+    size_t n_args;               /* tensor pointers of all nodes */
+};
+
+struct mt_net_state {
+    const mt_net *net;
+    char *arena;
+    mt_tensor *values;           /* by value number */
+    mt_tensor **args;            /* inputs then outputs of each node in turn */
+    float **half_in;             /* widened float16 inputs; NULL where not needed */
+    uint16_t **half_out;
+};
+
+static mt_status run_passes(mt_graph *g, mt_err *err)
+{
+    typedef mt_status (*pass)(mt_graph *, mt_err *);
+    static const pass passes[] = {mt_pass_simplify, mt_pass_batchnorm, mt_pass_pad, mt_pass_gates,
+                                  mt_pass_fuse, mt_pass_layout, mt_pass_kernels};
+    for (size_t i = 0; i < MT_COUNT(passes); i++) {
+        MT_TRY(passes[i](g, err));
+        MT_TRY(mt_graph_compact(g, err));
+        if (i == 0 && g->n_nodes > MT_LIVE_CEILING)
+            return mt_err_set(err, MT_ERR_LIMIT, "%s: %d nodes are left after folding, at most %d are handled", g->name,
+                              g->n_nodes, MT_LIVE_CEILING);
+    }
+    return MT_OK;
+}
+
+static mt_status describe(mt_net *net, mt_err *err)
+{
+    mt_graph *g = &net->g;
+    net->in = mt_graph_mem(g, sizeof *net->in * (size_t)(g->n_inputs + 1), err);
+    net->out = mt_graph_mem(g, sizeof *net->out * (size_t)(g->n_outputs + 1), err);
+    if (!net->in || !net->out) return MT_ERR_NO_MEMORY;
+    for (int i = 0; i < g->n_inputs; i++) net->in[i] = g->values[g->inputs[i]]->t;
+    for (int i = 0; i < g->n_outputs; i++) net->out[i] = g->values[g->outputs[i]]->t;
+    for (int i = 0; i < g->n_inputs; i++) {
+        net->in[i].data = NULL;
+        if (g->values[g->inputs[i]]->half) net->in[i].dtype = MT_DT_F16;
+    }
+    for (int i = 0; i < g->n_outputs; i++) {
+        net->out[i].data = NULL;
+        if (g->values[g->outputs[i]]->half) net->out[i].dtype = MT_DT_F16;
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        net->macs += g->nodes[i]->macs;
+        net->n_args += (size_t)(g->nodes[i]->n_in + g->nodes[i]->n_out);
+    }
+    return MT_OK;
+}
+
+/* An output keeps its number through the passes only in g->outputs: remember which are float16. */
+static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt_tensor *inputs, int n_inputs, mt_err *err)
+{
+    mt_graph *g = &net->g;
+    g->k = mt_kernels_get();
+    MT_TRY(mt_onnx_read(g, onnx, n_bytes, err));
+    MT_TRY(mt_graph_bind(g, inputs, n_inputs, err));
+    MT_TRY(mt_graph_infer(g, err));
+    MT_TRY(run_passes(g, err));
+    MT_TRY(mt_pass_plan(&net->arena_bytes, &net->scratch_at, g, err));
+    if (net->arena_bytes > ARENA_CEILING)
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: needs %zu bytes for its activations", g->name, net->arena_bytes);
+    return describe(net, err);
+}
+
+mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const mt_tensor *inputs, int n_inputs,
+                         const char *name, mt_err *err)
+{
+    mt_err local = MT_ERR_INIT;
+    if (!err) err = &local;
+    *out = NULL;
+    mt_net *net = calloc(1, sizeof *net);
+    if (!net) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a network");
+    net->g.name = "network";
+    mt_status st = MT_OK;
+    char *text = mt_graph_text(&net->g, name ? name : "network", err);
+    if (!text) st = MT_ERR_NO_MEMORY;
+    else net->g.name = text;
+    if (st == MT_OK) st = compile(net, onnx, n_bytes, inputs, n_inputs, err);
+    if (st != MT_OK) mt_net_free(&net);
+    *out = net;
+    return st;
+}
+
+void mt_net_free(mt_net **net)
+{
+    if (!net || !*net) return;
+    mt_graph_free(&(*net)->g);
+    free(*net);
+    *net = NULL;
+}
+
+int mt_net_n_inputs(const mt_net *net) { return net->g.n_inputs; }
+int mt_net_n_outputs(const mt_net *net) { return net->g.n_outputs; }
+const mt_tensor *mt_net_input(const mt_net *net, int i) { return i >= 0 && i < net->g.n_inputs ? &net->in[i] : NULL; }
+const mt_tensor *mt_net_output(const mt_net *net, int i) { return i >= 0 && i < net->g.n_outputs ? &net->out[i] : NULL; }
+uint64_t mt_net_macs(const mt_net *net) { return net->macs; }
+size_t mt_net_n_params(const mt_net *net) { return net->g.n_params; }
+int mt_net_n_steps(const mt_net *net) { return net->g.n_nodes; }
+
+size_t mt_net_state_bytes(const mt_net *net)
+{
+    return net->arena_bytes + (size_t)net->g.n_values * sizeof(mt_tensor) + net->n_args * sizeof(void *);
+}
+
+/* --- state --------------------------------------------------------------------------------------- */
+
+static mt_status fill_state(mt_net_state *s, const mt_net *net, mt_err *err)
+{
+    const mt_graph *g = &net->g;
+    s->net = net;
+    MT_TRY(mt_alloc_aligned(&s->arena, net->arena_bytes, ARENA_CEILING, "activations of the network", err));
+    MT_TRY(mt_alloc(&s->values, (size_t)g->n_values + 1, sizeof *s->values, SIZE_MAX, "network state", err));
+    MT_TRY(mt_alloc(&s->args, net->n_args + 1, sizeof *s->args, SIZE_MAX, "network state", err));
+    MT_TRY(mt_alloc(&s->half_in, (size_t)g->n_inputs + 1, sizeof *s->half_in, SIZE_MAX, "network state", err));
+    MT_TRY(mt_alloc(&s->half_out, (size_t)g->n_outputs + 1, sizeof *s->half_out, SIZE_MAX, "network state", err));
+    memset(s->arena, 0, net->arena_bytes ? net->arena_bytes : 1);
+    for (int i = 0; i < g->n_values; i++) {
+        const mt_value *v = g->values[i], *root = g->values[v->root];
+        s->values[i] = v->t;
+        if (v->constant) continue;
+        s->values[i].data = root->constant ? root->t.data : root->is_input ? NULL : s->arena + root->offset;
+    }
+    size_t at = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const mt_node *n = g->nodes[i];
+        for (int j = 0; j < n->n_in; j++) s->args[at++] = n->in[j] >= 0 ? &s->values[n->in[j]] : NULL;
+        for (int j = 0; j < n->n_out; j++) s->args[at++] = n->out[j] >= 0 ? &s->values[n->out[j]] : NULL;
+    }
+    for (int i = 0; i < g->n_inputs; i++)
+        if (net->in[i].dtype == MT_DT_F16)
+            MT_TRY(mt_alloc_aligned(&s->half_in[i], (size_t)mt_tensor_count(&net->in[i]) * 4, MT_TENSOR_CEILING, "input", err));
+    for (int i = 0; i < g->n_outputs; i++)
+        if (net->out[i].dtype == MT_DT_F16)
+            MT_TRY(mt_alloc_aligned(&s->half_out[i], (size_t)mt_tensor_count(&net->out[i]) * 2, MT_TENSOR_CEILING, "output", err));
+    return MT_OK;
+}
+
+mt_status mt_net_state_new(mt_net_state **out, const mt_net *net, mt_err *err)
+{
+    *out = NULL;
+    mt_net_state *s = calloc(1, sizeof *s);
+    if (!s) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a network state");
+    mt_status st = fill_state(s, net, err);
+    if (st != MT_OK) mt_net_state_free(&s);
+    *out = s;
+    return st;
+}
+
+void mt_net_state_free(mt_net_state **state)
+{
+    if (!state || !*state) return;
+    mt_net_state *s = *state;
+    for (int i = 0; s->half_in && i < s->net->g.n_inputs; i++) free(s->half_in[i]);
+    for (int i = 0; s->half_out && i < s->net->g.n_outputs; i++) free(s->half_out[i]);
+    free(s->half_in);
+    free(s->half_out);
+    free(s->arena);
+    free(s->values);
+    free(s->args);
+    free(s);
+    *state = NULL;
+}
+
+/* --- running ------------------------------------------------------------------------------------- */
+
+static mt_status set_inputs(const mt_net *net, mt_net_state *s, const mt_tensor *inputs, mt_err *err)
+{
+    const mt_graph *g = &net->g;
+    for (int i = 0; i < g->n_inputs; i++) {
+        const mt_tensor *want = &net->in[i], *have = &inputs[i];
+        if (g->values[g->inputs[i]]->constant) continue; /* bound with contents at compile time */
+        bool fits = have->dtype == want->dtype && have->rank == want->rank && (have->data || !mt_tensor_count(want));
+        for (int d = 0; fits && d < want->rank; d++) fits = have->dims[d] == want->dims[d];
+        if (!fits) {
+            char a[128], b[128];
+            return mt_err_set(err, MT_ERR_ARG, "%s: input %d is %s, the network was compiled for %s", g->name, i,
+                              mt_dims_text(a, sizeof a, have), mt_dims_text(b, sizeof b, want));
+        }
+        void *data = have->data;
+        if (want->dtype == MT_DT_F16) {
+            data = s->half_in[i];
+            for (int64_t j = 0, n = mt_tensor_count(want); j < n; j++)
+                s->half_in[i][j] = mt_half_to_float(((const uint16_t *)have->data)[j]);
+        }
+        s->values[g->inputs[i]].data = data;
+    }
+    for (int i = 0; i < g->n_values; i++) { /* views of inputs */
+        const mt_value *v = g->values[i];
+        if (v->root != i && g->values[v->root]->is_input && !g->values[v->root]->constant)
+            s->values[i].data = s->values[v->root].data;
+    }
+    return MT_OK;
+}
+
+static void get_outputs(const mt_net *net, mt_net_state *s, mt_tensor *outputs)
+{
+    const mt_graph *g = &net->g;
+    for (int i = 0; i < g->n_outputs; i++) {
+        outputs[i] = net->out[i];
+        outputs[i].data = s->values[g->outputs[i]].data;
+        if (!s->half_out[i]) continue;
+        for (int64_t j = 0, n = mt_tensor_count(&net->out[i]); j < n; j++)
+            s->half_out[i][j] = mt_float_to_half(((const float *)outputs[i].data)[j]);
+        outputs[i].data = s->half_out[i];
+    }
+}
+
+mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor *inputs, mt_tensor *outputs,
+                             mt_net_watch_fn watch, void *ctx, mt_err *err)
+{
+    const mt_graph *g = &net->g;
+    MT_TRY(set_inputs(net, s, inputs, err));
+    mt_tensor **args = s->args;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const mt_node *n = g->nodes[i];
+        mt_call c = {n, (const mt_tensor *const *)args, args + n->n_in, s->arena + net->scratch_at, g->k, g};
+        args += n->n_in + n->n_out;
+        if (watch) watch(ctx, i, n->op->name, n->name, n->variant ? n->variant : "", n->macs, 0);
+        if (!mt_node_is_view(g, n)) {
+            mt_status st = n->op->run(&c, err);
+            if (st != MT_OK) return st;
+        }
+        if (watch) watch(ctx, i, n->op->name, n->name, n->variant ? n->variant : "", n->macs, 1);
+    }
+    get_outputs(net, s, outputs);
+    return MT_OK;
+}
+
+mt_status mt_net_run(const mt_net *net, mt_net_state *state, const mt_tensor *inputs, mt_tensor *outputs, mt_err *err)
+{
+    return mt_net_run_watched(net, state, inputs, outputs, NULL, NULL, err);
+}
