@@ -23,8 +23,9 @@ static word trim(const char *p, size_t n)
 static word field(const mt_tiff_bytes *text, const char *key)
 {
     word found = {NULL, 0};
+    if (!text->n) return found;
     const char *p = (const char *)text->p, *end = p + text->n;
-    const char *bar = text->n ? memchr(p, '|', text->n) : NULL;
+    const char *bar = memchr(p, '|', text->n);
     while (bar) {
         const char *next = memchr(bar + 1, '|', (size_t)(end - bar - 1));
         const char *stop = next ? next : end;
@@ -40,8 +41,9 @@ static word field(const mt_tiff_bytes *text, const char *key)
 
 static word second_line_word(const mt_tiff_bytes *text)
 {
+    if (!text->n) return (word){NULL, 0};
     const char *p = (const char *)text->p, *end = p + text->n;
-    const char *eol = text->n ? memchr(p, '\n', text->n) : NULL;
+    const char *eol = memchr(p, '\n', text->n);
     if (!eol) return (word){NULL, 0};
     p = eol + 1;
     const char *stop = p;
