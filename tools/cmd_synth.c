@@ -143,7 +143,7 @@ static int draw(const struct opts *o, const mt_synth_opts *so)
     mt_err err = MT_ERR_INIT;
     mt_meter meter;
     mt_stop_listen();
-    mt_meter_start(&meter, "drawing", "units", 1);
+    mt_meter_start(&meter, "drawing", "tiles", 1);
     double t0 = mt_now();
     mt_status st = mt_synth_write(o->out, so, o->truth_geojson, o->truth_csv, (int32_t)o->truth_px,
                                   mt_meter_tick, &meter, &err);

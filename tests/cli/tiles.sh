@@ -36,7 +36,7 @@ expect 0 tiles "$svs" -o "$work/t4" --overlap 25% --json --format none
 json ".plan_digest == \"$sum\""
 
 # Whole slide: a grid without a mask; its edge padded or dropped.
-expect 0 tiles "$svs" -o "$work/t5" --whole-slide --json --format none --stats
+expect 0 tiles "$svs" -o "$work/t5" --whole-slide --json --stats
 json '.n_tiles == 12 * 8 and .stats.native_needed == .stats.native_decoded and .stats.native_needed == 13 * 9'
 expect 0 tiles "$svs" -o "$work/t5" --whole-slide --edge drop --json --format none
 json '.n_tiles == 11 * 7'
