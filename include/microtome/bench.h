@@ -16,12 +16,16 @@ typedef struct mt_bench_tiling_opts {
     int version;               /* 1 */
     int32_t tile_px;
     int threads;
-    uint64_t max_crops;        /* 0 = all */
+    uint64_t max_crops;        /* 0 = all; else at most so many from the middle, whole periods of crops
+                                  against native tiles, so that few native tiles are cut by the rim */
     int with_raw, with_openslide;
 } mt_bench_tiling_opts;
 #define MT_BENCH_TILING_OPTS_INIT {1, 256, 1, 2000, 1, 0}
 
-/* Cuts level-0 crops in order over the whole slide and, in the same run, times the raw limit. */
+/* Cuts level-0 crops in order over the slide and, in the same run, times the raw limit: the same native
+ * tiles by the same decoder on the same threads, each into one buffer and forgotten. The compressed
+ * pages are brought in before either clock runs. with_openslide times OpenSlide's read_region on the
+ * same crops. Errors: those of opening a slide, ARG, LIMIT, NO_MEMORY. */
 MT_API MT_MUST_USE mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
                                                  const mt_bench_tiling_opts *opts, mt_err *err);
 

@@ -1,0 +1,170 @@
+/* Tiles as files. Each picture is written beside its name and renamed; tiles.csv comes last, so where
+ * it stands every picture it lists stands too. */
+#include "microtome/tiles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "codec/encode.h"
+#include "slide/slide.h"
+#include "tiles/fetch.h"
+#include "tiles/tiles_h5.h"
+
+#define PICTURE_CEILING ((size_t)1 << 30)
+#define WRITE_BATCH 4
+
+typedef struct sink {
+    const mt_plan *plan;
+    mt_tile_format format;
+    int dir;                   /* open folder */
+    mt_jpeg_encoder **encoders; /* one a worker */
+    mt_buf *bufs;
+    int threads;
+    tiles_h5 *h5;
+    uint8_t *unreadable;       /* per tile */
+} sink;
+
+static const char *extension(mt_tile_format f) { return f == MT_TILES_JPEG ? "jpg" : "png"; }
+
+static void picture_name(char out[64], const mt_tile *t, mt_tile_format f)
+{
+    snprintf(out, 64, "%lld_%lld.%s", (long long)t->x_l0, (long long)t->y_l0, extension(f));
+}
+
+static bool write_all(int fd, const uint8_t *p, size_t n)
+{
+    while (n) {
+        ssize_t k = write(fd, p, n);
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) return false;
+        p += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+
+/* Renamed when whole. Not flushed one by one: the folder is, once, before tiles.csv appears. */
+static mt_status write_picture(int dir, const char *name, const mt_buf *b, mt_err *err)
+{
+    char tmp[80];
+    snprintf(tmp, sizeof tmp, ".%s.part", name);
+    int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0) return mt_err_set(err, MT_ERR_IO, "%s: cannot create: %s", name, strerror(errno));
+    bool ok = write_all(fd, b->data, b->len);
+    ok &= close(fd) == 0;
+    if (ok && renameat(dir, tmp, dir, name) == 0) return MT_OK;
+    int e = errno;
+    unlinkat(dir, tmp, 0);
+    return mt_err_set(err, MT_ERR_IO, "%s: cannot write: %s", name, strerror(e));
+}
+
+static mt_status put_picture(sink *s, int worker, const mt_fetched *f, mt_err *err)
+{
+    char name[64];
+    int px = s->plan->out_px;
+    size_t stride = (size_t)px * 3;
+    mt_buf *b = &s->bufs[worker];
+    b->len = 0;
+    if (s->format == MT_TILES_JPEG) MT_TRY(mt_jpeg_encoder_encode(s->encoders[worker], b, f->rgb, stride, px, px, err));
+    else MT_TRY(mt_png_encode(b, f->rgb, stride, px, px, 3, err));
+    MT_TRY(mt_buf_status(b, "tile picture", err));
+    picture_name(name, &s->plan->tiles[f->tile], s->format);
+    return write_picture(s->dir, name, b, err);
+}
+
+static mt_status take(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err)
+{
+    sink *s = ctx;
+    for (int i = 0; i < n; i++) {
+        s->unreadable[tiles[i].tile] = tiles[i].unreadable;
+        if (s->h5) MT_TRY(tiles_h5_put(s->h5, tiles[i].tile, tiles[i].rgb, err));
+        else MT_TRY(put_picture(s, worker, &tiles[i], err));
+    }
+    return MT_OK;
+}
+
+static mt_status write_table(const sink *s, const char *dir, mt_err *err)
+{
+    MT_AUTO(mt_outfile_discard) mt_outfile out = MT_OUTFILE_INIT;
+    MT_AUTO_FREE char *path = mt_strf("%s/tiles.csv", dir);
+    if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "path of tiles.csv");
+    bool pictures = s->format == MT_TILES_JPEG || s->format == MT_TILES_PNG;
+    MT_TRY(mt_outfile_open(&out, path, err));
+    fputs("tile,minx,miny,width,height,col,row,tissue,unreadable,file\n", out.f);
+    for (size_t i = 0; i < s->plan->n_tiles; i++) {
+        const mt_tile *t = &s->plan->tiles[i];
+        char tissue[32], name[64] = "";
+        mt_fmt_f32(tissue, sizeof tissue, t->tissue);
+        if (pictures) picture_name(name, t, s->format);
+        fprintf(out.f, "%zu,%lld,%lld,%d,%d,%d,%d,%s,%d,%s\n", i, (long long)t->x_l0, (long long)t->y_l0, t->w_l0,
+                t->h_l0, t->col, t->row, tissue, s->unreadable[i], name);
+    }
+    return mt_outfile_commit(&out, err);
+}
+
+static void sink_free(sink *s)
+{
+    for (int i = 0; i < s->threads; i++) {
+        if (s->encoders) mt_jpeg_encoder_free(&s->encoders[i]);
+        if (s->bufs) mt_buf_free(&s->bufs[i]);
+    }
+    free(s->encoders);
+    free(s->bufs);
+    free(s->unreadable);
+    tiles_h5_free(&s->h5);
+    if (s->dir >= 0) close(s->dir);
+}
+
+static mt_status open_h5(sink *s, const mt_slide *slide, const char *dir, mt_err *err)
+{
+    const char *file = mt_slide_file(slide, 0);
+    MT_AUTO_FREE char *stem = mt_path_stem(file ? file : "tiles");
+    MT_AUTO_FREE char *path = stem ? mt_strf("%s/%s.h5", dir, stem) : NULL;
+    if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "path of the HDF5 file");
+    return tiles_h5_open(&s->h5, path, stem, mt_slide_get_info(slide), s->plan, err);
+}
+
+static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, const mt_tiles_opts *o, mt_err *err)
+{
+    size_t n = (size_t)s->threads;
+    MT_TRY(mt_dir_make(dir, err));
+    s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->dir < 0) return mt_err_set(err, MT_ERR_IO, "%s: cannot open the folder: %s", dir, strerror(errno));
+    MT_TRY(mt_alloc(&s->unreadable, s->plan->n_tiles, 1, SIZE_MAX, "tiles", err));
+    MT_TRY(mt_alloc(&s->encoders, n, sizeof(mt_jpeg_encoder *), SIZE_MAX, "encoders", err));
+    MT_TRY(mt_alloc(&s->bufs, n, sizeof *s->bufs, SIZE_MAX, "encoders", err));
+    mt_jpeg_enc_opts jo = MT_JPEG_ENC_OPTS_INIT;
+    jo.quality = o->jpeg_quality;
+    for (size_t i = 0; i < n; i++) {
+        s->bufs[i] = (mt_buf)MT_BUF_INIT(PICTURE_CEILING);
+        if (s->format == MT_TILES_JPEG) MT_TRY(mt_jpeg_encoder_new(&s->encoders[i], &jo, err));
+    }
+    return s->format == MT_TILES_H5 ? open_h5(s, slide, dir, err) : MT_OK;
+}
+
+mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir, const mt_tiles_opts *opts,
+                         mt_fetch_stats *stats, mt_progress_fn progress, void *ctx, mt_err *err)
+{
+    if (opts->version != 1 || opts->threads < 1 || opts->threads > 256 || opts->jpeg_quality < 1 ||
+        opts->jpeg_quality > 100 || opts->format < MT_TILES_NONE || opts->format > MT_TILES_H5)
+        return mt_err_set(err, MT_ERR_ARG, "tiles with format %d, quality %d, %d threads", (int)opts->format,
+                          opts->jpeg_quality, opts->threads);
+    if (stats) *stats = (mt_fetch_stats){0};
+    MT_AUTO(sink_free) sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads};
+    MT_TRY(sink_init(&s, slide, dir, opts, err));
+    if (s.format != MT_TILES_NONE) {
+        mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
+        fo.threads = opts->threads;
+        fo.batch = WRITE_BATCH;
+        fo.memory = opts->memory;
+        fo.progress = progress;
+        fo.progress_ctx = ctx;
+        MT_TRY(mt_fetch_run(slide, plan, &fo, take, &s, stats, err));
+    }
+    if (s.h5) MT_TRY(tiles_h5_commit(s.h5, err));
+    if (syncfs(s.dir) != 0) return mt_err_set(err, MT_ERR_IO, "%s: cannot flush the folder: %s", dir, strerror(errno));
+    return write_table(&s, dir, err);
+}
