@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "codec/row.h"
 
-enum { ROWS_AT_ONCE = 64, MAX_SCANS = 128 };
+enum { ROWS_AT_ONCE = 256, MAX_SCANS = 128 };
 #define ALL_TABLES 0xffffu
 
 typedef struct jpeg {
@@ -211,15 +211,17 @@ static mt_status check_header(jpeg *s, const mt_coding *c, const mt_pixels *out,
     return MT_OK;
 }
 
+/* A call gives a few rows only: the pointers are set up once for many calls. */
 static void read_rows(jpeg *s, const mt_pixels *out)
 {
     struct jpeg_decompress_struct *d = &s->d;
     const JDIMENSION n = (JDIMENSION)((out->h + out->scale - 1) / out->scale);
     JSAMPROW rows[ROWS_AT_ONCE];
-    while (d->output_scanline < n) {
-        const JDIMENSION y = d->output_scanline, k = MT_MIN(n - y, (JDIMENSION)ROWS_AT_ONCE);
+    for (JDIMENSION y = 0; y < n; y += ROWS_AT_ONCE) {
+        const JDIMENSION k = MT_MIN(n - y, (JDIMENSION)ROWS_AT_ONCE);
         for (JDIMENSION i = 0; i < k; i++) rows[i] = out->rgb + (size_t)(y + i) * out->stride;
-        jpeg_read_scanlines(d, rows, k);
+        for (JDIMENSION i = 0, got; i < k; i += got)
+            if ((got = jpeg_read_scanlines(d, rows + i, k - i)) == 0) ERREXIT(d, JERR_CANT_SUSPEND);
     }
 }
 
