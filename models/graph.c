@@ -154,7 +154,7 @@ mt_status mt_graph_new_node(mt_node **out, mt_graph *g, int n_in, int n_out, mt_
     if (!n->in || !n->out) return MT_ERR_NO_MEMORY;
     for (int i = 0; i <= n_in; i++) n->in[i] = -1;
     for (int i = 0; i < n_out; i++) n->out[i] = -1;
-    n->name = n->op_type = "";
+    n->name = n->op_type = n->domain = "";
     g->nodes[g->n_nodes++] = n;
     *out = n;
     return MT_OK;
@@ -247,7 +247,7 @@ mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const 
     if (p) {
         mt_problem **end = &g->problem;
         while (*end) end = &(*end)->next;
-        *p = (mt_problem){.op_type = n->op_type, .node = n->name, .domain = "", .version = n->opset};
+        *p = (mt_problem){.op_type = n->op_type, .node = n->name, .domain = n->domain, .version = n->opset};
         p->what = mt_graph_text(g, text, err);
         *end = p;
         g->problems++;

@@ -67,6 +67,7 @@ typedef struct mt_value {
 struct mt_node {
     const mt_op *op;
     const char *name, *op_type;  /* name: the node's own or "#index" */
+    const char *domain;          /* "" is the default one */
     int opset;
     int n_in, n_out;
     int *in, *out;               /* value numbers; -1 for an optional one left out */
@@ -196,6 +197,7 @@ void mt_gemm_run(const mt_kernels *kern, const mt_gemm_shape *s, const float *a,
 /* Operator row for a name at an opset, or NULL. */
 const mt_op *mt_op_find(const char *domain, const char *name, int opset);
 const mt_op *mt_op_internal(const char *name);
+int mt_op_since(const char *domain, const char *name); /* first opset of its rows; 0 = no such operator */
 /* i-th row, NULL past the last. */
 const mt_op *mt_op_row(int i);
 

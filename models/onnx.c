@@ -336,7 +336,19 @@ static mt_status node_labels(mt_node *n, mt_graph *g, const MtPb__Node *pb, size
     n->op_type = mt_graph_text(g, text_or(pb->op_type, "(no operator)"), err);
     n->name = mt_graph_text(g, text_or(pb->name, number), err);
     n->opset = g->opset;
-    return n->op_type && n->name ? MT_OK : MT_ERR_NO_MEMORY;
+    const char *domain = text_or(pb->domain, "");
+    n->domain = !strcmp(domain, "ai.onnx") ? "" : mt_graph_text(g, domain, err);
+    return n->op_type && n->name && n->domain ? MT_OK : MT_ERR_NO_MEMORY;
+}
+
+/* Kept in g->problem, so that all of them can be reported together. */
+static mt_status unknown_operator(mt_graph *g, const mt_node *n, mt_err *err)
+{
+    mt_err ignored = MT_ERR_INIT;
+    int since = mt_op_since(n->domain, n->op_type);
+    if (since) mt_node_unsupported(g, n, &ignored, "this form is not handled, forms from opset %d on are", since);
+    else mt_node_unsupported(g, n, &ignored, "unknown operator%s%.60s", *n->domain ? " of domain " : "", n->domain);
+    return ignored.code == MT_ERR_NO_MEMORY ? mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory", g->name) : MT_OK;
 }
 
 static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t index, mt_err *err)
@@ -363,16 +375,8 @@ static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t i
     n->n_attrs = (int)pb->n_attribute;
     for (int i = 0; i < n->n_attrs; i++) MT_TRY(read_attr(&n->attrs[i], g, pb->attribute[i], n, err));
 
-    const char *domain = text_or(pb->domain, "");
-    if (!strcmp(domain, "ai.onnx")) domain = "";
-    n->op = mt_op_find(domain, n->op_type, g->opset);
-    if (!n->op) {
-        mt_err ignored = MT_ERR_INIT; /* kept in g->problem: the caller reports them together */
-        if (mt_node_unsupported(g, n, &ignored, "unknown operator%s%.60s", *domain ? " of domain " : "", domain) ==
-            MT_ERR_NO_MEMORY)
-            return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory", g->name);
-    }
-    return MT_OK;
+    n->op = mt_op_find(n->domain, n->op_type, g->opset);
+    return n->op ? MT_OK : unknown_operator(g, n, err);
 }
 
 static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb, mt_err *err)

@@ -11,8 +11,9 @@ MT_INFER(mt_infer_identity)
 MT_INFER(mt_infer_dropout)
 {
     MT_TRY(mt_need_inputs(g, n, 1, n->opset < 12 ? 1 : 3, err));
-    const mt_tensor *training = mt_const_in(g, n, 2);
-    if (mt_in(g, n, 2) && (!training || mt_tensor_count(training) != 1 || mt_tensor_int(training, 0)))
+    const mt_tensor *training = mt_const_in(g, n, 2), *ratio = mt_const_in(g, n, 1);
+    bool nothing = ratio && mt_tensor_count(ratio) == 1 && ratio->dtype == MT_DT_F32 && *(const float *)ratio->data == 0.0f;
+    if (mt_in(g, n, 2) && !nothing && (!training || mt_tensor_count(training) != 1 || mt_tensor_int(training, 0)))
         return mt_node_unsupported(g, n, err, "training mode");
     const mt_value *x = mt_in(g, n, 0);
     if (n->opset < 10) MT_TRY(mt_set_out_like(g, n, 1, x, err));

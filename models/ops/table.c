@@ -149,3 +149,13 @@ const mt_op *mt_op_internal(const char *name)
         if (!strcmp(rows[i].name, name)) return &rows[i];
     return NULL;
 }
+
+int mt_op_since(const char *domain, const char *name)
+{
+    int first = 0;
+    for (size_t i = 0; i < MT_COUNT(rows); i++)
+        if (!(rows[i].flags & MT_OP_INTERNAL) && !strcmp(rows[i].name, name) && !strcmp(rows[i].domain, domain) &&
+            (!first || rows[i].since < first))
+            first = rows[i].since;
+    return first;
+}

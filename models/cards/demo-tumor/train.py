@@ -26,7 +26,7 @@ import torch, torch.nn as nn, torch.nn.functional as F
 from PIL import Image, ImageFilter
 
 PATCH, INPUT, MPP, MIN_TISSUE = 128, 64, 0.5, 0.25
-WIDTHS = (16, 32, 64, 96)
+WIDTHS = (16, 32, 64, 80)
 
 
 class Opts(ctypes.Structure):  # mt_synth_opts of include/microtome/synth.h
@@ -246,7 +246,7 @@ def card(names, mean, std, digest, threshold, fig, table, n_train, n_test, slide
     evaluation = [{"data": data, "unit": "tile", "clustered_by": "slide", "n": n_test, "metric": m if m != "auc" else "auc tumour against rest",
                    "value": v[0], "ci95": v[1:]} for m, v in fig.items()]
     return {
-        "spec_version": "1.0", "architecture": "tiny-resnet-16-32-64-96", "num_classes": len(names), "class_names": names,
+        "spec_version": "1.0", "architecture": "tiny-resnet-16-32-64-80", "num_classes": len(names), "class_names": names,
         "patch_size_pixels": PATCH, "spacing_um_px": MPP,
         "transform": [{"name": "Resize", "arguments": {"size": INPUT}}, {"name": "ToTensor"},
                       {"name": "Normalize", "arguments": {"mean": mean, "std": std}}],
