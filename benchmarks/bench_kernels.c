@@ -2,6 +2,7 @@
  * the same run.
  *
  *   bench_kernels [-l ref|avx2|avx512] [-t milliseconds] [-v variant] [-c] SHAPES.txt...
+ *   bench_kernels -n ...  all layers of a file in a row, as a network runs them
  *   bench_kernels -o      the other families, every instruction set
  *
  * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each sample
@@ -270,14 +271,54 @@ static void run_file(const mt_kernels *k, const char *path, const char *only, do
     printf(", %.1f networks/s (best variants %.2f ms)\n", 1 / sum, best * 1e3);
 }
 
+/* All layers of a file one after the other, each with weights of its own: what a network does to the
+ * caches. Pools and the head are not part of it. */
+static void run_network(const mt_kernels *k, const char *path, const char *only)
+{
+    static layer layers[MAX_LAYERS];
+    static mt_conv *convs[MAX_LAYERS];
+    static double samples[MAX_SAMPLES];
+    int n_rows = read_shapes(layers, path), n = 0;
+    size_t most = 0, most_scratch = 64, weights = 0;
+    double flops = 0;
+    for (int i = 0; i < n_rows; i++)
+        for (int j = 0; j < layers[i].count && n < MAX_LAYERS; j++, n++) {
+            const mt_conv_desc *d = &layers[i].d;
+            float *w = floats((size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw, 0.05f);
+            mt_status st = only ? mt_conv_new_variant(&convs[n], k, d, only, w, NULL, NULL) : MT_ERR_UNSUPPORTED;
+            if (st != MT_OK && mt_conv_new(&convs[n], k, d, w, NULL, NULL) != MT_OK) exit(1);
+            free(w);
+            most = MT_MAX(most, MT_MAX(mt_blocked_floats(k, d->cin, (size_t)d->h * (size_t)d->w),
+                                       mt_blocked_floats(k, d->cout, (size_t)d->oh * (size_t)d->ow)));
+            most_scratch = MT_MAX(most_scratch, mt_conv_scratch_bytes(convs[n]));
+            weights += mt_conv_weight_bytes(convs[n]);
+            flops += gflop(d);
+        }
+    float *a = floats(most, 1.0f), *b = floats(most, 1.0f), *r = floats(most, 1.0f), *s = floats(most_scratch / 4 + 16, 0.0f);
+    int m = 0;
+    for (double end = mt_clock_wall() + 10 * budget_s; m < MAX_SAMPLES && (m < 5 || mt_clock_wall() < end); m++) {
+        double t = mt_clock_thread_cpu();
+        for (int i = 0; i < n; i++) mt_conv_run(convs[i], i % 2 ? b : a, r, i % 2 ? a : b, s);
+        samples[m] = mt_clock_thread_cpu() - t;
+    }
+    qsort(samples, (size_t)m, sizeof samples[0], by_value);
+    double t = samples[m / 2];
+    printf("network %s %s: %.2f ms (%.2f-%.2f, best %.2f), %.1f GFLOP/s, %.1f networks per CPU second (best %.1f), weights %.1f MB\n",
+           path, k->name, t * 1e3, samples[m / 4] * 1e3, samples[3 * m / 4] * 1e3, samples[0] * 1e3, flops / t, 1 / t, 1 / samples[0],
+           (double)weights / 1e6);
+    for (int i = 0; i < n; i++) mt_conv_free(&convs[i]);
+    free(a), free(b), free(r), free(s);
+}
+
 int main(int argc, char **argv)
 {
     const char *only = NULL;
     int i = 1;
-    bool ops = false;
+    bool ops = false, network = false;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-c") == 0) cold = true;
         else if (strcmp(argv[i], "-o") == 0) ops = true;
+        else if (strcmp(argv[i], "-n") == 0) network = true;
         else if (i + 1 >= argc) break;
         else if (strcmp(argv[i], "-v") == 0) only = argv[++i];
         else if (strcmp(argv[i], "-t") == 0) budget_s = atof(argv[++i]) / 1e3;
@@ -291,14 +332,17 @@ int main(int argc, char **argv)
         return 0;
     }
     if (i >= argc) {
-        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] SHAPES.txt... | -o\n");
+        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] [-n] SHAPES.txt... | -o\n");
         return 2;
     }
     if (cold) flush_area = floats(FLUSH_FLOATS, 1.0f);
     const mt_kernels *k = mt_kernels_get();
     double top = peak(k->level);
     printf("multiply-add peak %s: %.1f GFLOP/s\n", k->name, top);
-    for (; i < argc; i++) run_file(k, argv[i], only, top);
+    for (; i < argc; i++) {
+        if (network) run_network(k, argv[i], only);
+        else run_file(k, argv[i], only, top);
+    }
     free(flush_area);
     return 0;
 }

@@ -31,6 +31,7 @@ typedef struct mt_conv_tile {
     int p, q;
     int first;
     const float *w;
+    ptrdiff_t w_ahead; /* weights this far behind the ones in use are brought near: the next panel's, or 0 */
     const float *bias; /* q*b */
     const float *res;  /* as out, or NULL */
     float *out;

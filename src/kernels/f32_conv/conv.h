@@ -7,6 +7,10 @@
 
 #define MT_CONV_MAX_BYTES ((size_t)4 << 30) /* packed weights of one layer */
 
+/* Vector multiply-adds that bringing one vector of weights from memory costs: in a network every layer's
+ * weights are cold when it starts. */
+#define MT_CONV_WEIGHT_COST 8.0
+
 typedef struct mt_conv_algo {
     const char *name;
     /* Whether table and shape are something this algorithm can do at all. */

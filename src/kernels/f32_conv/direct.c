@@ -34,14 +34,14 @@ static int panel_blocks(const mt_kernels *k, const mt_conv_desc *d, int ob)
 
 static double cost(const mt_kernels *k, const mt_conv_desc *d)
 {
-    double taps = (double)d->kh * d->kw, macs = 0;
+    double taps = (double)d->kh * d->kw, macs = 0; /* of one place: also the vectors of weights */
     for (int ob = 0, q; ob < mt_blocks(k, d->cout); ob += q) {
         q = panel_blocks(k, d, ob);
         int ib0, ib1;
         reads(k, d, ob * k->block, MT_MIN(d->cout, (ob + q) * k->block), &ib0, &ib1);
         macs += q * taps * (d->in_plain ? d->cin : (ib1 - ib0) * k->block);
     }
-    return macs * d->oh * d->ow;
+    return macs * ((double)d->oh * d->ow + MT_CONV_WEIGHT_COST);
 }
 
 static mt_status plan_panels(mt_conv *c, mt_err *err)
@@ -95,6 +95,9 @@ static void name(mt_conv *c)
     snprintf(c->variant, sizeof c->variant, "%s%dx%d", what, d->kh, d->kw);
 }
 
+/* Scratch for the offsets of one tile and the steps of plain input. */
+static size_t offset_bytes(const mt_conv *c) { return ((size_t)c->n_taps * 9 * sizeof(int32_t) + 63) / 64 * 64; }
+
 static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err)
 {
     const mt_conv_desc *d = &c->d;
@@ -112,8 +115,7 @@ static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err
                 for (int l = 0; l < c->len; l++)
                     for (int o = 0; o < p->q * b; o++) *to++ = weight(c, w, p->ob * b + o, ib, s, l);
     }
-    size_t taps = MT_MAX((size_t)c->n_taps * 8 * sizeof(int32_t), (size_t)64);
-    c->scratch_bytes = (taps + 63) / 64 * 64;
+    c->scratch_bytes = offset_bytes(c);
     if (d->in_plain) {
         size_t hp = (size_t)((d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1);
         size_t wp = (size_t)((d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1);
@@ -144,8 +146,16 @@ static void offsets(const mt_conv *c, int32_t *off, int p, int *oy, int *ox)
         }
 }
 
-/* The same in the padded copy of a plain input, where every tap exists. */
-static void offsets_plain(const mt_conv *c, int32_t *off, int p, int *oy, int *ox)
+/* From a place to its taps in the padded copy of a plain input, where every tap exists. */
+static void plain_steps(const mt_conv *c, int32_t *step)
+{
+    const mt_conv_desc *d = &c->d;
+    int wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
+    int columns = c->n_taps / d->kh; /* 1 when a kernel row is one run */
+    for (int s = 0; s < c->n_taps; s++) step[s] = (s / columns * d->dh * wp + s % columns * d->dw) * d->cin;
+}
+
+static void plain_offsets(const mt_conv *c, int32_t *off, const int32_t *step, int p, int *oy, int *ox)
 {
     const mt_conv_desc *d = &c->d;
     int wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1, at[8];
@@ -153,11 +163,8 @@ static void offsets_plain(const mt_conv *c, int32_t *off, int p, int *oy, int *o
         at[i] = (*oy * d->sh * wp + *ox * d->sw) * d->cin;
         if (++*ox == d->ow) *ox = 0, ++*oy;
     }
-    int columns = c->n_taps / d->kh; /* 1 when a kernel row is one run */
-    for (int s = 0; s < c->n_taps; s++, off += p) {
-        int step = (s / columns * d->dh * wp + s % columns * d->dw) * d->cin;
-        for (int i = 0; i < p; i++) off[i] = at[i] + step;
-    }
+    for (int s = 0; s < c->n_taps; s++, off += p)
+        for (int i = 0; i < p; i++) off[i] = at[i] + step[s];
 }
 
 static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int n_ib, mt_conv_tile *t, const float *res,
@@ -176,7 +183,8 @@ static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int 
     for (int i = 0; i < n; i += t->p) {
         size_t at = (size_t)i * (size_t)b;
         t->p = MT_MIN(most, n - i);
-        if (d->in_plain) offsets_plain(c, off, t->p, &oy, &ox);
+        t->w_ahead = i + 3 * most >= n ? (ptrdiff_t)((size_t)n_ib * (size_t)c->n_taps * (size_t)c->len * (size_t)t->q * (size_t)b) : 0;
+        if (d->in_plain) plain_offsets(c, off, off + 8 * c->n_taps, t->p, &oy, &ox);
         else offsets(c, off, t->p, &oy, &ox);
         t->out = out + at;
         t->res = res ? res + at : NULL;
@@ -194,9 +202,9 @@ static void run(const mt_conv *c, const float *in, const float *res, float *out,
     int32_t *off = scratch;
     if (d->in_plain) {
         int hp = (d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1, wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
-        size_t taps = ((size_t)c->n_taps * 8 * sizeof(int32_t) + 63) / 64 * 64;
-        float *padded = (float *)(void *)((char *)scratch + taps);
+        float *padded = (float *)(void *)((char *)scratch + offset_bytes(c));
         c->k->fn->conv_pack(padded, hp, wp, in, d->cin, d->h, d->w, d->pt, d->pl);
+        plain_steps(c, off + 8 * c->n_taps);
         in = padded;
         plane = 0;
     }

@@ -52,11 +52,16 @@ void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const flo
 
 void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt, int pl)
 {
-    for (int y = 0; y < hp; y++)
-        for (int x = 0; x < wp; x++)
-            for (int i = 0; i < c; i++) {
-                int sy = y - pt, sx = x - pl;
-                bool inside = sy >= 0 && sy < h && sx >= 0 && sx < w;
-                *dst++ = inside ? src[((size_t)i * (size_t)h + (size_t)sy) * (size_t)w + (size_t)sx] : 0.0f;
-            }
+    int n = w < wp - pl ? w : wp - pl; /* columns that land inside */
+    size_t row = (size_t)wp * (size_t)c;
+    for (int y = 0; y < hp; y++, dst += row) {
+        int sy = y - pt;
+        memset(dst, 0, row * sizeof *dst);
+        if (sy < 0 || sy >= h) continue;
+        for (int i = 0; i < c; i++) {
+            const float *from = src + ((size_t)i * (size_t)h + (size_t)sy) * (size_t)w;
+            float *to = dst + (size_t)pl * (size_t)c + i;
+            for (int x = 0; x < n; x++) to[(size_t)x * (size_t)c] = from[x];
+        }
+    }
 }

@@ -9,7 +9,7 @@
 
 #include "kernels/f32_conv/conv.h"
 
-#define GROUP_BYTES (448 << 10) /* both sides of the products of one group of tiles */
+#define GROUP_BYTES (320 << 10) /* both sides of the products of one group of tiles */
 
 static bool fits(const mt_kernels *k, const mt_conv_desc *d)
 {
@@ -20,18 +20,18 @@ static bool fits(const mt_kernels *k, const mt_conv_desc *d)
 /* Vector multiply-adds of the products, of the transforms (counted on the machine at 1.2 and 0.7 of a
  * multiply-add per value) and of bringing the weights, which are larger than the direct ones and are
  * touched once a group. */
-static double cost(const mt_kernels *k, const mt_conv_desc *d, int m, double weight_float)
+static double cost(const mt_kernels *k, const mt_conv_desc *d, int m)
 {
     double t = m + 2, tiles = (double)((d->oh + m - 1) / m) * ((d->ow + m - 1) / m);
     double nib = mt_blocks(k, d->cin), nob = mt_blocks(k, d->cout);
     double products = t * t * tiles * nib * nob * k->block;
     double transforms = tiles * t * t * (4.0 * nib + 3.0 * nob);
-    double weights = t * t * nib * nob * k->block * weight_float;
+    double weights = t * t * nib * nob * k->block * MT_CONV_WEIGHT_COST;
     return products + transforms + weights;
 }
 
-static double cost2(const mt_kernels *k, const mt_conv_desc *d) { return cost(k, d, 2, 4.0); }
-static double cost4(const mt_kernels *k, const mt_conv_desc *d) { return cost(k, d, 4, 4.0); }
+static double cost2(const mt_kernels *k, const mt_conv_desc *d) { return cost(k, d, 2); }
+static double cost4(const mt_kernels *k, const mt_conv_desc *d) { return cost(k, d, 4); }
 
 static const double g2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
 static const double g4[6][3] = {{1.0 / 4, 0, 0},
@@ -44,13 +44,11 @@ static const double g4[6][3] = {{1.0 / 4, 0, 0},
 /* u = G g G' of one 3x3 kernel, in double. */
 static void transform_kernel(double *u, const float *g, const double (*gm)[3], int t)
 {
+    double r[6][3];
     for (int y = 0; y < t; y++)
-        for (int x = 0; x < t; x++) {
-            double s = 0;
-            for (int i = 0; i < 3; i++)
-                for (int j = 0; j < 3; j++) s += gm[y][i] * (double)g[i * 3 + j] * gm[x][j];
-            u[y * t + x] = s;
-        }
+        for (int j = 0; j < 3; j++) r[y][j] = gm[y][0] * (double)g[j] + gm[y][1] * (double)g[3 + j] + gm[y][2] * (double)g[6 + j];
+    for (int y = 0; y < t; y++)
+        for (int x = 0; x < t; x++) u[y * t + x] = r[y][0] * gm[x][0] + r[y][1] * gm[x][1] + r[y][2] * gm[x][2];
 }
 
 static mt_status plan_panels(mt_conv *c, mt_err *err)
@@ -71,20 +69,17 @@ static mt_status plan_panels(mt_conv *c, mt_err *err)
 /* Weights [t*t][panel][input channel][q*b]. */
 static void pack_weights(mt_conv *c, const float *w, const double (*gm)[3], int t)
 {
-    size_t place = c->w_floats, b = (size_t)c->k->block;
+    size_t place = c->w_floats, b = (size_t)c->k->block, cin = (size_t)c->d.cin;
     for (int i = 0; i < c->n_panels; i++) {
         const mt_conv_panel *p = &c->panels[i];
-        size_t width = (size_t)p->q * b;
-        for (size_t o = 0; o < width; o++) {
-            size_t oc = (size_t)p->ob * b + o;
-            if (oc >= (size_t)c->d.cout) continue;
-            for (int ic = 0; ic < c->d.cin; ic++) {
+        size_t width = MT_MIN((size_t)p->q * b, (size_t)c->d.cout - (size_t)p->ob * b);
+        for (size_t ic = 0; ic < cin; ic++)
+            for (size_t o = 0; o < width; o++) {
                 double u[36];
-                transform_kernel(u, w + (oc * (size_t)c->d.cin + (size_t)ic) * 9, gm, t);
-                for (int s = 0; s < t * t; s++)
-                    c->w[(size_t)s * place + p->w_at + (size_t)ic * width + o] = (float)u[s];
+                transform_kernel(u, w + (((size_t)p->ob * b + o) * cin + ic) * 9, gm, t);
+                float *to = c->w + p->w_at + ic * (size_t)p->q * b + o;
+                for (int s = 0; s < t * t; s++) to[(size_t)s * place] = (float)u[s];
             }
-        }
     }
 }
 
@@ -151,6 +146,7 @@ static void products(const mt_conv *c, int places, float *prod, const float *v, 
             t.q = p->q;
             for (int i = 0; i < n; i += t.p) {
                 t.p = MT_MIN(most, n - i);
+                t.w_ahead = i + 2 * most >= n ? (ptrdiff_t)((size_t)nib * (size_t)b * (size_t)p->q * (size_t)b) : 0;
                 t.in = v + (size_t)s * v_step + (size_t)i * (size_t)b;
                 t.out = prod + (size_t)s * m_step + (size_t)p->ob * row + (size_t)i * (size_t)b;
                 c->k->fn->conv_tile(&t);
