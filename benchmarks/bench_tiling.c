@@ -4,7 +4,7 @@
  *
  * Each round measures, one after the other in the same process and over the same slide:
  *   raw       this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer (the
- *             limit; whole level, for slides whose level 0 is JPEG)
+ *             limit, over the native tiles under the crops; for slides whose level 0 is JPEG)
  *   decoder   the engine's tile reader over the same native tiles, nothing between
  *   tiling    mt_fetch_run: crops cut in order
  *   openslide read_region on the same crops
@@ -43,7 +43,8 @@ typedef struct raw {
     uint8_t *map;
     size_t size;
     uint64_t *offsets, *counts;
-    uint32_t n, tile_w, tile_h;
+    uint32_t tile_w, tile_h, tiles_x, tiles_y;
+    uint32_t x0, y0, nx, n;    /* native tiles of the run: nx across, n in all */
     uint8_t *tables;
     uint32_t tables_size;
     J_COLOR_SPACE stored;
@@ -64,10 +65,14 @@ static int raw_open(raw *r, const char *path)
              TIFFGetField(t, TIFFTAG_TILELENGTH, &r->tile_h) && TIFFGetField(t, TIFFTAG_TILEOFFSETS, &r->offsets) &&
              TIFFGetField(t, TIFFTAG_TILEBYTECOUNTS, &r->counts);
     if (ok) {
-        r->n = TIFFNumberOfTiles(t);
-        uint64_t *o = malloc(r->n * sizeof *o), *c = malloc(r->n * sizeof *c);
-        memcpy(o, r->offsets, r->n * sizeof *o);
-        memcpy(c, r->counts, r->n * sizeof *c);
+        uint32_t w = 0, h = 0, n = TIFFNumberOfTiles(t);
+        TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &w);
+        TIFFGetField(t, TIFFTAG_IMAGELENGTH, &h);
+        r->tiles_x = (w + r->tile_w - 1) / r->tile_w;
+        r->tiles_y = (h + r->tile_h - 1) / r->tile_h;
+        uint64_t *o = malloc(n * sizeof *o), *c = malloc(n * sizeof *c);
+        memcpy(o, r->offsets, n * sizeof *o);
+        memcpy(c, r->counts, n * sizeof *c);
         r->offsets = o;
         r->counts = c;
         r->stored = photometric == PHOTOMETRIC_RGB ? JCS_RGB : JCS_YCbCr;
@@ -110,7 +115,8 @@ static void raw_work(void *ctx, int worker)
         jpeg_mem_src(&d, r->tables, r->tables_size);
         jpeg_read_header(&d, FALSE);
     }
-    for (uint32_t i; (i = atomic_fetch_add(&r->next, 1)) < r->n;) {
+    for (uint32_t k; (k = atomic_fetch_add(&r->next, 1)) < r->n;) {
+        uint32_t i = (r->y0 + k / r->nx) * r->tiles_x + r->x0 + k % r->nx;
         if (!r->counts[i] || r->offsets[i] + r->counts[i] > r->size) continue;
         jpeg_mem_src(&d, r->map + r->offsets[i], r->counts[i]);
         jpeg_read_header(&d, TRUE);
@@ -119,7 +125,7 @@ static void raw_work(void *ctx, int worker)
         jpeg_start_decompress(&d);
         while (d.output_scanline < d.output_height) {
             JSAMPROW rows[8];
-            for (int k = 0; k < 8; k++) rows[k] = px + (size_t)MT_MIN(d.output_scanline + (unsigned)k, r->tile_h - 1) * stride;
+            for (unsigned j = 0; j < 8; j++) rows[j] = px + (size_t)MT_MIN(d.output_scanline + j, r->tile_h - 1) * stride;
             jpeg_read_scanlines(&d, rows, 8);
         }
         jpeg_finish_decompress(&d);
@@ -128,9 +134,13 @@ static void raw_work(void *ctx, int worker)
     free(px);
 }
 
-/* Megapixels per CPU second. */
-static double raw_rate(raw *r, int threads)
+/* Megapixels per CPU second, over the native tiles that the crops lie on. */
+static double raw_rate(raw *r, const mt_bench_tiling *b, int threads)
 {
+    r->x0 = (uint32_t)(b->x_l0 / r->tile_w);
+    r->y0 = (uint32_t)(b->y_l0 / r->tile_h);
+    r->nx = MT_MIN((uint32_t)((b->x_l0 + b->w_l0 - 1) / r->tile_w + 1), r->tiles_x) - r->x0;
+    r->n = r->nx * (MT_MIN((uint32_t)((b->y_l0 + b->h_l0 - 1) / r->tile_h + 1), r->tiles_y) - r->y0);
     atomic_store(&r->next, 0);
     double cpu = mt_clock_cpu();
     mt_workers_run(threads, raw_work, r);
@@ -185,7 +195,7 @@ static int measure(const options *o, raw *limit, int threads, int tile_px, int f
             fprintf(stderr, "bench_tiling: %s\n", e.text);
             return 0;
         }
-        double raw_r = limit->map ? raw_rate(limit, threads) : NAN, decoder = b.raw_mpix / b.raw_cpu_s;
+        double raw_r = limit->map ? raw_rate(limit, &b, threads) : NAN, decoder = b.raw_mpix / b.raw_cpu_s;
         double tiling = b.mpix / b.cpu_s, vendor = b.openslide_mpix / b.openslide_cpu_s;
         put(&s[RAW], raw_r);
         put(&s[DECODER], decoder);

@@ -198,6 +198,11 @@ mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path, cons
         keep_middle(plan, &mt_slide_get_info(slide)->levels[0], opts->max_crops);
     if (!plan->n_tiles)
         return mt_err_set(err, MT_ERR_ARG, "the slide is smaller than one tile of %d px", opts->tile_px);
+    const mt_tile *first = plan->tiles, *last = &plan->tiles[plan->n_tiles - 1];
+    out->x_l0 = first->x_l0;
+    out->y_l0 = first->y_l0;
+    out->w_l0 = last->x_l0 + last->w_l0 - first->x_l0;
+    out->h_l0 = last->y_l0 + last->h_l0 - first->y_l0;
     MT_TRY(run_raw(out, slide, plan, opts, err));
     MT_TRY(run_crops(out, slide, plan, opts, err));
     return opts->with_openslide ? run_vendor(out, slide_path, plan, opts->threads, err) : MT_OK;

@@ -6,6 +6,7 @@
 
 typedef struct mt_bench_tiling {
     uint64_t crops;
+    int64_t x_l0, y_l0, w_l0, h_l0; /* rectangle of level 0 that was cut into crops */
     double mpix;               /* megapixels handed on */
     double wall_s, cpu_s;
     double raw_mpix, raw_wall_s, raw_cpu_s; /* the limit: native tiles decoded, nothing between */
