@@ -4,7 +4,7 @@
  *     scores  float32 (N, C)      NaN where state is not DONE  state  uint8 (N)     mt_tile_state
  *     tissue  float32 (N)         tissue share of the box
  *
- * in plan order, chunked, shuffled, deflated, with one digest over scores and states. The attributes on `coords` are
+ * in plan order, chunked, shuffled, deflated, with a digest of the file behind its last HDF5 byte. The attributes on `coords` are
  * those CLAM, TRIDENT and WSInfer readers look for (boxes are squares of patch_size pixels of level 0,
  * patch_level is 0); the attributes of the root say where the numbers come from. No time stamps, no
  * file names: the same scores give the same bytes. HDF5 is not thread-safe: calls exclude each other. */

@@ -100,7 +100,7 @@ static void comes_back(void **state)
     free(s);
 }
 
-/* A damaged store gives the scores it was given, or none: never other ones, never a crash. */
+/* A damaged store is not believed, wherever the damage is. */
 static void damaged(void **state)
 {
     enum { FEW = 50 };
@@ -109,7 +109,7 @@ static void damaged(void **state)
     float p[FEW * C];
     uint8_t s[FEW], *data;
     size_t n;
-    int found, refused = 0;
+    int found;
     set(FEW);
     write_store(path);
     tt_ok(mt_file_read(&data, &n, path, 1 << 24, &err), &err);
@@ -118,11 +118,7 @@ static void damaged(void **state)
         data[at] ^= 0x41;
         tt_ok(mt_file_write(path, data, n, &err), &err);
         tt_ok(mt_store_read(path, KEY, FEW, C, p, s, &found, &err), &err);
-        if (found) {
-            assert_memory_equal(s, states, FEW);
-            assert_memory_equal(p, probs, sizeof p);
-        }
-        refused += !found;
+        assert_int_equal(found, 0);
         data[at] = was;
     }
     for (size_t cut = 0; cut < n; cut += 211) {
@@ -130,7 +126,6 @@ static void damaged(void **state)
         tt_ok(mt_store_read(path, KEY, FEW, C, p, s, &found, &err), &err);
         assert_int_equal(found, 0);
     }
-    assert_true(refused > 0);
     free(data);
 }
 
