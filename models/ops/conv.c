@@ -205,7 +205,7 @@ MT_INFER(mt_infer_convtranspose)
         int64_t want = count >= 0 ? shape[count - w->nd + d] : same ? x->dims[d + 2] * w->stride[d] : -1;
         if (want < 0) dims[d + 2] = full - w->pad_lo[d] - w->pad_hi[d];
         else { /* the standard spreads what is left over */
-            int64_t total = full - want, half = total / 2;
+            int64_t total = full - want, half = total >= 0 ? total / 2 : -((1 - total) / 2);
             if (total < -((int64_t)1 << 30)) return mt_node_fail(n, err, MT_ERR_FORMAT, "output_shape %lld", (long long)want);
             w->pad_lo[d] = !strcmp(mode, "SAME_UPPER") ? half : total - half;
             w->pad_hi[d] = total - w->pad_lo[d];

@@ -80,7 +80,7 @@ static void place_taps(const params *p, int32_t *from, float *weight, int n, flo
         float d = (x - (float)at) / stretch;
         float w = p->m == LINEAR ? (fabsf(d) < 1 ? 1 - fabsf(d) : 0) : cubic(d, p->cubic_a);
         bool out = at < 0 || at >= in;
-        if (out && (p->exclude_outside || p->antialias)) w = 0;
+        if (out && p->exclude_outside) w = 0; /* otherwise the edge repeats */
         from[i] = (int32_t)(at < 0 ? 0 : at >= in ? in - 1 : at);
         weight[i] = w;
         sum += w;
@@ -129,7 +129,6 @@ static mt_status finish(params *p, mt_graph *g, mt_node *n, const int64_t *dims,
     const mt_value *x = mt_in(g, n, 0);
     if (p->m != NEAREST) MT_TRY(mt_need_type(g, n, 0, MT_T_FLOAT, err));
     MT_TRY(mt_set_out(g, n, 0, x->t.dtype, x->t.rank, dims, err));
-    size_t floats = (size_t)mt_tensor_count(&x->t);
     for (int d = 0; d < x->t.rank; d++) {
         bool crop = p->c == TF_CROP && (roi[d] != 0 || roi[d + MT_MAX_DIMS] != 1);
         p->touched[d] = dims[d] != x->t.dims[d] || scales[d] != 1 || crop;
@@ -137,14 +136,12 @@ static mt_status finish(params *p, mt_graph *g, mt_node *n, const int64_t *dims,
         if (!x->t.dims[d]) return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", d);
         float r[2] = {roi[d], roi[d + MT_MAX_DIMS]};
         MT_TRY(make_taps(p, d, g, n, x->t.dims[d], dims[d], scales[d], r, err));
-        floats = floats / (size_t)x->t.dims[d] * (size_t)dims[d];
-        floats = MT_MAX(floats, 1);
     }
     /* two intermediate tensors at most; the largest an axis-by-axis walk can make */
-    size_t most = 1, cur = 1;
-    for (int d = 0; d < x->t.rank; d++) most *= (size_t)MT_MAX(x->t.dims[d], dims[d]);
-    (void)cur;
-    if (!mt_mul(&n->scratch, most, 2 * sizeof(float)) || n->scratch > MT_TENSOR_CEILING)
+    size_t most = 1;
+    bool fits = true;
+    for (int d = 0; d < x->t.rank; d++) fits = fits && mt_mul(&most, most, (size_t)MT_MAX(x->t.dims[d], dims[d]));
+    if (!fits || !mt_mul(&n->scratch, most, 2 * sizeof(float)) || n->scratch > MT_TENSOR_CEILING)
         return mt_node_fail(n, err, MT_ERR_LIMIT, "intermediate result too large");
     return MT_OK;
 }
