@@ -59,7 +59,8 @@ void mt_decoder_free(mt_decoder **decoder)
     *decoder = NULL;
 }
 
-static mt_status check(const mt_coding *c, const mt_codec_row *row, const mt_pixels *out, mt_err *err)
+static mt_status check(const mt_coding *c, const mt_codec_row *row, const mt_pixels *out,
+                       mt_err *err)
 {
     if (out->scale != 1 && out->scale != 2 && out->scale != 4 && out->scale != 8)
         return mt_err_set(err, MT_ERR_ARG, "scale 1/%d is none of 1, 1/2, 1/4, 1/8", out->scale);
@@ -67,7 +68,8 @@ static mt_status check(const mt_coding *c, const mt_codec_row *row, const mt_pix
         return mt_err_set(err, MT_ERR_ARG, "%s cannot decode at 1/%d", row->name, out->scale);
     if (out->w < 1 || out->h < 1 || out->w > MT_CODEC_MAX_SIDE || out->h > MT_CODEC_MAX_SIDE
         || (size_t)out->w * (size_t)out->h > MT_CODEC_MAX_PIXELS)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s picture of %d x %d pixels", row->name, out->w, out->h);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s picture of %d x %d pixels", row->name, out->w,
+                          out->h);
     bool grey = c->colour == MT_COLOUR_GREY || c->colour == MT_COLOUR_GREY_INVERTED;
     if (c->samples != (grey ? 1 : 3))
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "%d samples a pixel in a %s picture", c->samples,
@@ -87,7 +89,10 @@ mt_status mt_decoder_decode(mt_decoder *d, const mt_coding *c, const void *data,
     return row->decode(d->state[c->codec], c, data, size, out, err);
 }
 
-const char *mt_codec_name(mt_codec_id id) { return (unsigned)id < MT_CODEC_COUNT ? rows[id]->name : "none"; }
+const char *mt_codec_name(mt_codec_id id)
+{
+    return (unsigned)id < MT_CODEC_COUNT ? rows[id]->name : "none";
+}
 
 bool mt_codec_scales(mt_codec_id id) { return (unsigned)id < MT_CODEC_COUNT && rows[id]->scales; }
 

@@ -1,9 +1,10 @@
-/* Codecs: compressed bytes of one tile or strip to RGB pixels. One table, one row and one file each.
+/* Codecs: compressed bytes of one tile or strip to RGB pixels. One table, one row and one file
+ * each.
  *
- * A decoder holds whatever its codecs need between tiles (libjpeg state with its shared tables, scratch
- * memory) and belongs to one thread. What a level says of all its tiles is an mt_coding, immutable and
- * shared. What a decode gives depends on the coding and the bytes alone, never on what the decoder read
- * before. */
+ * A decoder holds whatever its codecs need between tiles (libjpeg state with its shared tables,
+ * scratch memory) and belongs to one thread. What a level says of all its tiles is an mt_coding,
+ * immutable and shared. What a decode gives depends on the coding and the bytes alone, never on
+ * what the decoder read before. */
 #ifndef MT_CODEC_CODEC_H
 #define MT_CODEC_CODEC_H
 
@@ -45,21 +46,25 @@ MT_MUST_USE mt_status mt_decoder_new(mt_decoder **out, mt_err *err);
 void mt_decoder_free(mt_decoder **decoder); /* NULL and pointer to NULL are accepted */
 
 /* Decodes one picture. FORMAT: the bytes are bad, short, or of another size than `out` says.
- * UNSUPPORTED: a kind of picture this codec does not read. LIMIT, NO_MEMORY. The decoder stays usable
- * after any error; the pixels are then undefined. A codec that cannot scale gives ARG for scale > 1. */
-MT_MUST_USE mt_status mt_decoder_decode(mt_decoder *decoder, const mt_coding *coding, const void *data,
-                                        size_t size, const mt_pixels *out, mt_err *err);
+ * UNSUPPORTED: a kind of picture this codec does not read. LIMIT, NO_MEMORY. The decoder stays
+ * usable after any error; the pixels are then undefined. A codec that cannot scale gives ARG for
+ * scale > 1. */
+MT_MUST_USE mt_status mt_decoder_decode(mt_decoder *decoder, const mt_coding *coding,
+                                        const void *data, size_t size, const mt_pixels *out,
+                                        mt_err *err);
 
 /* "jpeg", "jp2k", "lzw", "deflate", "raw". */
 const char *mt_codec_name(mt_codec_id id);
 
-/* True when the codec reduces by 2, 4, 8 by itself and the result lies exactly on the coarser grid. */
+/* True when the codec reduces by 2, 4, 8 by itself and the result lies exactly on the coarser grid.
+ */
 bool mt_codec_scales(mt_codec_id id);
 
 /* Codec of a TIFF compression number; false when there is none. */
 bool mt_codec_of_tiff(mt_codec_id *id, unsigned compression);
 
-/* What a TIFF compression number is called, known to us or not: "LZMA", "old-style JPEG", "unknown". */
+/* What a TIFF compression number is called, known to us or not: "LZMA", "old-style JPEG",
+ * "unknown". */
 const char *mt_tiff_compression_name(unsigned compression);
 
 #endif

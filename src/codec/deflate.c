@@ -39,13 +39,14 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
     case LIBDEFLATE_SUCCESS:
         break;
     case LIBDEFLATE_INSUFFICIENT_SPACE:
-        return mt_err_set(err, MT_ERR_FORMAT, "deflate data holds more than %d x %d", out->w, out->h);
+        return mt_err_set(err, MT_ERR_FORMAT, "deflate data holds more than %d x %d", out->w,
+                          out->h);
     default:
         return mt_err_set(err, MT_ERR_FORMAT, "deflate data of %zu bytes is damaged", size);
     }
     if (got < want)
-        return mt_err_set(err, MT_ERR_FORMAT, "deflate data holds %zu bytes, %d x %d needs %zu", got,
-                          out->w, out->h, want);
+        return mt_err_set(err, MT_ERR_FORMAT, "deflate data holds %zu bytes, %d x %d needs %zu",
+                          got, out->w, out->h, want);
     return mt_samples_to_rgb(s->samples.p, c, out, err);
 }
 

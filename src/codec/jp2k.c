@@ -80,21 +80,23 @@ static bool is_jp2_file(const uint8_t *data, size_t size)
 }
 
 /* Before anything is decoded: the picture is the one the file promised. */
-static mt_status check_header(const opj_image_t *im, const mt_coding *c, const mt_pixels *out, mt_err *err)
+static mt_status check_header(const opj_image_t *im, const mt_coding *c, const mt_pixels *out,
+                              mt_err *err)
 {
     if (im->x0 || im->y0 || im->x1 != (OPJ_UINT32)out->w || im->y1 != (OPJ_UINT32)out->h)
         return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 is %u x %u from %u,%u, expected %d x %d",
                           im->x1 - im->x0, im->y1 - im->y0, im->x0, im->y0, out->w, out->h);
     if (im->numcomps != (OPJ_UINT32)c->samples)
-        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 has %u components, the file says %d", im->numcomps,
-                          c->samples);
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 has %u components, the file says %d",
+                          im->numcomps, c->samples);
     for (OPJ_UINT32 i = 0; i < im->numcomps; i++) {
         const opj_image_comp_t *p = &im->comps[i];
         if (p->prec != 8 || p->sgnd)
             return mt_err_set(err, MT_ERR_UNSUPPORTED, "JPEG 2000 component of %u bits%s", p->prec,
                               p->sgnd ? ", signed" : "");
         if (p->dx < 1 || p->dy < 1 || p->dx > 4 || p->dy > 4)
-            return mt_err_set(err, MT_ERR_UNSUPPORTED, "JPEG 2000 component subsampled %u x %u", p->dx, p->dy);
+            return mt_err_set(err, MT_ERR_UNSUPPORTED, "JPEG 2000 component subsampled %u x %u",
+                              p->dx, p->dy);
     }
     return MT_OK;
 }
@@ -102,14 +104,16 @@ static mt_status check_header(const opj_image_t *im, const mt_coding *c, const m
 static inline uint8_t clamp8(OPJ_INT32 v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
 /* Component planes to RGB; a subsampled component is repeated, as OpenSlide does. */
-static mt_status planes_to_rgb(const opj_image_t *im, const mt_coding *c, const mt_pixels *out, mt_err *err)
+static mt_status planes_to_rgb(const opj_image_t *im, const mt_coding *c, const mt_pixels *out,
+                               mt_err *err)
 {
     const uint32_t w = (uint32_t)((out->w + out->scale - 1) / out->scale);
     const uint32_t h = (uint32_t)((out->h + out->scale - 1) / out->scale);
     for (OPJ_UINT32 i = 0; i < im->numcomps; i++) {
         const opj_image_comp_t *p = &im->comps[i];
         if (!p->data || p->w < (w + p->dx - 1) / p->dx || p->h < (h + p->dy - 1) / p->dy)
-            return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 component %u is %u x %u, too small", i, p->w, p->h);
+            return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 component %u is %u x %u, too small", i,
+                              p->w, p->h);
     }
     for (uint32_t y = 0; y < h; y++) {
         uint8_t *rgb = out->rgb + (size_t)y * out->stride;
@@ -127,7 +131,8 @@ static mt_status planes_to_rgb(const opj_image_t *im, const mt_coding *c, const 
             for (uint32_t x = 0; x < w; x++)
                 for (int i = 0; i < 3; i++) rgb[3 * x + (uint32_t)i] = clamp8(row[i][x / dx[i]]);
         if (c->colour == MT_COLOUR_YCBCR)
-            for (uint32_t x = 0; x < 3 * w; x += 3) mt_ycc_to_rgb(rgb + x, rgb[x], rgb[x + 1], rgb[x + 2]);
+            for (uint32_t x = 0; x < 3 * w; x += 3)
+                mt_ycc_to_rgb(rgb + x, rgb[x], rgb[x + 1], rgb[x + 2]);
         if (c->colour == MT_COLOUR_GREY_INVERTED)
             for (uint32_t x = 0; x < 3 * w; x++) rgb[x] ^= 0xff;
     }
@@ -150,15 +155,18 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
     opj_set_default_decoder_parameters(&par);
     par.cp_reduce = (OPJ_UINT32)__builtin_ctz((unsigned)out->scale);
     if (!opj_setup_decoder(codec, &par) || !opj_read_header(stream, codec, &image))
-        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 header: %s", why.text[0] ? why.text : "unreadable");
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 header: %s",
+                          why.text[0] ? why.text : "unreadable");
     MT_TRY(check_header(image, c, out, err));
-    /* OpenJPEG goes on with a warning where data are missing or damaged: for us that tile is lost. */
+    /* OpenJPEG goes on with a warning where data are missing or damaged: for us that tile is lost.
+     */
     why = (complaint){"", false};
     if (!opj_decode(codec, stream, image) || why.warned)
-        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000: %s", why.text[0] ? why.text : "cannot be decoded");
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000: %s",
+                          why.text[0] ? why.text : "cannot be decoded");
     return planes_to_rgb(image, c, out, err);
 }
 
-/* Half-resolution samples of a wavelet sit on every second pixel, not between two: no row that scales
- * onto an exact grid. A reduced decode can still be asked for. */
+/* Half-resolution samples of a wavelet sit on every second pixel, not between two: no row that
+ * scales onto an exact grid. A reduced decode can still be asked for. */
 const mt_codec_row mt_codec_jp2k = {"jp2k", false, NULL, NULL, decode};

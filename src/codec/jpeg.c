@@ -1,9 +1,10 @@
-/* JPEG through libjpeg's own API: only there can the colour space be forced, which real Aperio files need
- * (RGB in components 0, 1, 2 and no marker that says so).
+/* JPEG through libjpeg's own API: only there can the colour space be forced, which real Aperio
+ * files need (RGB in components 0, 1, 2 and no marker that says so).
  *
- * libjpeg reports errors by longjmp; setjmp stays in this file. Between tiles the decompressor keeps the
- * tables of the last one. The shared tables of a level are fed once and remembered; a tile that brings
- * tables of its own is noted, so that no tile ever decodes with what another one left behind. */
+ * libjpeg reports errors by longjmp; setjmp stays in this file. Between tiles the decompressor
+ * keeps the tables of the last one. The shared tables of a level are fed once and remembered; a
+ * tile that brings tables of its own is noted, so that no tile ever decodes with what another one
+ * left behind. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,8 +59,8 @@ static void silent(j_common_ptr d) {}
 
 static void src_nothing(j_decompress_ptr d) {}
 
-/* A stream without its end marker is accepted when all its pixels are there; a short one then warns of
- * a marker inside the data, which is an error. */
+/* A stream without its end marker is accepted when all its pixels are there; a short one then warns
+ * of a marker inside the data, which is an error. */
 static boolean src_fill(j_decompress_ptr d)
 {
     static const JOCTET end[2] = {0xff, JPEG_EOI};
@@ -171,7 +172,8 @@ static void load_tables(jpeg *s, unsigned own)
 {
     if (!s->pristine) {
         /* Whatever is held and will not be overwritten must go. */
-        if (!s->created || s->loaded & ~(s->shared | own) || own == ALL_TABLES || s->shared == ALL_TABLES)
+        if (!s->created || s->loaded & ~(s->shared | own) || own == ALL_TABLES ||
+            s->shared == ALL_TABLES)
             create(s);
         if (s->n_tables && (s->shared & ~own || !s->loaded)) {
             set_source(s, s->tables, s->n_tables);
@@ -201,8 +203,8 @@ static mt_status check_header(jpeg *s, const mt_coding *c, const mt_pixels *out,
 {
     const struct jpeg_decompress_struct *d = &s->d;
     if (d->num_components != c->samples)
-        return mt_err_set(err, MT_ERR_FORMAT, "JPEG has %d components, the file says %d", d->num_components,
-                          c->samples);
+        return mt_err_set(err, MT_ERR_FORMAT, "JPEG has %d components, the file says %d",
+                          d->num_components, c->samples);
     if (d->image_width != (JDIMENSION)out->w || d->image_height < (JDIMENSION)out->h
         || d->image_height > MT_CODEC_MAX_SIDE
         || (size_t)d->image_width * d->image_height > MT_CODEC_MAX_PIXELS)
@@ -227,7 +229,8 @@ static void read_rows(jpeg *s, const mt_pixels *out)
 
 static void invert(const mt_pixels *out)
 {
-    const int32_t h = (out->h + out->scale - 1) / out->scale, w = (out->w + out->scale - 1) / out->scale;
+    const int32_t h = (out->h + out->scale - 1) / out->scale,
+                  w = (out->w + out->scale - 1) / out->scale;
     for (int32_t y = 0; y < h; y++)
         for (int32_t x = 0; x < 3 * w; x++) out->rgb[(size_t)y * out->stride + (size_t)x] ^= 0xff;
 }

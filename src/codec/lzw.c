@@ -1,8 +1,8 @@
 /* TIFF LZW, both bit orders.
  *
- * No dictionary of strings is kept: the string of a new code is the previous string and the byte that
- * follows it, and both already lie side by side in the output. An entry is therefore a place in the
- * output and a length. */
+ * No dictionary of strings is kept: the string of a new code is the previous string and the byte
+ * that follows it, and both already lie side by side in the output. An entry is therefore a place
+ * in the output and a length. */
 #include <string.h>
 #include "codec/row.h"
 
@@ -47,8 +47,10 @@ static inline void copy_string(uint8_t *to, const uint8_t *from, size_t n)
     for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
-/* Fills out with exactly `want` bytes; returns how many there were before the data ended or broke. */
-static size_t unpack(unpacker *u, uint8_t *out, size_t want, const uint8_t *data, size_t size, bool *bad)
+/* Fills out with exactly `want` bytes; returns how many there were before the data ended or broke.
+ */
+static size_t unpack(unpacker *u, uint8_t *out, size_t want, const uint8_t *data, size_t size,
+                     bool *bad)
 {
     bits b = {data, data + size, 0, 0, size >= 2 && data[0] == 0 && (data[1] & 1)};
     const int early = b.lsb ? 0 : 1;
@@ -110,8 +112,8 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
     bool bad = false;
     size_t got = unpack(u, u->samples.p, want, data, size, &bad);
     if (got < want)
-        return mt_err_set(err, MT_ERR_FORMAT, "LZW data of %zu bytes %s after %zu of %zu samples", size,
-                          bad ? "breaks" : "ends", got, want);
+        return mt_err_set(err, MT_ERR_FORMAT, "LZW data of %zu bytes %s after %zu of %zu samples",
+                          size, bad ? "breaks" : "ends", got, want);
     return mt_samples_to_rgb(u->samples.p, c, out, err);
 }
 

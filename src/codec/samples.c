@@ -61,7 +61,8 @@ void mt_samples_copy(const uint8_t *samples, const mt_coding *c, const mt_pixels
 {
     const size_t row = (size_t)out->w * (size_t)c->samples;
     for (int32_t y = 0; y < out->h; y++)
-        spread_row(out->rgb + (size_t)y * out->stride, samples + (size_t)y * row, (size_t)out->w, c->colour);
+        spread_row(out->rgb + (size_t)y * out->stride, samples + (size_t)y * row, (size_t)out->w,
+                   c->colour);
 }
 
 mt_status mt_samples_to_rgb(uint8_t *samples, const mt_coding *c, const mt_pixels *out, mt_err *err)

@@ -7,7 +7,8 @@
 #include <string.h>
 #include "slide/pool.h"
 
-static const mt_format *const formats[] = {&mt_format_svs, &mt_format_generic_tiff, &mt_format_openslide};
+static const mt_format *const formats[] = {&mt_format_svs, &mt_format_generic_tiff,
+                                           &mt_format_openslide};
 
 static mt_format_info rows[MT_COUNT(formats) + 1];
 static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
@@ -55,11 +56,13 @@ static mt_status probe_open(mt_probe *p, const char *path, mt_err *err)
 static mt_status no_format(const mt_probe *p, mt_err *err)
 {
     if (p->is_tiff)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "a TIFF file of a maker whose format OpenSlide does not open");
+        return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                          "a TIFF file of a maker whose format OpenSlide does not open");
     char head[3 * 8 + 1] = "";
     for (size_t i = 0; i < MT_MIN(p->map.size, (size_t)8); i++)
         snprintf(head + 3 * i, sizeof head - 3 * i, "%02x ", p->map.data[i]);
-    return mt_err_set(err, MT_ERR_UNSUPPORTED, "no known slide format begins with the bytes %s", head);
+    return mt_err_set(err, MT_ERR_UNSUPPORTED, "no known slide format begins with the bytes %s",
+                      head);
 }
 
 static mt_status open_by_table(mt_slide *s, mt_probe *p, mt_err *err)
@@ -121,10 +124,14 @@ mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err)
     *out = (info->mpp_x + info->mpp_y) / 2.0;
     if (info->mpp_x > 0.0 && info->mpp_y > 0.0) return MT_OK;
     *out = 0.0;
-    return mt_err_set(err, MT_ERR_SPACING, "the slide states no spacing; looked at: %s", info->mpp_looked_at);
+    return mt_err_set(err, MT_ERR_SPACING, "the slide states no spacing; looked at: %s",
+                      info->mpp_looked_at);
 }
 
-mt_status mt_slide_check(const mt_slide *slide, mt_err *err) { return slide->ops->check(slide, err); }
+mt_status mt_slide_check(const mt_slide *slide, mt_err *err)
+{
+    return slide->ops->check(slide, err);
+}
 
 const char *mt_slide_file(const mt_slide *slide, int i) { return i == 0 ? slide->path : NULL; }
 

@@ -1,7 +1,8 @@
 /* Inside the slide room: the format table, and what an open slide is made of.
  *
- * A format is a row: how its bytes are known, how it is opened. Opening fills the info and hands over
- * one set of operations; everything common (regions, pools, spacing) is built on those in format.c. */
+ * A format is a row: how its bytes are known, how it is opened. Opening fills the info and hands
+ * over one set of operations; everything common (regions, pools, spacing) is built on those in
+ * format.c. */
 #ifndef MT_SLIDE_FORMAT_H
 #define MT_SLIDE_FORMAT_H
 
@@ -11,13 +12,14 @@
 
 typedef struct mt_slide_ops {
     /* NULL: no native tiles. */
-    mt_status (*span)(mt_tile_span *out, const mt_slide *s, int level, int64_t tx, int64_t ty, mt_err *err);
+    mt_status (*span)(mt_tile_span *out, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                      mt_err *err);
     /* State of one reader. */
     mt_status (*reader_open)(void **state, const mt_slide *s, mt_err *err);
     void (*reader_close)(void *state);
     /* Level, tile and scale are checked by the caller. */
-    mt_status (*decode)(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty, int scale,
-                        uint8_t *rgb, size_t stride, mt_err *err);
+    mt_status (*decode)(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                        int scale, uint8_t *rgb, size_t stride, mt_err *err);
     /* Associated image i of the info into w x h x 3 bytes. */
     mt_status (*associated)(uint8_t *rgb, const mt_slide *s, int i, mt_err *err);
     int (*max_reduce)(const mt_slide *s, int level);
@@ -33,8 +35,8 @@ struct mt_slide {
     struct mt_reader_pool *pool;      /* idle readers for regions; its own lock */
 };
 
-/* What detection sees: the file mapped and, when it is a TIFF, parsed. A format that opens a slide takes
- * what it keeps and leaves the rest zeroed. */
+/* What detection sees: the file mapped and, when it is a TIFF, parsed. A format that opens a slide
+ * takes what it keeps and leaves the rest zeroed. */
 typedef struct mt_probe {
     const char *path;
     mt_map map;

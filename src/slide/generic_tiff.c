@@ -1,5 +1,5 @@
-/* Generic TIFF: a tiled picture, its reduced copies as pyramid; or one flat picture in strips or tiles.
- * Files of makers with rules of their own are left to who knows them. */
+/* Generic TIFF: a tiled picture, its reduced copies as pyramid; or one flat picture in strips or
+ * tiles. Files of makers with rules of their own are left to who knows them. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +20,12 @@ static bool of_another_maker(const mt_tiff *t)
 static bool detect(const mt_probe *p)
 {
     if (!p->is_tiff) return false;
-    return !p->tiff.n_dirs || !of_another_maker(&p->tiff); /* one that does not parse is refused here */
+    return !p->tiff.n_dirs ||
+           !of_another_maker(&p->tiff); /* one that does not parse is refused here */
 }
 
-/* Resolutions between 500 and 1,000,000 pixels a centimetre are a microscope's: 20 to 0.01 micrometres.
- * 72 or 300 dpi is what programs write that know nothing. */
+/* Resolutions between 500 and 1,000,000 pixels a centimetre are a microscope's: 20 to 0.01
+ * micrometres. 72 or 300 dpi is what programs write that know nothing. */
 static double spacing_of(double res, unsigned unit)
 {
     if (!(res > 0.0) || (unit != 2 && unit != 3)) return 0.0;
@@ -62,6 +63,8 @@ static mt_status open_generic(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_generic_tiff = {
-    {"generic-tiff", "tiled or stripped TIFF and BigTIFF, pyramidal or flat", "proven on real files"},
-    detect, open_generic,
+    {"generic-tiff", "tiled or stripped TIFF and BigTIFF, pyramidal or flat",
+     "proven on real files"},
+    detect,
+    open_generic,
 };

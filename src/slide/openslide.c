@@ -1,7 +1,8 @@
 /* Every other maker's slides, through OpenSlide. No native tiles: a nominal grid, drawn on demand.
  *
- * An OpenSlide handle that has failed once fails for ever. The common handle serves until then; after
- * that each reader opens one of its own for the tile that follows, so that one bad tile is one bad tile. */
+ * An OpenSlide handle that has failed once fails for ever. The common handle serves until then;
+ * after that each reader opens one of its own for the tile that follows, so that one bad tile is
+ * one bad tile. */
 #include <openslide/openslide.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ typedef struct reader {
     size_t room;          /* pixels */
 } reader;
 
-/* libtiff, under OpenSlide, talks on stderr unless told not to; what matters comes back as an error. */
+/* libtiff, under OpenSlide, talks on stderr unless told not to; what matters comes back as an
+ * error. */
 static pthread_once_t quiet_once = PTHREAD_ONCE_INIT;
 
 static void quiet(void)
@@ -49,7 +51,8 @@ static double prop_number(openslide_t *o, const char *name)
     return mt_tiff_number(v, strlen(v));
 }
 
-/* Premultiplied ARGB over white. Clamped: a colour above its own alpha is no valid pixel, yet seen. */
+/* Premultiplied ARGB over white. Clamped: a colour above its own alpha is no valid pixel, yet seen.
+ */
 static void to_rgb(uint8_t *rgb, const uint32_t *argb, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -90,10 +93,13 @@ static openslide_t *usable(reader *r)
 }
 
 /* OpenSlide takes level-0 coordinates: the level's pixel times its downsample, to the nearest. */
-static int64_t to_level0(int64_t v, double downsample) { return (int64_t)((double)v * downsample + 0.5); }
+static int64_t to_level0(int64_t v, double downsample)
+{
+    return (int64_t)((double)v * downsample + 0.5);
+}
 
-static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty, int scale,
-                        uint8_t *rgb, size_t stride, mt_err *err)
+static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                        int scale, uint8_t *rgb, size_t stride, mt_err *err)
 {
     reader *r = state;
     const mt_level *l = &s->info.levels[level];
@@ -103,7 +109,8 @@ static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, i
         free(r->argb);
         r->room = 0;
         r->argb = NULL;
-        MT_TRY(mt_alloc_aligned(&r->argb, 4 * n, 4 * (size_t)LARGEST_TILE * LARGEST_TILE, "tile", err));
+        MT_TRY(mt_alloc_aligned(&r->argb, 4 * n, 4 * (size_t)LARGEST_TILE * LARGEST_TILE, "tile",
+                                err));
         r->room = n;
     }
     const char *why = "cannot be opened again";
@@ -112,15 +119,17 @@ static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, i
         openslide_t *o = usable(r);
         if (!o) break;
         openslide_read_region(o, r->argb, to_level0(tx * l->tile_w, l->downsample),
-                              to_level0(ty * l->tile_h, l->downsample), level, l->tile_w, l->tile_h);
+                              to_level0(ty * l->tile_h, l->downsample), level, l->tile_w,
+                              l->tile_h);
         why = openslide_get_error(o);
         if (why) continue;
         for (int32_t y = 0; y < l->tile_h; y++)
-            to_rgb(rgb + (size_t)y * stride, r->argb + (size_t)y * (size_t)l->tile_w, (size_t)l->tile_w);
+            to_rgb(rgb + (size_t)y * stride, r->argb + (size_t)y * (size_t)l->tile_w,
+                   (size_t)l->tile_w);
         return MT_OK;
     }
-    return mt_err_set(err, MT_ERR_FORMAT, "level %d: tile %lld,%lld: openslide: %.200s", level, (long long)tx,
-                      (long long)ty, why);
+    return mt_err_set(err, MT_ERR_FORMAT, "level %d: tile %lld,%lld: openslide: %.200s", level,
+                      (long long)tx, (long long)ty, why);
 }
 
 static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
@@ -130,7 +139,8 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
     MT_AUTO_FREE uint32_t *argb = NULL;
     MT_TRY(mt_alloc(&argb, n, 4, 4 * MT_CODEC_MAX_PIXELS, a->name, err));
     openslide_t *o = openslide_open(s->path);
-    if (!o) return mt_err_set(err, MT_ERR_IO, "%s image: the slide cannot be opened again", a->name);
+    if (!o)
+        return mt_err_set(err, MT_ERR_IO, "%s image: the slide cannot be opened again", a->name);
     openslide_read_associated_image(o, a->name, argb);
     const char *why = openslide_get_error(o);
     if (why) mt_err_set(err, MT_ERR_FORMAT, "%s image: openslide: %.200s", a->name, why);
@@ -142,7 +152,10 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
 
 static int max_reduce(const mt_slide *s, int level) { return 1; }
 
-static mt_status check(const mt_slide *s, mt_err *err) { return MT_OK; } /* it reads, it does not map */
+static mt_status check(const mt_slide *s, mt_err *err)
+{
+    return MT_OK;
+} /* it reads, it does not map */
 
 static void close_slide(mt_slide *s)
 {
@@ -172,8 +185,8 @@ static mt_status read_levels(mt_slide_info *info, openslide_t *o, mt_err *err)
         mt_level *l = &info->levels[i];
         openslide_get_level_dimensions(o, i, &l->width, &l->height);
         if (l->width < 1 || l->height < 1 || l->width > INT32_MAX || l->height > INT32_MAX)
-            return mt_err_set(err, MT_ERR_FORMAT, "level %d: %lld x %lld pixels", i, (long long)l->width,
-                              (long long)l->height);
+            return mt_err_set(err, MT_ERR_FORMAT, "level %d: %lld x %lld pixels", i,
+                              (long long)l->width, (long long)l->height);
         l->tile_w = tile_side(o, i, "width");
         l->tile_h = tile_side(o, i, "height");
         if (!l->tile_w || !l->tile_h) l->tile_w = l->tile_h = NOMINAL_TILE;
@@ -192,8 +205,10 @@ static void read_associated(mt_slide_info *info, openslide_t *o)
     for (; names && *names && info->n_associated < MT_MAX_ASSOCIATED; names++) {
         mt_associated *a = &info->associated[info->n_associated];
         openslide_get_associated_image_dimensions(o, *names, &a->width, &a->height);
-        if (strlen(*names) >= sizeof a->name || a->width < 1 || a->height < 1 || a->width > MT_CODEC_MAX_SIDE
-            || a->height > MT_CODEC_MAX_SIDE || (size_t)(a->width * a->height) > MT_CODEC_MAX_PIXELS) continue;
+        if (strlen(*names) >= sizeof a->name || a->width < 1 || a->height < 1 ||
+            a->width > MT_CODEC_MAX_SIDE || a->height > MT_CODEC_MAX_SIDE ||
+            (size_t)(a->width * a->height) > MT_CODEC_MAX_PIXELS)
+            continue;
         snprintf(a->name, sizeof a->name, "%s", *names);
         info->n_associated++;
     }
@@ -209,7 +224,8 @@ static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
     s->impl = f;
     s->ops = &openslide_ops;
     f->handle = openslide_open(p->path);
-    if (!f->handle) return mt_err_set(err, MT_ERR_FORMAT, "openslide does not know this file after all");
+    if (!f->handle)
+        return mt_err_set(err, MT_ERR_FORMAT, "openslide does not know this file after all");
     const char *why = openslide_get_error(f->handle);
     if (why) return mt_err_set(err, MT_ERR_FORMAT, "openslide: %.200s", why);
     info->file_bytes = p->map.size;
@@ -217,7 +233,8 @@ static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
     read_associated(info, f->handle);
     snprintf(info->vendor, sizeof info->vendor, "%s", prop(f->handle, "openslide.vendor"));
     snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at, "openslide.mpp-x, openslide.mpp-y");
-    const double x = prop_number(f->handle, "openslide.mpp-x"), y = prop_number(f->handle, "openslide.mpp-y");
+    const double x = prop_number(f->handle, "openslide.mpp-x"),
+                 y = prop_number(f->handle, "openslide.mpp-y");
     if (x >= 0.01 && x <= 100.0 && y >= 0.01 && y <= 100.0) {
         info->mpp_x = x;
         info->mpp_y = y;

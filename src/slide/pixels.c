@@ -18,18 +18,22 @@ static mt_status check_tile(const mt_slide *s, int level, int64_t tx, int64_t ty
         return mt_err_set(err, MT_ERR_ARG, "level %d of %d", level, s->info.n_levels);
     const mt_level *l = &s->info.levels[level];
     if (tx < 0 || ty < 0 || tx >= l->tiles_x || ty >= l->tiles_y)
-        return mt_err_set(err, MT_ERR_ARG, "level %d: tile %lld,%lld of a grid of %lld x %lld", level,
-                          (long long)tx, (long long)ty, (long long)l->tiles_x, (long long)l->tiles_y);
+        return mt_err_set(err, MT_ERR_ARG, "level %d: tile %lld,%lld of a grid of %lld x %lld",
+                          level, (long long)tx, (long long)ty, (long long)l->tiles_x,
+                          (long long)l->tiles_y);
     return MT_OK;
 }
 
-mt_status mt_slide_tile_span(mt_tile_span *out, const mt_slide *s, int level, int64_t tx, int64_t ty, mt_err *err)
+mt_status mt_slide_tile_span(mt_tile_span *out, const mt_slide *s, int level, int64_t tx,
+                             int64_t ty, mt_err *err)
 {
     *out = (mt_tile_span){NULL, 0};
-    if (!s->ops->span) return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s has no native tiles", s->info.format);
+    if (!s->ops->span)
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s has no native tiles", s->info.format);
     MT_TRY(check_tile(s, level, tx, ty, err));
     mt_status st = s->ops->span(out, s, level, tx, ty, err);
-    if (st != MT_OK) mt_err_context(err, "level %d: tile %lld,%lld", level, (long long)tx, (long long)ty);
+    if (st != MT_OK)
+        mt_err_context(err, "level %d: tile %lld,%lld", level, (long long)tx, (long long)ty);
     return st;
 }
 
@@ -55,14 +59,16 @@ void mt_tile_reader_free(mt_tile_reader **reader)
     *reader = NULL;
 }
 
-mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_t ty, int scale_denom,
-                                uint8_t *rgb, size_t stride, mt_err *err)
+mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_t ty,
+                                int scale_denom, uint8_t *rgb, size_t stride, mt_err *err)
 {
     MT_TRY(check_tile(r->slide, level, tx, ty, err));
     if (scale_denom != 1 && scale_denom != 2 && scale_denom != 4 && scale_denom != 8)
         return mt_err_set(err, MT_ERR_ARG, "scale 1/%d is none of 1, 1/2, 1/4, 1/8", scale_denom);
-    const size_t w = ((size_t)r->slide->info.levels[level].tile_w + (size_t)scale_denom - 1) / (size_t)scale_denom;
-    if (stride < 3 * w) return mt_err_set(err, MT_ERR_ARG, "stride of %zu bytes for %zu pixels", stride, w);
+    const size_t w = ((size_t)r->slide->info.levels[level].tile_w + (size_t)scale_denom - 1) /
+                     (size_t)scale_denom;
+    if (stride < 3 * w)
+        return mt_err_set(err, MT_ERR_ARG, "stride of %zu bytes for %zu pixels", stride, w);
     return r->slide->ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err);
 }
 
@@ -96,7 +102,8 @@ static mt_status paint_tile(mt_tile_reader *r, int level, int64_t tx, int64_t ty
     MT_TRY(mt_tile_reader_decode(r, level, tx, ty, 1, r->tile, tile_stride, err));
     const uint8_t *from = r->tile + (size_t)(b.y0 - y) * tile_stride + 3 * (size_t)(b.x0 - x);
     for (int64_t row = 0; row < b.y1 - b.y0; row++)
-        memcpy(rgb + (size_t)row * stride, from + (size_t)row * tile_stride, 3 * (size_t)(b.x1 - b.x0));
+        memcpy(rgb + (size_t)row * stride, from + (size_t)row * tile_stride,
+               3 * (size_t)(b.x1 - b.x0));
     return MT_OK;
 }
 
@@ -114,8 +121,8 @@ static void paint_outside(uint8_t *rgb, size_t stride, const box *region, const 
     }
 }
 
-static mt_status read_tiles(mt_tile_reader *r, int level, const box *region, const box *in, uint8_t *rgb,
-                            size_t stride, mt_err *err)
+static mt_status read_tiles(mt_tile_reader *r, int level, const box *region, const box *in,
+                            uint8_t *rgb, size_t stride, mt_err *err)
 {
     const mt_level *l = &r->slide->info.levels[level];
     for (int64_t ty = in->y0 / l->tile_h; ty * l->tile_h < in->y1; ty++)
@@ -127,13 +134,14 @@ static mt_status read_tiles(mt_tile_reader *r, int level, const box *region, con
     return MT_OK;
 }
 
-mt_status mt_slide_read_region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w, int32_t h,
-                               uint8_t *rgb, size_t stride, mt_err *err)
+mt_status mt_slide_read_region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w,
+                               int32_t h, uint8_t *rgb, size_t stride, mt_err *err)
 {
     if (level < 0 || level >= s->info.n_levels)
         return mt_err_set(err, MT_ERR_ARG, "level %d of %d", level, s->info.n_levels);
     if (w < 1 || h < 1 || w > 65535 || h > 65535 || stride < 3 * (size_t)w)
-        return mt_err_set(err, MT_ERR_ARG, "region of %d x %d pixels in rows of %zu bytes", w, h, stride);
+        return mt_err_set(err, MT_ERR_ARG, "region of %d x %d pixels in rows of %zu bytes", w, h,
+                          stride);
     const mt_level *l = &s->info.levels[level];
     /* Far outside is as white as just outside, and its sums do not overflow. */
     const int64_t far = (int64_t)1 << 40;
@@ -151,15 +159,16 @@ mt_status mt_slide_read_region(const mt_slide *s, int level, int64_t x, int64_t 
     return st;
 }
 
-mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h, const mt_slide *s, const char *name,
-                                   mt_err *err)
+mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h, const mt_slide *s,
+                                   const char *name, mt_err *err)
 {
     *rgb = NULL;
     for (int i = 0; i < s->info.n_associated; i++) {
         const mt_associated *a = &s->info.associated[i];
         if (strcmp(a->name, name)) continue;
         MT_AUTO_FREE uint8_t *p = NULL;
-        MT_TRY(mt_alloc(&p, (size_t)a->width * (size_t)a->height, 3, 3 * MT_CODEC_MAX_PIXELS, a->name, err));
+        MT_TRY(mt_alloc(&p, (size_t)a->width * (size_t)a->height, 3, 3 * MT_CODEC_MAX_PIXELS,
+                        a->name, err));
         MT_TRY(s->ops->associated(p, s, i, err));
         *w = a->width;
         *h = a->height;
@@ -171,7 +180,7 @@ mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h, const 
 
 /* ---- pool ---- */
 
-enum { POOL_IDLE = 16 };
+enum { POOL_IDLE = 16, KEEP_BYTES = 1 << 22 };
 
 struct mt_reader_pool {
     pthread_mutex_t lock;
@@ -195,7 +204,8 @@ void mt_reader_pool_free(mt_reader_pool **pool)
     *pool = NULL;
 }
 
-mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const mt_slide *slide, mt_err *err)
+mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const mt_slide *slide,
+                              mt_err *err)
 {
     *out = NULL;
     pthread_mutex_lock(&pool->lock);
@@ -206,6 +216,11 @@ mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const 
 
 void mt_reader_pool_put(mt_reader_pool *pool, mt_tile_reader *reader)
 {
+    if (reader->room > KEEP_BYTES) { /* strips of huge flat files */
+        free(reader->tile);
+        reader->tile = NULL;
+        reader->room = 0;
+    }
     pthread_mutex_lock(&pool->lock);
     if (pool->n < POOL_IDLE) {
         pool->idle[pool->n++] = reader;

@@ -9,7 +9,8 @@ mt_status mt_reader_pool_new(mt_reader_pool **out, mt_err *err);
 void mt_reader_pool_free(mt_reader_pool **pool); /* frees the idle readers too */
 
 /* An idle reader, or a new one when all are out. Give it back with put. */
-mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const mt_slide *slide, mt_err *err);
+mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const mt_slide *slide,
+                              mt_err *err);
 void mt_reader_pool_put(mt_reader_pool *pool, mt_tile_reader *reader);
 
 #endif

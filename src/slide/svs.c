@@ -1,13 +1,14 @@
-/* Aperio SVS: a TIFF file whose first directory is tiled and whose ImageDescription begins with "Aperio".
- * Tiled directories are levels; of the stripped ones the second directory is the thumbnail, the others
- * are named by the first word of their description's second line. */
+/* Aperio SVS: a TIFF file whose first directory is tiled and whose ImageDescription begins with
+ * "Aperio". Tiled directories are levels; of the stripped ones the second directory is the
+ * thumbnail, the others are named by the first word of their description's second line. */
 #include <stdio.h>
 #include <string.h>
 #include "slide/tiff_slide.h"
 
 static bool detect(const mt_probe *p)
 {
-    return p->tiff.n_dirs > 0 && p->tiff.dirs[0].tile_w && mt_tiff_begins(&p->tiff.dirs[0].description, "Aperio");
+    return p->tiff.n_dirs > 0 && p->tiff.dirs[0].tile_w &&
+           mt_tiff_begins(&p->tiff.dirs[0].description, "Aperio");
 }
 
 typedef struct word { const char *p; size_t n; } word;
@@ -32,7 +33,8 @@ static word field(const mt_tiff_bytes *text, const char *key)
         const char *eq = memchr(bar + 1, '=', (size_t)(stop - bar - 1));
         if (eq) {
             word k = trim(bar + 1, (size_t)(eq - bar - 1));
-            if (k.n == strlen(key) && !memcmp(k.p, key, k.n)) found = trim(eq + 1, (size_t)(stop - eq - 1));
+            if (k.n == strlen(key) && !memcmp(k.p, key, k.n))
+                found = trim(eq + 1, (size_t)(stop - eq - 1));
         }
         bar = next;
     }
@@ -65,7 +67,8 @@ static void read_metadata(mt_slide_info *info, const mt_tiff_bytes *text)
 {
     word v = field(text, "MPP");
     double mpp = mt_tiff_number(v.p, v.n);
-    snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at, "MPP of the Aperio ImageDescription (tag 270)");
+    snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at,
+             "MPP of the Aperio ImageDescription (tag 270)");
     if (mpp >= 0.01 && mpp <= 100.0) {
         info->mpp_x = info->mpp_y = mpp;
         snprintf(info->mpp_source, sizeof info->mpp_source, "aperio.MPP");

@@ -7,12 +7,33 @@
 enum { MAX_ENTRIES = 4096, CLASSIC = 42, BIG = 43 };
 
 enum tag {
-    NEW_SUBFILE_TYPE = 254, IMAGE_WIDTH = 256, IMAGE_LENGTH = 257, BITS_PER_SAMPLE = 258,
-    COMPRESSION = 259, PHOTOMETRIC = 262, FILL_ORDER = 266, IMAGE_DESCRIPTION = 270, MAKE = 271,
-    STRIP_OFFSETS = 273, ORIENTATION = 274, SAMPLES_PER_PIXEL = 277, ROWS_PER_STRIP = 278,
-    STRIP_BYTE_COUNTS = 279, X_RESOLUTION = 282, Y_RESOLUTION = 283, PLANAR = 284, RESOLUTION_UNIT = 296,
-    SOFTWARE = 305, PREDICTOR = 317, TILE_WIDTH = 322, TILE_LENGTH = 323, TILE_OFFSETS = 324,
-    TILE_BYTE_COUNTS = 325, SAMPLE_FORMAT = 339, JPEG_TABLES = 347, XMP = 700, ICC_PROFILE = 34675,
+    NEW_SUBFILE_TYPE = 254,
+    IMAGE_WIDTH = 256,
+    IMAGE_LENGTH = 257,
+    BITS_PER_SAMPLE = 258,
+    COMPRESSION = 259,
+    PHOTOMETRIC = 262,
+    FILL_ORDER = 266,
+    IMAGE_DESCRIPTION = 270,
+    STRIP_OFFSETS = 273,
+    ORIENTATION = 274,
+    SAMPLES_PER_PIXEL = 277,
+    ROWS_PER_STRIP = 278,
+    STRIP_BYTE_COUNTS = 279,
+    X_RESOLUTION = 282,
+    Y_RESOLUTION = 283,
+    PLANAR = 284,
+    RESOLUTION_UNIT = 296,
+    SOFTWARE = 305,
+    PREDICTOR = 317,
+    TILE_WIDTH = 322,
+    TILE_LENGTH = 323,
+    TILE_OFFSETS = 324,
+    TILE_BYTE_COUNTS = 325,
+    SAMPLE_FORMAT = 339,
+    JPEG_TABLES = 347,
+    XMP = 700,
+    ICC_PROFILE = 34675,
     NDPI_MARK = 65420
 };
 
@@ -77,7 +98,8 @@ static mt_status next_entry(entry *e, const mt_tiff *t, mt_bytes *c, int dir, mt
     uint64_t count = 0;
     bool whole = mt_bytes_u16(c, &tag) && mt_bytes_u16(c, &type) && mt_bytes_uint(c, word, &count);
     const uint8_t *inplace = whole ? mt_bytes_take(c, word) : NULL;
-    if (!inplace) return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends in the middle of an entry", dir);
+    if (!inplace)
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends in the middle of an entry", dir);
     *e = (entry){dir, tag, type, count, type_width(type), NULL};
     if (!e->width || !count) return MT_OK; /* nothing to locate; whoever needs it will say so */
     uint64_t bytes;
@@ -94,16 +116,17 @@ static mt_status next_entry(entry *e, const mt_tiff *t, mt_bytes *c, int dir, mt
 static mt_status need_value(const entry *e, mt_err *err)
 {
     if (e->value) return MT_OK;
-    return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: tag %u: %llu values of type %u do not lie in the file",
-                      e->dir, e->tag, (unsigned long long)e->count, e->type);
+    return mt_err_set(err, MT_ERR_FORMAT,
+                      "IFD %d: tag %u: %llu values of type %u do not lie in the file", e->dir,
+                      e->tag, (unsigned long long)e->count, e->type);
 }
 
 static mt_status get_u64(uint64_t *out, const mt_tiff *t, const entry *e, mt_err *err)
 {
     MT_TRY(need_value(e, err));
     if (!is_unsigned(e->type))
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: tag %u: type %u is no unsigned integer", e->dir,
-                          e->tag, e->type);
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: tag %u: type %u is no unsigned integer",
+                          e->dir, e->tag, e->type);
     *out = get_uint(e->value, e->width, t->big_endian);
     return MT_OK;
 }
@@ -123,8 +146,8 @@ static mt_status get_array(mt_tiff_array *out, const entry *e, mt_err *err)
 {
     MT_TRY(need_value(e, err));
     if (!is_unsigned(e->type))
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: tag %u: type %u is no unsigned integer", e->dir,
-                          e->tag, e->type);
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: tag %u: type %u is no unsigned integer",
+                          e->dir, e->tag, e->type);
     *out = (mt_tiff_array){e->value, e->count, e->width};
     return MT_OK;
 }
@@ -174,7 +197,6 @@ static mt_status take(mt_tiff_dir *d, const mt_tiff *t, const entry *e, mt_err *
     case PHOTOMETRIC: d->has_photometric = true; return get_small(&d->photometric, t, e, err);
     case FILL_ORDER: return get_small(&d->fill_order, t, e, err);
     case IMAGE_DESCRIPTION: return get_text(&d->description, e, err);
-    case MAKE: return get_text(&d->make, e, err);
     case ORIENTATION: return get_small(&d->orientation, t, e, err);
     case SAMPLES_PER_PIXEL: return get_small(&d->samples, t, e, err);
     case ROWS_PER_STRIP: return get_u64(&d->rows_per_strip, t, e, err);
@@ -199,16 +221,26 @@ static mt_status take(mt_tiff_dir *d, const mt_tiff *t, const entry *e, mt_err *
     }
 }
 
-/* Directory number `dir` at offset `at`; *next is where the following one stands, 0 after the last. */
-static mt_status parse_dir(mt_tiff_dir *d, uint64_t *next, const mt_tiff *t, int dir, uint64_t at, mt_err *err)
+/* Directory number `dir` at offset `at`; *next is where the following one stands, 0 after the last.
+ */
+static mt_status parse_dir(mt_tiff_dir *d, uint64_t *next, const mt_tiff *t, int dir, uint64_t at,
+                           mt_err *err)
 {
-    *d = (mt_tiff_dir){.rows_per_strip = UINT64_MAX, .compression = 1, .planar = 1, .predictor = 1,
-                       .orientation = 1, .fill_order = 1, .samples = 1, .bits = 1, .sample_format = 1,
+    *d = (mt_tiff_dir){.rows_per_strip = UINT64_MAX,
+                       .compression = 1,
+                       .planar = 1,
+                       .predictor = 1,
+                       .orientation = 1,
+                       .fill_order = 1,
+                       .samples = 1,
+                       .bits = 1,
+                       .sample_format = 1,
                        .res_unit = 2};
     mt_bytes c = mt_bytes_of(t->data, t->size, t->big_endian);
     uint64_t n = 0;
     if (!mt_bytes_seek(&c, at) || !mt_bytes_uint(&c, t->big_tiff ? 8 : 2, &n))
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: offset %llu lies outside the file of %zu bytes", dir,
+        return mt_err_set(err, MT_ERR_FORMAT,
+                          "IFD %d: offset %llu lies outside the file of %zu bytes", dir,
                           (unsigned long long)at, t->size);
     if (n < 1 || n > MAX_ENTRIES)
         return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: %llu entries", dir, (unsigned long long)n);
@@ -232,7 +264,8 @@ static mt_status parse_header(mt_tiff *t, uint64_t *first, mt_err *err)
     (void)mt_bytes_seek(&c, 2);
     (void)mt_bytes_u16(&c, &version);
     t->big_tiff = version == BIG;
-    if (t->big_tiff && (!mt_bytes_u16(&c, &width) || !mt_bytes_u16(&c, &zero) || width != 8 || zero != 0))
+    if (t->big_tiff &&
+        (!mt_bytes_u16(&c, &width) || !mt_bytes_u16(&c, &zero) || width != 8 || zero != 0))
         return mt_err_set(err, MT_ERR_FORMAT, "BigTIFF header with offsets of %u bytes", width);
     if (!mt_bytes_uint(&c, t->big_tiff ? 8 : 4, first))
         return mt_err_set(err, MT_ERR_FORMAT, "TIFF header of %zu bytes", t->size);

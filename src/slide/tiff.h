@@ -1,8 +1,8 @@
 /* TIFF directories over bytes in memory: classic and BigTIFF, both byte orders.
  *
- * Nothing is copied out of the file but the directories' scalars: strings, tables and the arrays of tile
- * offsets stay where they are and are read in place, so that a slide of a million tiles costs a few
- * hundred bytes. Every position was checked against the size when it was parsed. */
+ * Nothing is copied out of the file but the directories' scalars: strings, tables and the arrays of
+ * tile offsets stay where they are and are read in place, so that a slide of a million tiles costs
+ * a few hundred bytes. Every position was checked against the size when it was parsed. */
 #ifndef MT_SLIDE_TIFF_H
 #define MT_SLIDE_TIFF_H
 
@@ -26,7 +26,7 @@ typedef struct mt_tiff_dir {
     bool mixed_bits;                   /* samples of several sizes */
     bool has_photometric;
     mt_tiff_array offsets, counts;     /* of tiles or strips */
-    mt_tiff_bytes description, software, make, xmp, jpeg_tables;
+    mt_tiff_bytes description, software, xmp, jpeg_tables;
     uint64_t icc_bytes;
     double x_res, y_res;               /* 0 when absent or not a number */
     unsigned res_unit;                 /* 1 none, 2 inch, 3 centimetre */

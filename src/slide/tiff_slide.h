@@ -1,5 +1,5 @@
-/* Slides whose tiles lie in a TIFF file: what every format of the TIFF family shares. A format decides
- * which directory is which level and what the metadata mean; pixels are read here. */
+/* Slides whose tiles lie in a TIFF file: what every format of the TIFF family shares. A format
+ * decides which directory is which level and what the metadata mean; pixels are read here. */
 #ifndef MT_SLIDE_TIFF_SLIDE_H
 #define MT_SLIDE_TIFF_SLIDE_H
 
@@ -13,6 +13,7 @@ typedef struct mt_tiff_picture {
     int64_t width, height, tiles_x, tiles_y;
     int32_t tile_w, tile_h;
     mt_coding coding;
+    bool cut;                  /* one uncompressed strip, read in pieces */
 } mt_tiff_picture;
 
 typedef struct mt_tiff_slide {
@@ -24,20 +25,28 @@ typedef struct mt_tiff_slide {
 } mt_tiff_slide;
 
 /* Takes map and directories out of the probe and makes the slide one of this kind. */
-MT_MUST_USE mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_err *err);
+MT_MUST_USE mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p,
+                                          mt_err *err);
 
 /* A directory as picture. UNSUPPORTED names what this build cannot read, FORMAT what is broken. */
-MT_MUST_USE mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *t, int dir, mt_err *err);
+MT_MUST_USE mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *t, int dir,
+                                           mt_err *err);
 
-/* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An associated
- * image that cannot be read, has no name or a name already taken is left out. */
+/* Bytes of tile (or strip, or piece of one) i of tiles_x * tiles_y, row by row; size 0 when left
+ * out. FORMAT when they do not lie in the file. */
+MT_MUST_USE mt_status mt_tiff_picture_span(mt_tile_span *out, const mt_tiff *t,
+                                           const mt_tiff_picture *p, uint64_t i, mt_err *err);
+
+/* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An
+ * associated image that cannot be read, has no name or a name already taken is left out. */
 MT_MUST_USE mt_status mt_tiff_slide_add_level(mt_slide *s, int dir, mt_err *err);
 void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name);
 
 /* Sorts the levels, finest first, and fills what follows from them. FORMAT without a level. */
 MT_MUST_USE mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err);
 
-/* A positive decimal number in text that need not end in NUL; 0 when it is none. Knows no locale. */
+/* A positive decimal number in text that need not end in NUL; 0 when it is none. Knows no locale.
+ */
 double mt_tiff_number(const char *text, size_t n);
 
 #endif

@@ -1,7 +1,7 @@
 // rooms: codec base
-/* JPEG tiles. The first byte holds choices, the next two the length of the shared tables; the size of the
- * picture is looked up in the stream, as a file would state it. A decoder that has decoded before must
- * give what a fresh one gives. */
+/* JPEG tiles. The first byte holds choices, the next two the length of the shared tables; the size
+ * of the picture is looked up in the stream, as a file would state it. A decoder that has decoded
+ * before must give what a fresh one gives. */
 #include <stdlib.h>
 #include <string.h>
 #include "codec/codec.h"
@@ -28,8 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static mt_decoder *old;
     if (size < 3 || (!old && mt_decoder_new(&old, NULL) != MT_OK)) return 0;
     const size_t n_tables = MT_MIN((size_t)data[1] << 8 | data[2], size - 3);
-    mt_coding c = {.codec = MT_CODEC_JPEG, .predictor = 1, .colour = data[0] & 1 ? MT_COLOUR_RGB : MT_COLOUR_YCBCR,
-                   .samples = 3, .tables = n_tables ? data + 3 : NULL, .n_tables = n_tables};
+    mt_coding c = {.codec = MT_CODEC_JPEG,
+                   .predictor = 1,
+                   .colour = data[0] & 1 ? MT_COLOUR_RGB : MT_COLOUR_YCBCR,
+                   .samples = 3,
+                   .tables = n_tables ? data + 3 : NULL,
+                   .n_tables = n_tables};
     const uint8_t *tile = data + 3 + n_tables;
     const size_t n_tile = size - 3 - n_tables;
     mt_pixels out = {used, 3 * SIDE, 16, 16, 1 << (data[0] >> 1 & 3)};

@@ -1,6 +1,6 @@
 // rooms: slide codec base
-/* TIFF slides: directories, levels, metadata, tiles. Once over an exact heap block, where a read past the
- * end shows, and once through the door everybody uses, on a file in memory. */
+/* TIFF slides: directories, levels, metadata, tiles. Once over an exact heap block, where a read
+ * past the end shows, and once through the door everybody uses, on a file in memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +18,11 @@ static void read_tiles(const mt_tiff *t, const mt_tiff_picture *p, mt_decoder *d
     if (p->tile_w > SIDE || p->tile_h > SIDE) return;
     const int64_t n = p->tiles_x * p->tiles_y;
     for (int64_t i = 0; i < n && i < TILES; i++) {
-        const uint64_t at = mt_tiff_at(t, &p->dir->offsets, (uint64_t)i), size = mt_tiff_at(t, &p->dir->counts, (uint64_t)i);
-        if (at > t->size || size > t->size - at) continue;
+        mt_tile_span span;
+        if (mt_tiff_picture_span(&span, t, p, (uint64_t)i, NULL) != MT_OK || !span.size) continue;
         const mt_pixels out = {pixels, 3 * SIDE, p->tile_w, p->tile_h, 1};
         mt_err err = MT_ERR_INIT;
-        mt_status st = mt_decoder_decode(d, &p->coding, t->data + at, (size_t)size, &out, &err);
+        mt_status st = mt_decoder_decode(d, &p->coding, span.data, span.size, &out, &err);
         if (st != err.code) abort();
     }
 }
@@ -55,14 +55,16 @@ static void through_the_door(const char *path)
         const mt_level *l = &info->levels[i];
         if ((int64_t)l->tile_w * l->tile_h > 1 << 20) continue;
         mt_err_clear(&err);
-        (void)!mt_slide_read_region(s, i, l->width / 2 - 3, l->height - 9, 16, 16, pixels, 3 * SIDE, &err);
+        (void)!mt_slide_read_region(s, i, l->width / 2 - 3, l->height - 9, 16, 16, pixels, 3 * SIDE,
+                                    &err);
     }
     for (int i = 0; i < info->n_associated; i++) {
         uint8_t *rgb = NULL;
         int64_t w, h;
         if (info->associated[i].width * info->associated[i].height > 1 << 20) continue;
         mt_err_clear(&err);
-        if (mt_slide_read_associated(&rgb, &w, &h, s, info->associated[i].name, &err) == MT_OK) free(rgb);
+        if (mt_slide_read_associated(&rgb, &w, &h, s, info->associated[i].name, &err) == MT_OK)
+            free(rgb);
     }
     mt_slide_close(&s);
 }

@@ -7,7 +7,7 @@
 /* libtiff's own decode of a whole directory, RGB. */
 static uint8_t *by_libtiff(const char *path, int dir, const made_dir *d)
 {
-    TIFF *t = TIFFOpen(path, "r");
+    TIFF *t = TIFFOpen(path, "rc");
     assert_non_null(t);
     assert_true(TIFFSetDirectory(t, (tdir_t)dir));
     if (d->compression == COMPRESSION_JPEG && d->photometric == PHOTOMETRIC_YCBCR)
@@ -60,6 +60,8 @@ static const struct { const char *name; made_dir dir; const char *codec; } layou
     {"jpeg 4:2:2", MADE(300, 170, 240, 240, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 1), "jpeg"},
     {"jpeg 4:2:0", MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2), "jpeg"},
     {"strips raw", MADE(211, 97, 0, 10, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), "raw"},
+    {"one raw strip, read in pieces", MADE(1500, 700, 0, 700, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), "raw"},
+    {"one raw grey strip", MADE(211, 97, 0, 97, COMPRESSION_NONE, PHOTOMETRIC_MINISBLACK, 0), "raw"},
     {"strips lzw", MADE(211, 97, 0, 16, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2), "lzw"},
     {"strips deflate, one", MADE(211, 97, 0, 97, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 0), "deflate"},
     {"strips jpeg 4:2:0", MADE(211, 97, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2), "jpeg"},
