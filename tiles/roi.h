@@ -12,7 +12,7 @@
 #define MT_ROI_MAX_VERTICES 1000000u
 #define MT_ROI_MAX_COORD 1e9
 /* Edge crossings one sweep may look at: a drawn outline needs thousands, a hostile zigzag billions. */
-#define MT_ROI_MAX_CROSSINGS 200000000u
+#define MT_ROI_MAX_CROSSINGS 20000000u
 
 typedef struct mt_roi mt_roi;
 
