@@ -5,8 +5,8 @@
 #include <string.h>
 #include <jpeglib.h>
 #include <libdeflate.h>
-#include <openjpeg.h>
 #include "codec/codec.h"
+#include "tests/unit/codec/jp2k_made.h"
 
 enum { W = 80, H = 48, STRIDE = 3 * W };
 
@@ -34,8 +34,8 @@ static mt_coding coding(mt_codec_id codec, mt_colour colour)
     return (mt_coding){.codec = codec, .colour = colour, .samples = grey ? 1 : 3, .predictor = 1};
 }
 
-static mt_status decode(uint8_t *rgb, mt_decoder *d, const mt_coding *c, const void *data, size_t size, int scale,
-                        mt_err *err)
+static mt_status decode(uint8_t *rgb, mt_decoder *d, const mt_coding *c, const void *data,
+                        size_t size, int scale, mt_err *err)
 {
     mt_pixels out = {rgb, STRIDE, W, H, scale};
     return mt_decoder_decode(d, c, data, size, &out, err);
@@ -85,7 +85,8 @@ static void kind_setup(struct jpeg_compress_struct *c, const jpeg_kind *k)
     c->write_Adobe_marker = k->adobe;
     c->restart_interval = (unsigned)k->restart;
     if (k->rgb)
-        for (int i = 0; i < 3; i++) c->comp_info[i].component_id = i; /* as Aperio does, not 'R' 'G' 'B' */
+        for (int i = 0; i < 3; i++)
+            c->comp_info[i].component_id = i; /* as Aperio does, not 'R' 'G' 'B' */
     if (k->progressive) jpeg_simple_progression(c);
 }
 
@@ -112,7 +113,8 @@ static void jpeg_make(stream *tables, stream *tile, const jpeg_kind *k)
 }
 
 /* The library's own decode with everything at its default, the stored colour space forced. */
-static void jpeg_reference(uint8_t *rgb, const stream *tables, const stream *tile, const jpeg_kind *k, int scale)
+static void jpeg_reference(uint8_t *rgb, const stream *tables, const stream *tile,
+                           const jpeg_kind *k, int scale)
 {
     struct jpeg_decompress_struct d;
     struct jpeg_error_mgr e;
@@ -163,12 +165,15 @@ static void jpeg_kinds(void **state)
                 memset(got, 77, sizeof got);
                 memset(want, 77, sizeof want);
                 jpeg_reference(want, &tables, &tile, k, scale);
-                mt_coding c = coding(MT_CODEC_JPEG, k->grey ? MT_COLOUR_GREY : k->rgb ? MT_COLOUR_RGB : MT_COLOUR_YCBCR);
+                mt_coding c = coding(MT_CODEC_JPEG, k->grey  ? MT_COLOUR_GREY
+                                                    : k->rgb ? MT_COLOUR_RGB
+                                                             : MT_COLOUR_YCBCR);
                 c.tables = tables.p;
                 c.n_tables = tables.n;
                 mt_err err = MT_ERR_INIT;
                 tt_ok(decode(got, d, &c, tile.p, tile.n, scale, &err), &err);
-                if (memcmp(got, want, sizeof got)) fail_msg("%s at 1/%d differs from libjpeg", k->name, scale);
+                if (memcmp(got, want, sizeof got))
+                    fail_msg("%s at 1/%d differs from libjpeg", k->name, scale);
                 if (scale == 1 && !k->grey && k->h * k->v == 1)
                     assert_true(largest_difference(got, picture, sizeof got) < 24);
                 free(tables.p);
@@ -187,7 +192,8 @@ static void jpeg_markers_win(void **state)
         jpeg_make(&tables, &tile, marked[i]);
         uint8_t got[STRIDE * H], want[STRIDE * H];
         jpeg_reference(want, &tables, &tile, marked[i], 1);
-        mt_coding c = coding(MT_CODEC_JPEG, marked[i]->rgb ? MT_COLOUR_YCBCR : MT_COLOUR_RGB); /* a lie */
+        mt_coding c =
+            coding(MT_CODEC_JPEG, marked[i]->rgb ? MT_COLOUR_YCBCR : MT_COLOUR_RGB); /* a lie */
         mt_err err = MT_ERR_INIT;
         tt_ok(decode(got, d, &c, tile.p, tile.n, 1, &err), &err);
         assert_memory_equal(got, want, sizeof got);
@@ -209,14 +215,17 @@ static void jpeg_tables_do_not_leak(void **state)
     jpeg_make(&none, &own_tile, &own);
     jpeg_make(&none, &prog_tile, &prog);
     const stream no_tables = {NULL, 0};
-    const struct { const stream *tables, *tile; const jpeg_kind *kind; bool good; } steps[] = {
-        {&t_low, &low_tile, &low, true},    {&t_high, &high_tile, &high, true},
-        {&no_tables, &low_tile, &low, false},   /* needs tables, has none: must fail although some were loaded */
-        {&no_tables, &own_tile, &own, true},    {&no_tables, &high_tile, &high, false},
-        {&t_low, &own_tile, &own, true},        /* its own tables win over the shared ones, for itself alone */
-        {&t_low, &low_tile, &low, true},        {&no_tables, &prog_tile, &prog, true},
-        {&no_tables, &low_tile, &low, false},   {&t_high, &prog_tile, &prog, true},
-        {&t_high, &high_tile, &high, true},     {&t_low, &low_tile, &low, true},
+    const struct { const stream *tables, *tile; const jpeg_kind *kind; bool good;
+    } steps[] = {
+        {&t_low, &low_tile, &low, true},      {&t_high, &high_tile, &high, true},
+        {&no_tables, &low_tile, &low, false}, /* needs tables, has none: must fail although some
+                                                 were loaded */
+        {&no_tables, &own_tile, &own, true},  {&no_tables, &high_tile, &high, false},
+        {&t_low, &own_tile, &own, true}, /* its own tables win over the shared ones, for itself
+                                            alone */
+        {&t_low, &low_tile, &low, true},      {&no_tables, &prog_tile, &prog, true},
+        {&no_tables, &low_tile, &low, false}, {&t_high, &prog_tile, &prog, true},
+        {&t_high, &high_tile, &high, true},   {&t_low, &low_tile, &low, true},
     };
     mt_decoder *d = new_decoder();
     mt_coding c = coding(MT_CODEC_JPEG, MT_COLOUR_YCBCR);
@@ -371,7 +380,8 @@ static size_t lzw_pack(uint8_t *out, const uint8_t *in, size_t n, bool lsb)
     return w.n;
 }
 
-static size_t pack(uint8_t *out, size_t room, mt_codec_id codec, bool lsb, const uint8_t *in, size_t n)
+static size_t pack(uint8_t *out, size_t room, mt_codec_id codec, bool lsb, const uint8_t *in,
+                   size_t n)
 {
     if (codec == MT_CODEC_LZW) return lzw_pack(out, in, n, lsb);
     if (codec == MT_CODEC_RAW) {
@@ -391,14 +401,19 @@ static void lossless(void **state)
     for (int codec = 0; codec < MT_CODEC_COUNT; codec++)
         for (int variant = 0; variant < 16; variant++) {
             if (codec == MT_CODEC_JPEG || codec == MT_CODEC_JP2K) continue;
-            const bool grey = variant & 1, predict = variant & 2, lsb = variant & 4, inverted = variant & 8;
-            if ((lsb && codec != MT_CODEC_LZW) || (predict && codec == MT_CODEC_RAW) || (inverted && !grey)) continue;
-            mt_coding c = coding((mt_codec_id)codec,
-                                 inverted ? MT_COLOUR_GREY_INVERTED : grey ? MT_COLOUR_GREY : MT_COLOUR_RGB);
+            const bool grey = variant & 1, predict = variant & 2, lsb = variant & 4,
+                       inverted = variant & 8;
+            if ((lsb && codec != MT_CODEC_LZW) || (predict && codec == MT_CODEC_RAW) ||
+                (inverted && !grey))
+                continue;
+            mt_coding c = coding((mt_codec_id)codec, inverted ? MT_COLOUR_GREY_INVERTED
+                                                     : grey   ? MT_COLOUR_GREY
+                                                              : MT_COLOUR_RGB);
             const size_t n = (size_t)W * H * (grey ? 1 : 3);
             memcpy(samples, grey ? grey_picture : picture, n);
             for (size_t i = 0; i < sizeof want; i++)
-                want[i] = (uint8_t)((grey ? grey_picture[i / 3] : picture[i]) ^ (inverted ? 255 : 0));
+                want[i] =
+                    (uint8_t)((grey ? grey_picture[i / 3] : picture[i]) ^ (inverted ? 255 : 0));
             if (predict) {
                 take_differences(samples, grey ? 1 : 3);
                 c.predictor = 2;
@@ -412,7 +427,8 @@ static void lossless(void **state)
                 assert_int_equal(decode(got, d, &c, packed, cut, 1, &err), MT_ERR_FORMAT);
             }
             mt_err_clear(&err);
-            assert_int_equal(decode(got, d, &c, packed, k, 2, &err), MT_ERR_ARG); /* none of these scales */
+            assert_int_equal(decode(got, d, &c, packed, k, 2, &err),
+                             MT_ERR_ARG); /* none of these scales */
         }
     mt_decoder_free(&d);
 }
@@ -442,59 +458,11 @@ static void lzw_extremes(void **state)
 
 /* ---- JPEG 2000 ---- */
 
-typedef struct sink { uint8_t *p; size_t n, room; } sink;
-
-static OPJ_SIZE_T sink_write(void *data, OPJ_SIZE_T n, void *user)
-{
-    sink *s = user;
-    assert_true(s->n + n <= s->room);
-    memcpy(s->p + s->n, data, n);
-    s->n += n;
-    return n;
-}
-static OPJ_OFF_T sink_skip(OPJ_OFF_T n, void *user) { return n; }
-static OPJ_BOOL sink_seek(OPJ_OFF_T n, void *user) { return OPJ_FALSE; }
-
-/* Lossless codestream of components with the given subsampling; component c at (x, y) is value(c, x, y). */
-static size_t jp2k_make(uint8_t *out, size_t room, int comps, int dx, int dy, int bits,
-                        int (*value)(int c, int x, int y))
-{
-    opj_image_cmptparm_t parm[3];
-    memset(parm, 0, sizeof parm);
-    for (int c = 0; c < comps; c++) {
-        OPJ_UINT32 sx = c ? (OPJ_UINT32)dx : 1, sy = c ? (OPJ_UINT32)dy : 1;
-        parm[c] = (opj_image_cmptparm_t){.dx = sx, .dy = sy, .w = (W + sx - 1) / sx, .h = (H + sy - 1) / sy,
-                                         .prec = (OPJ_UINT32)bits};
-    }
-    opj_image_t *im = opj_image_create((OPJ_UINT32)comps, parm, comps == 1 ? OPJ_CLRSPC_GRAY : OPJ_CLRSPC_SRGB);
-    im->x1 = W;
-    im->y1 = H;
-    for (int c = 0; c < comps; c++)
-        for (int i = 0; i < (int)(parm[c].w * parm[c].h); i++)
-            im->comps[c].data[i] = value(c, i % (int)parm[c].w, i / (int)parm[c].w);
-    opj_cparameters_t par;
-    opj_set_default_encoder_parameters(&par);
-    par.tcp_numlayers = 1;
-    par.cp_disto_alloc = 1;
-    par.numresolution = 4;
-    par.tcp_mct = 0;
-    opj_codec_t *codec = opj_create_compress(OPJ_CODEC_J2K);
-    assert_true(opj_setup_encoder(codec, &par, im));
-    sink s = {out, 0, room};
-    opj_stream_t *st = opj_stream_create(room, OPJ_FALSE);
-    opj_stream_set_user_data(st, &s, NULL);
-    opj_stream_set_write_function(st, sink_write);
-    opj_stream_set_skip_function(st, sink_skip);
-    opj_stream_set_seek_function(st, sink_seek);
-    assert_true(opj_start_compress(codec, im, st) && opj_encode(codec, st) && opj_end_compress(codec, st));
-    opj_stream_destroy(st);
-    opj_destroy_codec(codec);
-    opj_image_destroy(im);
-    return s.n;
-}
-
 static int plane(int c, int x, int y) { return picture[y * STRIDE + 3 * x + c]; }
-static int half_plane(int c, int x, int y) { return c ? plane(c, MT_MIN(2 * x, W - 1), y) : plane(0, x, y); }
+static int half_plane(int c, int x, int y)
+{
+    return c ? plane(c, MT_MIN(2 * x, W - 1), y) : plane(0, x, y);
+}
 
 static void jp2k_kinds(void **state)
 {
@@ -502,7 +470,7 @@ static void jp2k_kinds(void **state)
     mt_decoder *d = new_decoder();
     mt_err err = MT_ERR_INIT;
     mt_coding c = coding(MT_CODEC_JP2K, MT_COLOUR_RGB);
-    size_t n = jp2k_make(packed, sizeof packed, 3, 1, 1, 8, plane);
+    size_t n = jp2k_make(packed, sizeof packed, W, H, 3, 1, 1, 8, plane);
     tt_ok(decode(got, d, &c, packed, n, 1, &err), &err);
     assert_memory_equal(got, picture, sizeof got);
     /* A reduced decode has the size asked for and looks alike. */
@@ -519,13 +487,14 @@ static void jp2k_kinds(void **state)
     }
     mt_err_clear(&err);
     c = coding(MT_CODEC_JP2K, MT_COLOUR_GREY);
-    n = jp2k_make(packed, sizeof packed, 1, 1, 1, 8, plane);
+    n = jp2k_make(packed, sizeof packed, W, H, 1, 1, 1, 8, plane);
     tt_ok(decode(got, d, &c, packed, n, 1, &err), &err);
     for (int i = 0; i < W * H; i++) assert_int_equal(got[3 * i + 1], picture[3 * i]);
     c = coding(MT_CODEC_JP2K, MT_COLOUR_RGB);
-    assert_int_equal(decode(got, d, &c, packed, n, 1, &err), MT_ERR_FORMAT); /* one component for three */
+    assert_int_equal(decode(got, d, &c, packed, n, 1, &err),
+                     MT_ERR_FORMAT); /* one component for three */
     mt_err_clear(&err);
-    n = jp2k_make(packed, sizeof packed, 3, 1, 1, 12, plane);
+    n = jp2k_make(packed, sizeof packed, W, H, 3, 1, 1, 12, plane);
     assert_int_equal(decode(got, d, &c, packed, n, 1, &err), MT_ERR_UNSUPPORTED);
     mt_decoder_free(&d);
 }
@@ -533,8 +502,9 @@ static void jp2k_kinds(void **state)
 /* BT.601 full range in floating point, as JFIF writes it. */
 static int ycc(int i, double y, double cb, double cr)
 {
-    double v = i == 0 ? y + 1.402 * (cr - 128) : i == 1 ? y - 0.344136 * (cb - 128) - 0.714136 * (cr - 128)
-                                                        : y + 1.772 * (cb - 128);
+    double v = i == 0   ? y + 1.402 * (cr - 128)
+               : i == 1 ? y - 0.344136 * (cb - 128) - 0.714136 * (cr - 128)
+                        : y + 1.772 * (cb - 128);
     return v < 0 ? 0 : v > 255 ? 255 : (int)(v + 0.5);
 }
 
@@ -545,7 +515,8 @@ static void jp2k_ycbcr(void **state)
     mt_err err = MT_ERR_INIT;
     mt_coding c = coding(MT_CODEC_JP2K, MT_COLOUR_YCBCR);
     for (int sub = 1; sub <= 2; sub++) {
-        size_t n = jp2k_make(packed, sizeof packed, 3, sub, 1, 8, sub == 1 ? plane : half_plane);
+        size_t n =
+            jp2k_make(packed, sizeof packed, W, H, 3, sub, 1, 8, sub == 1 ? plane : half_plane);
         tt_ok(decode(got, d, &c, packed, n, 1, &err), &err);
         for (int y = 0; y < H; y++)
             for (int x = 0; x < W; x++)
@@ -567,9 +538,12 @@ static void garbage(void **state)
     uint32_t r = 99;
     for (int n = 0; n < 3000; n++) {
         size_t size = (r >> 8) % sizeof bytes;
-        for (size_t i = 0; i < size; i++) bytes[i] = (uint8_t)((r = r * 1664525u + 1013904223u) >> 24);
-        mt_coding c = coding((mt_codec_id)(n % MT_CODEC_COUNT), n & 8 ? MT_COLOUR_RGB : MT_COLOUR_GREY);
-        if (c.codec == MT_CODEC_LZW && size > 1) bytes[0] = 0x80, bytes[1] &= 0x7f; /* a clear code */
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)((r = r * 1664525u + 1013904223u) >> 24);
+        mt_coding c =
+            coding((mt_codec_id)(n % MT_CODEC_COUNT), n & 8 ? MT_COLOUR_RGB : MT_COLOUR_GREY);
+        if (c.codec == MT_CODEC_LZW && size > 1)
+            bytes[0] = 0x80, bytes[1] &= 0x7f; /* a clear code */
         mt_err err = MT_ERR_INIT;
         mt_status st = decode(got, d, &c, bytes, size, 1, &err);
         if (c.codec != MT_CODEC_LZW) assert_int_equal(st, MT_ERR_FORMAT);

@@ -12,7 +12,7 @@ typedef struct made_dir {
     uint32_t w, h, tile_w, tile_h;      /* tile_w 0: strips of tile_h rows */
     int compression, photometric, predictor;
     int sub_h, sub_v;                   /* JPEG YCbCr */
-    const char *description;
+    const char *description, *software;
     int subfile;
     double res;                         /* pixels a centimetre, 0 = none */
     int orientation;
@@ -21,9 +21,11 @@ typedef struct made_dir {
     uint32_t icc_bytes;
 } made_dir;
 
-#define MADE(w_, h_, tile_w_, tile_h_, compression_, photometric_, predictor_, ...)                        \
-    {.w = w_, .h = h_, .tile_w = tile_w_, .tile_h = tile_h_, .compression = compression_,                  \
-     .photometric = photometric_, .predictor = predictor_, __VA_ARGS__}
+#define MADE(w_, h_, tile_w_, tile_h_, compression_, photometric_, predictor_, ...)                \
+    {                                                                                              \
+        .w = w_, .h = h_, .tile_w = tile_w_, .tile_h = tile_h_, .compression = compression_,       \
+        .photometric = photometric_, .predictor = predictor_, __VA_ARGS__                          \
+    }
 
 /* The picture all made slides show at level 0; a coarse level shows every step-th pixel of it. */
 static inline void made_pixel(uint8_t p[3], uint32_t x, uint32_t y)
@@ -34,9 +36,13 @@ static inline void made_pixel(uint8_t p[3], uint32_t x, uint32_t y)
     p[2] = (uint8_t)(160 + (x + y) / 5 % 80 + (n >> 23 & 7));
 }
 
-static inline bool made_is_grey(const made_dir *d) { return d->photometric <= PHOTOMETRIC_MINISBLACK; }
+static inline bool made_is_grey(const made_dir *d)
+{
+    return d->photometric <= PHOTOMETRIC_MINISBLACK;
+}
 
-static inline void made_box(uint8_t *to, const made_dir *d, uint32_t x0, uint32_t y0, uint32_t w, uint32_t h)
+static inline void made_box(uint8_t *to, const made_dir *d, uint32_t x0, uint32_t y0, uint32_t w,
+                            uint32_t h)
 {
     const uint32_t n = made_is_grey(d) ? 1 : 3;
     for (uint32_t y = 0; y < h; y++)
@@ -59,6 +65,7 @@ static inline void made_fields(TIFF *t, const made_dir *d)
     TIFFSetField(t, TIFFTAG_ORIENTATION, d->orientation ? d->orientation : 1);
     if (d->subfile) TIFFSetField(t, TIFFTAG_SUBFILETYPE, (uint32_t)d->subfile);
     if (d->description) TIFFSetField(t, TIFFTAG_IMAGEDESCRIPTION, d->description);
+    if (d->software) TIFFSetField(t, TIFFTAG_SOFTWARE, d->software);
     if (d->icc) TIFFSetField(t, TIFFTAG_ICCPROFILE, d->icc_bytes, d->icc);
     if (d->predictor) TIFFSetField(t, TIFFTAG_PREDICTOR, d->predictor);
     if (d->res > 0) {
@@ -69,7 +76,8 @@ static inline void made_fields(TIFF *t, const made_dir *d)
     if (d->compression == COMPRESSION_JPEG) {
         TIFFSetField(t, TIFFTAG_JPEGQUALITY, 88);
         if (d->photometric == PHOTOMETRIC_YCBCR) {
-            TIFFSetField(t, TIFFTAG_YCBCRSUBSAMPLING, d->sub_h ? d->sub_h : 1, d->sub_v ? d->sub_v : 1);
+            TIFFSetField(t, TIFFTAG_YCBCRSUBSAMPLING, d->sub_h ? d->sub_h : 1,
+                         d->sub_v ? d->sub_v : 1);
             TIFFSetField(t, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
         }
     }
@@ -85,7 +93,8 @@ static inline void made_write_dir(TIFF *t, const made_dir *d)
 {
     made_fields(t, d);
     const uint32_t tw = d->tile_w ? d->tile_w : d->w, th = d->tile_h, across = (d->w + tw - 1) / tw;
-    const uint32_t n = across * ((d->h + th - 1) / th), bytes = tw * th * (made_is_grey(d) ? 1u : 3u);
+    const uint32_t n = across * ((d->h + th - 1) / th),
+                   bytes = tw * th * (made_is_grey(d) ? 1u : 3u);
     uint8_t *buf = malloc(bytes);
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t x = i % across * tw, y = i / across * th;
@@ -101,7 +110,8 @@ static inline void made_write_dir(TIFF *t, const made_dir *d)
 }
 
 /* mode: libtiff's ("wl" little-endian, "wb" big-endian, "8" for BigTIFF). Returns the path. */
-static inline const char *made_slide(const char *name, const char *mode, const made_dir *dirs, size_t n)
+static inline const char *made_slide(const char *name, const char *mode, const made_dir *dirs,
+                                     size_t n)
 {
     const char *path = tt_tmp_file(name);
     TIFFSetWarningHandler(NULL);
@@ -121,7 +131,8 @@ static inline mt_slide *opened(const char *path)
     return s;
 }
 
-static inline uint8_t *region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w, int32_t h)
+static inline uint8_t *region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w,
+                              int32_t h)
 {
     uint8_t *rgb = malloc(3 * (size_t)w * (size_t)h);
     mt_err err = MT_ERR_INIT;

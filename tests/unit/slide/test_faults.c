@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include "base/file.h"
 
-/* cmocka takes SIGBUS for itself at the start of every test; the guarded maps' handler is put back. */
+/* cmocka takes SIGBUS for itself at the start of every test; the guarded maps' handler is put back.
+ */
 static struct sigaction guard;
 
 static void keep_guard(const char *any_file)
@@ -44,13 +45,17 @@ static void *read_about(void *arg)
     for (int n = 0; n < ROUNDS; n++) {
         r = r * 1664525u + 1013904223u;
         const int64_t x = (r >> 8) % (uint32_t)(j->w - BOX), y = (r >> 4) % (uint32_t)(j->h - BOX);
-        if (mt_slide_read_region(j->slide, 0, x, y, BOX, BOX, box, 3 * BOX, NULL) != MT_OK) atomic_fetch_add(j->wrong, 1);
+        if (mt_slide_read_region(j->slide, 0, x, y, BOX, BOX, box, 3 * BOX, NULL) != MT_OK)
+            atomic_fetch_add(j->wrong, 1);
         for (int64_t k = 0; k < BOX; k++)
-            if (memcmp(box + 3 * BOX * k, j->whole + 3 * ((y + k) * j->w + x), 3 * BOX)) atomic_fetch_add(j->wrong, 1);
+            if (memcmp(box + 3 * BOX * k, j->whole + 3 * ((y + k) * j->w + x), 3 * BOX))
+                atomic_fetch_add(j->wrong, 1);
         const int64_t tx = x / 64, ty = y / 64;
-        if (mt_tile_reader_decode(own, 0, tx, ty, 1, tile, 192, NULL) != MT_OK) atomic_fetch_add(j->wrong, 1);
+        if (mt_tile_reader_decode(own, 0, tx, ty, 1, tile, 192, NULL) != MT_OK)
+            atomic_fetch_add(j->wrong, 1);
         for (int64_t k = 0; k < 64 && ty * 64 + k < j->h && tx * 64 + 64 <= j->w; k++)
-            if (memcmp(tile + 192 * k, j->whole + 3 * ((ty * 64 + k) * j->w + tx * 64), 192)) atomic_fetch_add(j->wrong, 1);
+            if (memcmp(tile + 192 * k, j->whole + 3 * ((ty * 64 + k) * j->w + tx * 64), 192))
+                atomic_fetch_add(j->wrong, 1);
     }
     mt_tile_reader_free(&own);
     return NULL;
@@ -76,8 +81,9 @@ static void crowd(const char *path)
 
 static void many_threads(void **state)
 {
-    const made_dir jpeg[] = {MADE(900, 700, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2,
-                                  .description = "Aperio crowd|MPP = 0.5", .skip_tile = 20)};
+    const made_dir jpeg[] = {MADE(900, 700, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0,
+                                  .sub_h = 2, .sub_v = 2, .description = "Aperio crowd|MPP = 0.5",
+                                  .skip_tile = 20)};
     crowd(made_slide("crowd.svs", "wl", jpeg, 1));
     const made_dir lzw[] = {MADE(900, 700, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2)};
     crowd(made_slide("crowd.tif", "wb8", lzw, 1));
@@ -156,7 +162,9 @@ int main(int argc, char **argv)
 {
     keep_guard(argv[0]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_threads), cmocka_unit_test(cut_under_the_map), cmocka_unit_test(directory_cut_away),
+        cmocka_unit_test(many_threads),
+        cmocka_unit_test(cut_under_the_map),
+        cmocka_unit_test(directory_cut_away),
         cmocka_unit_test(cut_before_opening),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

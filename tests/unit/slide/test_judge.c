@@ -1,5 +1,6 @@
-/* OpenSlide as judge, on real slides: same sizes, same origin, same pixels at every level; JPEG within one
- * grey level. And, on slides made here, what both show of tiles the file leaves out. */
+/* OpenSlide as judge, on real slides: same sizes, same origin, same pixels at every level; JPEG
+ * within one grey level. And, on slides made here, what both show of tiles the file leaves out. */
+#include "tests/unit/codec/jp2k_made.h"
 #include "tests/unit/slide/made.h"
 
 #include <math.h>
@@ -39,9 +40,11 @@ static int compare(const uint8_t *rgb, const uint32_t *argb, size_t n, double *m
     return worst;
 }
 
-/* OpenSlide takes level-0 coordinates and draws between pixels when they are no multiple of the level's
- * downsample: below level 0 only the origin is exact, so coarse levels are compared whole, from there. */
-static int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, int64_t y, int32_t w, int32_t h)
+/* OpenSlide takes level-0 coordinates and draws between pixels when they are no multiple of the
+ * level's downsample: below level 0 only the origin is exact, so coarse levels are compared whole,
+ * from there. */
+static int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, int64_t y,
+                       int32_t w, int32_t h)
 {
     uint8_t *rgb = region(s, level, x, y, w, h);
     uint32_t *argb = malloc(4 * (size_t)w * (size_t)h);
@@ -49,7 +52,9 @@ static int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, 
     assert_null(openslide_get_error(o));
     double mean;
     int worst = compare(rgb, argb, (size_t)w * (size_t)h, &mean);
-    if (worst) print_message("level %d at %lld,%lld: worst %d, mean %g\n", level, (long long)x, (long long)y, worst, mean);
+    if (worst)
+        print_message("level %d at %lld,%lld: worst %d, mean %g\n", level, (long long)x,
+                      (long long)y, worst, mean);
     free(argb);
     free(rgb);
     return worst;
@@ -74,8 +79,9 @@ static void compare_level0_boxes(const mt_slide *s, openslide_t *o, int toleranc
 {
     const mt_level *l = &mt_slide_get_info(s)->levels[0];
     const int64_t w = l->width, h = l->height;
-    const int64_t fixed[][2] = {{w - 100, h - 100}, {w - 301, 0}, {0, h - 257}, {-17, -23}, {w - 5, h / 2},
-                                {l->tile_w - 1, l->tile_h - 1}, {w / 2, h - 3}, {w + 3, h + 3}};
+    const int64_t fixed[][2] = {{w - 100, h - 100}, {w - 301, 0},   {0, h - 257},
+                                {-17, -23},         {w - 5, h / 2}, {l->tile_w - 1, l->tile_h - 1},
+                                {w / 2, h - 3},     {w + 3, h + 3}};
     for (size_t i = 0; i < MT_COUNT(fixed); i++)
         assert_true(compare_box(s, o, 0, fixed[i][0], fixed[i][1], 300, 260) <= tolerance);
     uint64_t r = 42;
@@ -137,12 +143,125 @@ static void judge(const char *data, const char *format, int tolerance)
 
 static void aperio_jpeg(void **state) { judge("slides/CMU-1-Small-Region.svs", "aperio-svs", 1); }
 static void aperio_small(void **state) { judge("slides/small.svs", "aperio-svs", 1); }
-static void aperio_jp2k(void **state) { judge("slides/TCGA-CR-7395-01A-01-TS1.svs", "aperio-svs", 1); }
+static void aperio_jp2k(void **state)
+{
+    judge("slides/TCGA-CR-7395-01A-01-TS1.svs", "aperio-svs", 1);
+}
 static void hamamatsu(void **state) { judge("slides/test3-DAPI-2-387.ndpi", "openslide", 0); }
 static void jpeg_420(void **state) { judge("slides/codec/quad-tile.jpg.tiff", "generic-tiff", 1); }
-static void lzw_predictor(void **state) { judge("slides/codec/tiled-rgb-u8.tif", "generic-tiff", 0); }
-static void raw_oblong(void **state) { judge("slides/codec/tiled-rect-rgb-u8.tif", "generic-tiff", 0); }
-static void deflate_grey(void **state) { judge("slides/codec/tiled-deflate-grey.tiff", "generic-tiff", 0); }
+static void lzw_predictor(void **state)
+{
+    judge("slides/codec/tiled-rgb-u8.tif", "generic-tiff", 0);
+}
+static void raw_oblong(void **state)
+{
+    judge("slides/codec/tiled-rect-rgb-u8.tif", "generic-tiff", 0);
+}
+static void deflate_grey(void **state)
+{
+    judge("slides/codec/tiled-deflate-grey.tiff", "generic-tiff", 0);
+}
+
+/* ---- Aperio JPEG 2000 as YCbCr (33003), whole and 4:2:2, and as RGB (33005) ---- */
+
+enum { JP_TILE = 64, JP_ACROSS = 5, JP_DOWN = 3 };
+static int jp_x, jp_y, jp_sub;
+
+static int jp_value(int c, int x, int y)
+{
+    uint8_t p[3];
+    if (c && jp_sub == 2) x *= 2;
+    made_pixel(p, (uint32_t)(jp_x + x), (uint32_t)(jp_y + y));
+    return p[c];
+}
+
+static const char *made_jp2k(int compression, int sub)
+{
+    const char *path = tt_tmp_file("jp2k.svs");
+    const made_dir d = MADE(300, 180, JP_TILE, JP_TILE, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+                            .description = "Aperio made|MPP = 0.25");
+    static uint8_t packed[1 << 16];
+    TIFFSetWarningHandler(NULL);
+    TIFF *t = TIFFOpen(path, "wl");
+    made_fields(t, &d);
+    TIFFSetField(t, TIFFTAG_COMPRESSION, compression);
+    jp_sub = sub;
+    for (int i = 0; i < JP_ACROSS * JP_DOWN; i++) {
+        jp_x = i % JP_ACROSS * JP_TILE;
+        jp_y = i / JP_ACROSS * JP_TILE;
+        size_t n = jp2k_make(packed, sizeof packed, JP_TILE, JP_TILE, 3, sub, 1, 8, jp_value);
+        assert_true(TIFFWriteRawTile(t, (uint32_t)i, packed, (tmsize_t)n) > 0);
+    }
+    assert_int_equal(TIFFWriteDirectory(t), 1);
+    TIFFClose(t);
+    return path;
+}
+
+static void aperio_jp2k_kinds(void **state)
+{
+    static const int kinds[][2] = {{33003, 1}, {33003, 2}, {33005, 1}};
+    for (size_t i = 0; i < MT_COUNT(kinds); i++) {
+        const char *path = made_jp2k(kinds[i][0], kinds[i][1]);
+        mt_slide *s = opened(path);
+        openslide_t *o = judge_open(path);
+        assert_string_equal(mt_slide_get_info(s)->levels[0].codec, "jp2k");
+        compare_facts(s, o);
+        compare_levels(s, o, 1);
+        compare_level0_boxes(s, o, 1);
+        openslide_close(o);
+        mt_slide_close(&s);
+    }
+}
+
+/* ---- another maker's slide with one bad tile ---- */
+
+/* OpenSlide's handle fails for ever once it has failed: one lost tile must stay one lost tile, on
+ * any thread's reader and for regions too. */
+static void bad_tile_of_another_maker(void **state)
+{
+    const made_dir d = MADE(480, 360, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .skip_tile = 12,
+                            .software = "MedScan made", .description = "Objective Power=40");
+    const char *path = made_slide("trestle.tif", "wl", &d, 1);
+    mt_slide *s = opened(path);
+    const mt_slide_info *info = mt_slide_get_info(s);
+    assert_string_equal(info->format, "openslide");
+    assert_string_equal(info->vendor, "trestle");
+    mt_tile_span none;
+    mt_err err = MT_ERR_INIT;
+    assert_int_equal(mt_slide_tile_span(&none, s, 0, 0, 0, &err), MT_ERR_UNSUPPORTED);
+    mt_tile_reader *r[2] = {NULL, NULL};
+    for (int i = 0; i < 2; i++) {
+        mt_err_clear(&err);
+        tt_ok(mt_tile_reader_new(&r[i], s, &err), &err);
+    }
+    static uint8_t tile[3 * 64 * 64], want[3 * 64 * 64];
+    assert_int_equal(info->levels[0].tile_w, 64);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 48; i++) {
+            const int tx = i % 8, ty = i / 8;
+            mt_err_clear(&err);
+            mt_status st = mt_tile_reader_decode(r[i % 2], 0, tx, ty, 1, tile, 192, &err);
+            if (i == 11) {
+                assert_int_equal(st, MT_ERR_FORMAT);
+                assert_non_null(strstr(err.text, "tile 3,1"));
+                continue;
+            }
+            tt_ok(st, &err);
+            made_box(want, &d, (uint32_t)(64 * tx), (uint32_t)(64 * ty), 64, 64);
+            int worst = 0;
+            for (int k = 0; k < 64 * 64 * 3; k++)
+                if (64 * tx + k / 3 % 64 < 480 && 64 * ty + k / 192 < 360)
+                    worst = MT_MAX(worst, abs(tile[k] - want[k]));
+            assert_true(worst < 32); /* JPEG */
+        }
+    mt_tile_reader_free(&r[0]);
+    mt_tile_reader_free(&r[1]);
+    mt_err_clear(&err);
+    assert_int_equal(mt_slide_read_region(s, 0, 180, 60, 60, 60, tile, 192, &err), MT_ERR_FORMAT);
+    uint8_t *good = region(s, 0, 300, 200, 60, 60);
+    free(good);
+    mt_slide_close(&s);
+}
 
 /* ---- against libtiff, where OpenSlide 3.4.1 fails or draws rubbish ---- */
 
@@ -163,9 +282,11 @@ static int compare_libtiff_tiles(const mt_slide *s, const char *path)
         assert_true(3 * n <= sizeof buf);
         for (int64_t i = 0; i < info->levels[l].tiles_x * info->levels[l].tiles_y; i++) {
             assert_true(TIFFReadEncodedTile(t, (uint32_t)i, buf, -1) > 0);
-            tt_ok(mt_tile_reader_decode(r, l, i % info->levels[l].tiles_x, i / info->levels[l].tiles_x, 1, mine, 3 * w,
-                                        &err), &err);
-            for (size_t k = 0; k < 3 * n; k++) worst = MT_MAX(worst, abs(mine[k] - buf[samples == 3 ? k : k / 3]));
+            tt_ok(mt_tile_reader_decode(r, l, i % info->levels[l].tiles_x,
+                                        i / info->levels[l].tiles_x, 1, mine, 3 * w, &err),
+                  &err);
+            for (size_t k = 0; k < 3 * n; k++)
+                worst = MT_MAX(worst, abs(mine[k] - buf[samples == 3 ? k : k / 3]));
         }
         mt_tile_reader_free(&r);
     }
@@ -176,7 +297,8 @@ static int compare_libtiff_tiles(const mt_slide *s, const char *path)
 /* Levels smaller than a tile: OpenSlide 3.4.1 with libtiff 4.5 shears them. */
 static void small_levels(void **state)
 {
-    static const char *const files[] = {"slides/boxes.tiff", "slides/test_orient1.tif", "slides/codec/tiled-raw-rgb8.tiff"};
+    static const char *const files[] = {"slides/boxes.tiff", "slides/test_orient1.tif",
+                                        "slides/codec/tiled-raw-rgb8.tiff"};
     static const int levels[] = {4, 3, 1};
     for (size_t i = 0; i < MT_COUNT(files); i++) {
         const char *path = tt_data(files[i]);
@@ -191,8 +313,10 @@ static void small_levels(void **state)
 /* Flat files OpenSlide does not open: libtiff's RGBA reading of the whole is the judge. */
 static void flat_files(void **state)
 {
-    static const struct { const char *name; const char *codec; int tolerance; } files[] = {
-        {"slides/codec/BigTIFFMotorola.tif", "raw", 0}, {"slides/codec/quad-lzw-compat.tiff", "lzw", 0},
+    static const struct { const char *name; const char *codec; int tolerance;
+    } files[] = {
+        {"slides/codec/BigTIFFMotorola.tif", "raw", 0},
+        {"slides/codec/quad-lzw-compat.tiff", "lzw", 0},
         {"slides/grey10kx5k.tif", "deflate", 0},
     };
     for (size_t i = 0; i < MT_COUNT(files); i++) {
@@ -204,11 +328,13 @@ static void flat_files(void **state)
         const int32_t w = (int32_t)l->width, h = (int32_t)l->height;
         uint32_t *abgr = malloc(4 * (size_t)w * (size_t)h);
         TIFF *t = TIFFOpen(path, "r");
-        assert_true(TIFFReadRGBAImageOriented(t, (uint32_t)w, (uint32_t)h, abgr, ORIENTATION_TOPLEFT, 1));
+        assert_true(
+            TIFFReadRGBAImageOriented(t, (uint32_t)w, (uint32_t)h, abgr, ORIENTATION_TOPLEFT, 1));
         TIFFClose(t);
         uint8_t *rgb = region(s, 0, 0, 0, w, h);
         for (size_t k = 0; k < (size_t)w * (size_t)h; k++)
-            if (rgb[3 * k] != TIFFGetR(abgr[k]) || rgb[3 * k + 1] != TIFFGetG(abgr[k]) || rgb[3 * k + 2] != TIFFGetB(abgr[k]))
+            if (rgb[3 * k] != TIFFGetR(abgr[k]) || rgb[3 * k + 1] != TIFFGetG(abgr[k]) ||
+                rgb[3 * k + 2] != TIFFGetB(abgr[k]))
                 fail_msg("%s: pixel %zu", files[i].name, k);
         free(rgb);
         free(abgr);
@@ -218,15 +344,16 @@ static void flat_files(void **state)
 
 /* ---- tiles the file leaves out ---- */
 
-/* A hole in a coarse level of an Aperio slide is drawn from the finer one, a hole in level 0 is white:
- * OpenSlide does the same. In a generic TIFF it refuses to read on; ours is white. */
+/* A hole in a coarse level of an Aperio slide is drawn from the finer one, a hole in level 0 is
+ * white: OpenSlide does the same. In a generic TIFF it refuses to read on; ours is white. */
 static void holes(void **state)
 {
     for (int aperio = 0; aperio < 2; aperio++) {
         const made_dir dirs[] = {
             MADE(480, 360, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0,
                  .description = aperio ? "Aperio made|MPP = 0.5" : "made", .skip_tile = 3),
-            MADE(240, 180, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .subfile = 1, .skip_tile = 6),
+            MADE(240, 180, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .subfile = 1,
+                 .skip_tile = 6),
         };
         const char *path = made_slide("holes.tif", "wl", dirs, 2);
         mt_slide *s = opened(path);
@@ -256,7 +383,8 @@ static void holes(void **state)
                 for (int x = 0; x < 64; x++)
                     for (int c = 0; c < 3; c++) {
                         int sum = 2;
-                        for (int k = 0; k < 4; k++) sum += from[((2 * y + k / 2) * 128 + 2 * x + k % 2) * 3 + c];
+                        for (int k = 0; k < 4; k++)
+                            sum += from[((2 * y + k / 2) * 128 + 2 * x + k % 2) * 3 + c];
                         assert_int_equal(rgb[(y * 64 + x) * 3 + c], sum / 4);
                     }
             free(from);
@@ -298,10 +426,19 @@ static void refused_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(aperio_jpeg),   cmocka_unit_test(aperio_small),  cmocka_unit_test(aperio_jp2k),
-        cmocka_unit_test(hamamatsu),     cmocka_unit_test(jpeg_420),      cmocka_unit_test(lzw_predictor),
-        cmocka_unit_test(raw_oblong),    cmocka_unit_test(deflate_grey),  cmocka_unit_test(small_levels),
-        cmocka_unit_test(flat_files),    cmocka_unit_test(holes),
+        cmocka_unit_test(aperio_jpeg),
+        cmocka_unit_test(aperio_small),
+        cmocka_unit_test(aperio_jp2k),
+        cmocka_unit_test(aperio_jp2k_kinds),
+        cmocka_unit_test(bad_tile_of_another_maker),
+        cmocka_unit_test(hamamatsu),
+        cmocka_unit_test(jpeg_420),
+        cmocka_unit_test(lzw_predictor),
+        cmocka_unit_test(raw_oblong),
+        cmocka_unit_test(deflate_grey),
+        cmocka_unit_test(small_levels),
+        cmocka_unit_test(flat_files),
+        cmocka_unit_test(holes),
         cmocka_unit_test(refused_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

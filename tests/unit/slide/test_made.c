@@ -1,5 +1,5 @@
-/* Slides whose pixels are known: every layout libtiff can write that we read, both byte orders, classic
- * and BigTIFF; and what is made of levels, spacing, names, holes. */
+/* Slides whose pixels are known: every layout libtiff can write that we read, both byte orders,
+ * classic and BigTIFF; and what is made of levels, spacing, names, holes. */
 #include "tests/unit/slide/made.h"
 
 #include <stdio.h>
@@ -16,7 +16,8 @@ static uint8_t *by_libtiff(const char *path, int dir, const made_dir *d)
     const uint32_t n = across * ((d->h + th - 1) / th), samples = made_is_grey(d) ? 1 : 3;
     uint8_t *out = malloc(3 * (size_t)d->w * d->h), *buf = malloc((size_t)tw * th * samples);
     for (uint32_t i = 0; i < n; i++) {
-        tmsize_t ok = d->tile_w ? TIFFReadEncodedTile(t, i, buf, -1) : TIFFReadEncodedStrip(t, i, buf, -1);
+        tmsize_t ok =
+            d->tile_w ? TIFFReadEncodedTile(t, i, buf, -1) : TIFFReadEncodedStrip(t, i, buf, -1);
         assert_true(ok > 0);
         for (uint32_t y = 0; y < th && i / across * th + y < d->h; y++)
             for (uint32_t x = 0; x < tw && i % across * tw + x < d->w; x++)
@@ -39,32 +40,48 @@ static void check_whole(const mt_slide *s, const char *path, const made_dir *d, 
     if (memcmp(got, want, 3 * (size_t)d->w * d->h)) fail_msg("%s: differs from libtiff", what);
     if (lossless(d) && !made_is_grey(d)) {
         made_box(want, d, 0, 0, d->w, d->h);
-        if (memcmp(got, want, 3 * (size_t)d->w * d->h)) fail_msg("%s: differs from what was drawn", what);
+        if (memcmp(got, want, 3 * (size_t)d->w * d->h))
+            fail_msg("%s: differs from what was drawn", what);
     }
     free(got);
     free(want);
 }
 
-static const struct { const char *name; made_dir dir; const char *codec; } layouts[] = {
+static const struct { const char *name; made_dir dir; const char *codec;
+} layouts[] = {
     {"raw rgb", MADE(300, 170, 64, 32, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), "raw"},
     {"raw grey", MADE(300, 170, 64, 32, COMPRESSION_NONE, PHOTOMETRIC_MINISBLACK, 0), "raw"},
-    {"raw white-is-zero", MADE(300, 170, 64, 32, COMPRESSION_NONE, PHOTOMETRIC_MINISWHITE, 0), "raw"},
+    {"raw white-is-zero", MADE(300, 170, 64, 32, COMPRESSION_NONE, PHOTOMETRIC_MINISWHITE, 0),
+     "raw"},
     {"lzw rgb", MADE(300, 170, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 0), "lzw"},
     {"lzw rgb predictor", MADE(300, 170, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2), "lzw"},
-    {"lzw grey predictor", MADE(300, 170, 256, 256, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 2), "lzw"},
-    {"deflate rgb predictor", MADE(300, 170, 48, 80, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 2), "deflate"},
-    {"old deflate grey", MADE(300, 170, 64, 64, COMPRESSION_DEFLATE, PHOTOMETRIC_MINISBLACK, 0), "deflate"},
+    {"lzw grey predictor", MADE(300, 170, 256, 256, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 2),
+     "lzw"},
+    {"deflate rgb predictor", MADE(300, 170, 48, 80, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 2),
+     "deflate"},
+    {"old deflate grey", MADE(300, 170, 64, 64, COMPRESSION_DEFLATE, PHOTOMETRIC_MINISBLACK, 0),
+     "deflate"},
     {"jpeg rgb", MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0), "jpeg"},
     {"jpeg grey", MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_MINISBLACK, 0), "jpeg"},
-    {"jpeg 4:4:4", MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 1, .sub_v = 1), "jpeg"},
-    {"jpeg 4:2:2", MADE(300, 170, 240, 240, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 1), "jpeg"},
-    {"jpeg 4:2:0", MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2), "jpeg"},
+    {"jpeg 4:4:4",
+     MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 1, .sub_v = 1),
+     "jpeg"},
+    {"jpeg 4:2:2",
+     MADE(300, 170, 240, 240, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 1),
+     "jpeg"},
+    {"jpeg 4:2:0",
+     MADE(300, 170, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2),
+     "jpeg"},
     {"strips raw", MADE(211, 97, 0, 10, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), "raw"},
-    {"one raw strip, read in pieces", MADE(1500, 700, 0, 700, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), "raw"},
-    {"one raw grey strip", MADE(211, 97, 0, 97, COMPRESSION_NONE, PHOTOMETRIC_MINISBLACK, 0), "raw"},
+    {"one raw strip, read in pieces", MADE(1500, 700, 0, 700, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0),
+     "raw"},
+    {"one raw grey strip", MADE(211, 97, 0, 97, COMPRESSION_NONE, PHOTOMETRIC_MINISBLACK, 0),
+     "raw"},
     {"strips lzw", MADE(211, 97, 0, 16, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2), "lzw"},
-    {"strips deflate, one", MADE(211, 97, 0, 97, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 0), "deflate"},
-    {"strips jpeg 4:2:0", MADE(211, 97, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2), "jpeg"},
+    {"strips deflate, one", MADE(211, 97, 0, 97, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 0),
+     "deflate"},
+    {"strips jpeg 4:2:0",
+     MADE(211, 97, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2), "jpeg"},
 };
 
 static void every_layout(void **state)
@@ -91,10 +108,23 @@ static void regions(void **state)
 {
     const made_dir d = MADE(300, 170, 64, 32, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2);
     mt_slide *s = opened(made_slide("regions.tif", "wl", &d, 1));
-    static const struct { int64_t x, y; int32_t w, h; } boxes[] = {
-        {0, 0, 1, 1}, {63, 31, 2, 2}, {64, 32, 64, 32}, {60, 30, 140, 100}, {299, 169, 1, 1}, {250, 150, 100, 60},
-        {-10, -7, 40, 30}, {-50, -50, 400, 300}, {300, 0, 5, 5}, {0, 170, 5, 5}, {-5, 0, 5, 5},
-        {INT64_MAX - 3, 5, 9, 9}, {INT64_MIN, INT64_MIN, 9, 9}, {-1, 80, 302, 1}, {150, -1, 1, 172},
+    static const struct { int64_t x, y; int32_t w, h;
+    } boxes[] = {
+        {0, 0, 1, 1},
+        {63, 31, 2, 2},
+        {64, 32, 64, 32},
+        {60, 30, 140, 100},
+        {299, 169, 1, 1},
+        {250, 150, 100, 60},
+        {-10, -7, 40, 30},
+        {-50, -50, 400, 300},
+        {300, 0, 5, 5},
+        {0, 170, 5, 5},
+        {-5, 0, 5, 5},
+        {INT64_MAX - 3, 5, 9, 9},
+        {INT64_MIN, INT64_MIN, 9, 9},
+        {-1, 80, 302, 1},
+        {150, -1, 1, 172},
     };
     for (size_t i = 0; i < MT_COUNT(boxes); i++) {
         uint8_t *got = region(s, 0, boxes[i].x, boxes[i].y, boxes[i].w, boxes[i].h);
@@ -103,7 +133,8 @@ static void regions(void **state)
                 uint8_t want[3] = {255, 255, 255};
                 int64_t sx = boxes[i].x > 1000 ? 1000 : boxes[i].x < -1000 ? -1000 : boxes[i].x + x;
                 int64_t sy = boxes[i].y < -1000 ? -1000 : boxes[i].y + y;
-                if (sx >= 0 && sy >= 0 && sx < 300 && sy < 170) made_pixel(want, (uint32_t)sx, (uint32_t)sy);
+                if (sx >= 0 && sy >= 0 && sx < 300 && sy < 170)
+                    made_pixel(want, (uint32_t)sx, (uint32_t)sy);
                 if (memcmp(got + 3 * (y * (size_t)boxes[i].w + (size_t)x), want, 3))
                     fail_msg("box %zu at %d,%d", i, x, y);
             }
@@ -116,13 +147,16 @@ static void regions(void **state)
     tt_ok(mt_slide_read_region(s, 0, 62, 30, 4, 4, rgb, 40, &err), &err);
     for (int y = 0; y < 4; y++)
         for (int i = 12; i < 40; i++) assert_int_equal(rgb[40 * y + i], 9);
-    static const struct { int level; int32_t w, h; size_t stride; } wrong[] = {
-        {-1, 4, 4, 40}, {1, 4, 4, 40}, {0, 0, 4, 40}, {0, 4, -1, 40}, {0, 70000, 4, 400000}, {0, 4, 4, 11},
+    static const struct { int level; int32_t w, h; size_t stride;
+    } wrong[] = {
+        {-1, 4, 4, 40}, {1, 4, 4, 40},         {0, 0, 4, 40},
+        {0, 4, -1, 40}, {0, 70000, 4, 400000}, {0, 4, 4, 11},
     };
     for (size_t i = 0; i < MT_COUNT(wrong); i++) {
         mt_err_clear(&err);
-        assert_int_equal(mt_slide_read_region(s, wrong[i].level, 0, 0, wrong[i].w, wrong[i].h, rgb, wrong[i].stride,
-                                              &err), MT_ERR_ARG);
+        assert_int_equal(mt_slide_read_region(s, wrong[i].level, 0, 0, wrong[i].w, wrong[i].h, rgb,
+                                              wrong[i].stride, &err),
+                         MT_ERR_ARG);
     }
     mt_slide_close(&s);
 }
@@ -131,7 +165,8 @@ static void regions(void **state)
 
 static void tile_reader(void **state)
 {
-    const made_dir d = MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
+    const made_dir d =
+        MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
     const char *path = made_slide("tiles.tif", "wl", &d, 1);
     mt_slide *s = opened(path);
     assert_int_equal(mt_slide_max_reduce(s, 0), 8);
@@ -150,7 +185,8 @@ static void tile_reader(void **state)
         for (int x = 0; x < 32; x++)
             for (int c = 0; c < 3; c++) {
                 int sum = 0;
-                for (int k = 0; k < 4; k++) sum += tile[((2 * y + k / 2) * 64 + 2 * x + k % 2) * 3 + c];
+                for (int k = 0; k < 4; k++)
+                    sum += tile[((2 * y + k / 2) * 64 + 2 * x + k % 2) * 3 + c];
                 off += abs(sum / 4 - half[(y * 32 + x) * 3 + c]);
             }
     assert_true(off / sizeof half < 3.0);
@@ -159,13 +195,16 @@ static void tile_reader(void **state)
     tt_ok(mt_tile_reader_decode(r, 0, 4, 5, 1, wide, 200, &err), &err);
     for (int y = 0; y < 32; y++)
         for (int i = 192; i < 200; i++) assert_int_equal(wide[200 * y + i], 7);
-    static const struct { int level; int64_t tx, ty; int scale; size_t stride; } wrong[] = {
-        {1, 0, 0, 1, 192}, {0, 5, 0, 1, 192}, {0, 0, 6, 1, 192}, {0, -1, 0, 1, 192}, {0, 0, 0, 3, 192}, {0, 0, 0, 1, 191},
+    static const struct { int level; int64_t tx, ty; int scale; size_t stride;
+    } wrong[] = {
+        {1, 0, 0, 1, 192},  {0, 5, 0, 1, 192}, {0, 0, 6, 1, 192},
+        {0, -1, 0, 1, 192}, {0, 0, 0, 3, 192}, {0, 0, 0, 1, 191},
     };
     for (size_t i = 0; i < MT_COUNT(wrong); i++) {
         mt_err_clear(&err);
-        assert_int_equal(mt_tile_reader_decode(r, wrong[i].level, wrong[i].tx, wrong[i].ty, wrong[i].scale, tile,
-                                               wrong[i].stride, &err), MT_ERR_ARG);
+        assert_int_equal(mt_tile_reader_decode(r, wrong[i].level, wrong[i].tx, wrong[i].ty,
+                                               wrong[i].scale, tile, wrong[i].stride, &err),
+                         MT_ERR_ARG);
     }
     mt_tile_reader_free(&r);
     assert_null(r);
@@ -175,7 +214,8 @@ static void tile_reader(void **state)
 /* The span is the tile's bytes as they lie in the file. */
 static void tile_span(void **state)
 {
-    const made_dir d = MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
+    const made_dir d =
+        MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
     const char *path = made_slide("span.tif", "wb8", &d, 1);
     mt_slide *s = opened(path);
     TIFF *t = TIFFOpen(path, "r");
@@ -198,7 +238,8 @@ static void tile_span(void **state)
 /* A damaged tile is one lost tile; the reader goes on. */
 static void damaged_tile(void **state)
 {
-    const made_dir d = MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
+    const made_dir d =
+        MADE(300, 170, 64, 32, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2);
     const char *path = made_slide("damaged.tif", "wl", &d, 1);
     mt_slide *s = opened(path);
     mt_tile_span span;
@@ -240,13 +281,19 @@ static void damaged_tile(void **state)
 static void pyramid(void **state)
 {
     const made_dir dirs[] = {
-        MADE(640, 480, 64, 64, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 2, .res = 40000.0, .icc = "12345678", .icc_bytes = 8),
-        MADE(160, 120, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2, .subfile = FILETYPE_REDUCEDIMAGE),
-        MADE(320, 240, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .subfile = FILETYPE_REDUCEDIMAGE),
-        MADE(320, 240, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0),                                  /* not reduced */
-        MADE(100, 400, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .subfile = FILETYPE_REDUCEDIMAGE), /* other shape */
-        MADE(200, 150, 0, 16, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .subfile = FILETYPE_REDUCEDIMAGE),  /* strips */
-        MADE(80, 60, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .subfile = FILETYPE_REDUCEDIMAGE | FILETYPE_MASK),
+        MADE(640, 480, 64, 64, COMPRESSION_ADOBE_DEFLATE, PHOTOMETRIC_RGB, 2, .res = 40000.0,
+             .icc = "12345678", .icc_bytes = 8),
+        MADE(160, 120, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2,
+             .subfile = FILETYPE_REDUCEDIMAGE),
+        MADE(320, 240, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+             .subfile = FILETYPE_REDUCEDIMAGE),
+        MADE(320, 240, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0), /* not reduced */
+        MADE(100, 400, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+             .subfile = FILETYPE_REDUCEDIMAGE), /* other shape */
+        MADE(200, 150, 0, 16, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+             .subfile = FILETYPE_REDUCEDIMAGE), /* strips */
+        MADE(80, 60, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+             .subfile = FILETYPE_REDUCEDIMAGE | FILETYPE_MASK),
     };
     mt_slide *s = opened(made_slide("pyramid.tif", "wl8", dirs, MT_COUNT(dirs)));
     const mt_slide_info *info = mt_slide_get_info(s);
@@ -273,17 +320,20 @@ static void pyramid(void **state)
 
 static void spacing(void **state)
 {
-    static const struct { double per_cm; bool known; } cases[] = {
-        {20000.0, true}, {1000000.0, true}, {500.0, true}, {28.3, false}, {118.1, false}, {4e9, false}, {0, false}};
+    static const struct { double per_cm; bool known;
+    } cases[] = {{20000.0, true}, {1000000.0, true}, {500.0, true}, {28.3, false},
+                 {118.1, false},  {4e9, false},      {0, false}};
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
-        made_dir d = MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .res = cases[i].per_cm);
+        made_dir d =
+            MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .res = cases[i].per_cm);
         const char *path = made_slide("spacing.tif", "wl", &d, 1);
         mt_slide *s = opened(path);
         mt_err err = MT_ERR_INIT;
         double mpp = -1;
         mt_status st = mt_slide_mpp(&mpp, s, &err);
         assert_int_equal(st, cases[i].known ? MT_OK : MT_ERR_SPACING);
-        if (cases[i].known) assert_true(mpp * cases[i].per_cm > 9999.9 && mpp * cases[i].per_cm < 10000.1);
+        if (cases[i].known)
+            assert_true(mpp * cases[i].per_cm > 9999.9 && mpp * cases[i].per_cm < 10000.1);
         else assert_non_null(strstr(err.text, "XResolution"));
         mt_slide_close(&s);
         mt_slide_opts opts = MT_SLIDE_OPTS_INIT;
@@ -301,13 +351,20 @@ static void spacing(void **state)
 
 static const made_dir svs_dirs[] = {
     MADE(480, 360, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .res = 28.3,
-     .description = "Aperio Image Library v11\r\n480x360 [0,0 480x360] (64x64) JPEG/RGB Q=30|AppMag = 40|MPP = 0,2520"
-                    "|ScannerType = GT450|Filename = secret|MPP = 0.2510|Synthetic = microtome"),
-    MADE(120, 90, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2, .description = "Aperio\n480x360 -> 120x90 - |AppMag = 40"),
-    MADE(120, 90, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .description = "Aperio\r\n480x360 -> 120x90"),
-    MADE(70, 80, 0, 7, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2, .subfile = 1, .description = "Aperio Image Library v11\nlabel 70x80"),
-    MADE(90, 40, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2, .subfile = 9, .description = "Aperio\nmacro 90x40"),
-    MADE(33, 44, 0, 44, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .description = "Aperio\nlabel 33x44"), /* name taken */
+         .description =
+             "Aperio Image Library v11\r\n480x360 [0,0 480x360] (64x64) JPEG/RGB Q=30|AppMag = "
+             "40|MPP = 0,2520"
+             "|ScannerType = GT450|Filename = secret|MPP = 0.2510|Synthetic = microtome"),
+    MADE(120, 90, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2,
+         .description = "Aperio\n480x360 -> 120x90 - |AppMag = 40"),
+    MADE(120, 90, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0,
+         .description = "Aperio\r\n480x360 -> 120x90"),
+    MADE(70, 80, 0, 7, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2, .subfile = 1,
+         .description = "Aperio Image Library v11\nlabel 70x80"),
+    MADE(90, 40, 0, 16, COMPRESSION_JPEG, PHOTOMETRIC_YCBCR, 0, .sub_h = 2, .sub_v = 2,
+         .subfile = 9, .description = "Aperio\nmacro 90x40"),
+    MADE(33, 44, 0, 44, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0,
+         .description = "Aperio\nlabel 33x44"), /* name taken */
 };
 
 static void aperio(void **state)
@@ -325,7 +382,10 @@ static void aperio(void **state)
     assert_string_equal(info->scanner, "GT450");
     assert_int_equal(info->synthetic, 1);
     assert_int_equal(info->n_associated, 3);
-    static const struct { const char *name; int dir; } named[] = {{"thumbnail", 1}, {"label", 3}, {"macro", 4}};
+    static const struct {
+        const char *name;
+        int dir;
+    } named[] = {{"thumbnail", 1}, {"label", 3}, {"macro", 4}};
     for (size_t i = 0; i < MT_COUNT(named); i++) {
         uint8_t *rgb = NULL;
         int64_t w = 0, h = 0;
@@ -353,14 +413,20 @@ static void aperio(void **state)
 /* No spacing from the resolution tags of an Aperio file, nor from nonsense. */
 static void aperio_spacing(void **state)
 {
-    static const struct { const char *text; double mpp; } cases[] = {
-        {"Aperio|AppMag = 20", 0}, {"Aperio|MPP = 0.5", 0.5}, {"Aperio|MPP=0.5", 0.5}, {"Aperio|MPP = nan", 0},
-        {"Aperio|MPP = 0x1p-1", 0}, {"Aperio|MPP = -0.5", 0}, {"Aperio|MPP = 0.5um", 0}, {"Aperio|MPP = ", 0},
-        {"Aperio|MPP", 0}, {"Aperio|XMPP = 0.5", 0}, {"Aperio MPP = 0.5", 0}, {"Aperio|MPP = 1e99", 0},
-        {"Aperio|MPP = 0.5|", 0.5}, {"Aperio||MPP = 0.25\r\n|", 0.25}, {"Aperio|MPP = 0.0", 0},
+    static const struct { const char *text; double mpp;
+    } cases[] = {
+        {"Aperio|AppMag = 20", 0},  {"Aperio|MPP = 0.5", 0.5},
+        {"Aperio|MPP=0.5", 0.5},    {"Aperio|MPP = nan", 0},
+        {"Aperio|MPP = 0x1p-1", 0}, {"Aperio|MPP = -0.5", 0},
+        {"Aperio|MPP = 0.5um", 0},  {"Aperio|MPP = ", 0},
+        {"Aperio|MPP", 0},          {"Aperio|XMPP = 0.5", 0},
+        {"Aperio MPP = 0.5", 0},    {"Aperio|MPP = 1e99", 0},
+        {"Aperio|MPP = 0.5|", 0.5}, {"Aperio||MPP = 0.25\r\n|", 0.25},
+        {"Aperio|MPP = 0.0", 0},
     };
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
-        made_dir d = MADE(64, 64, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .res = 20000.0, .description = cases[i].text);
+        made_dir d = MADE(64, 64, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .res = 20000.0,
+                          .description = cases[i].text);
         mt_slide *s = opened(made_slide("m.svs", "wl", &d, 1));
         if (mt_slide_get_info(s)->mpp_x != cases[i].mpp)
             fail_msg("'%s': %g", cases[i].text, mt_slide_get_info(s)->mpp_x);
@@ -378,10 +444,15 @@ static void aperio_spacing(void **state)
 
 static void refusals(void **state)
 {
-    static const struct { const char *name; made_dir dir; const char *says; } cases[] = {
-        {"orientation", MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .orientation = 6), "orientation 6"},
-        {"packbits", MADE(64, 64, 64, 64, COMPRESSION_PACKBITS, PHOTOMETRIC_RGB, 0), "compression 32773 (PackBits)"},
-        {"palette", MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_CIELAB, 0), "photometric interpretation 8"},
+    static const struct { const char *name; made_dir dir; const char *says;
+    } cases[] = {
+        {"orientation",
+         MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0, .orientation = 6),
+         "orientation 6"},
+        {"packbits", MADE(64, 64, 64, 64, COMPRESSION_PACKBITS, PHOTOMETRIC_RGB, 0),
+         "compression 32773 (PackBits)"},
+        {"palette", MADE(64, 64, 64, 64, COMPRESSION_NONE, PHOTOMETRIC_CIELAB, 0),
+         "photometric interpretation 8"},
     };
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
         const char *path = made_slide("refused.tif", "wl", &cases[i].dir, 1);
@@ -427,10 +498,12 @@ static void table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_layout),  cmocka_unit_test(regions),  cmocka_unit_test(tile_reader),
-        cmocka_unit_test(tile_span),     cmocka_unit_test(damaged_tile), cmocka_unit_test(pyramid),
-        cmocka_unit_test(spacing),       cmocka_unit_test(aperio),   cmocka_unit_test(aperio_spacing),
-        cmocka_unit_test(refusals),      cmocka_unit_test(table),
+        cmocka_unit_test(every_layout),   cmocka_unit_test(regions),
+        cmocka_unit_test(tile_reader),    cmocka_unit_test(tile_span),
+        cmocka_unit_test(damaged_tile),   cmocka_unit_test(pyramid),
+        cmocka_unit_test(spacing),        cmocka_unit_test(aperio),
+        cmocka_unit_test(aperio_spacing), cmocka_unit_test(refusals),
+        cmocka_unit_test(table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

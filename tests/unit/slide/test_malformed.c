@@ -1,5 +1,5 @@
-/* Directories that lie, loop or end early, as data: each is a small TIFF made of words, and the sentence
- * that must name its fault. */
+/* Directories that lie, loop or end early, as data: each is a small TIFF made of words, and the
+ * sentence that must name its fault. */
 #include "tests/unit/slide/made.h"
 
 #include <stdio.h>
@@ -19,66 +19,170 @@ typedef struct fault {
     const char *says;
 } fault;
 
-enum { SHORT = 3, LONG = 4, LONG8 = 16, PIXELS_AT = 1024, DIR_AT = 64, FILE_SIZE = 1024 + 16 * 16 * 3 };
+enum {
+    SHORT = 3,
+    LONG = 4,
+    LONG8 = 16,
+    PIXELS_AT = 1024,
+    DIR_AT = 64,
+    FILE_SIZE = 1024 + 16 * 16 * 3
+};
 
 /* 16 x 16 RGB, one uncompressed tile. */
 static const tag sound[] = {
-    {256, LONG, 1, 16}, {257, LONG, 1, 16}, {258, SHORT, 1, 8}, {259, SHORT, 1, 1}, {262, SHORT, 1, 2},
-    {277, SHORT, 1, 3}, {322, SHORT, 1, 16}, {323, SHORT, 1, 16}, {324, LONG, 1, PIXELS_AT}, {325, LONG, 1, 768},
+    {256, LONG, 1, 16},        {257, LONG, 1, 16},  {258, SHORT, 1, 8},  {259, SHORT, 1, 1},
+    {262, SHORT, 1, 2},        {277, SHORT, 1, 3},  {322, SHORT, 1, 16}, {323, SHORT, 1, 16},
+    {324, LONG, 1, PIXELS_AT}, {325, LONG, 1, 768},
 };
 
 static const fault faults[] = {
     {.name = "sound", .want = MT_OK},
     {.name = "sound, big-endian BigTIFF", .big_tiff = true, .big_endian = true, .want = MT_OK},
-    {.name = "first directory past the end", .first = 5000, .want = MT_ERR_FORMAT, .says = "IFD 0: offset 5000"},
-    {.name = "first directory at the last byte", .first = FILE_SIZE - 1, .want = MT_ERR_FORMAT, .says = "IFD 0"},
-    {.name = "far offset in BigTIFF", .big_tiff = true, .first = UINT64_MAX - 3, .want = MT_ERR_FORMAT, .says = "IFD 0"},
-    {.name = "directory leads to itself", .next = DIR_AT, .want = MT_ERR_FORMAT, .says = "leads back to IFD 0"},
-    {.name = "next directory past the end", .next = 99999, .want = MT_ERR_FORMAT, .says = "IFD 1: offset 99999"},
+    {.name = "first directory past the end",
+     .first = 5000,
+     .want = MT_ERR_FORMAT,
+     .says = "IFD 0: offset 5000"},
+    {.name = "first directory at the last byte",
+     .first = FILE_SIZE - 1,
+     .want = MT_ERR_FORMAT,
+     .says = "IFD 0"},
+    {.name = "far offset in BigTIFF",
+     .big_tiff = true,
+     .first = UINT64_MAX - 3,
+     .want = MT_ERR_FORMAT,
+     .says = "IFD 0"},
+    {.name = "directory leads to itself",
+     .next = DIR_AT,
+     .want = MT_ERR_FORMAT,
+     .says = "leads back to IFD 0"},
+    {.name = "next directory past the end",
+     .next = 99999,
+     .want = MT_ERR_FORMAT,
+     .says = "IFD 1: offset 99999"},
     {.name = "no entries", .n_entries = 0x10000, .want = MT_ERR_FORMAT, .says = "0 entries"},
-    {.name = "too many entries", .n_entries = 60000, .want = MT_ERR_FORMAT, .says = "60000 entries"},
+    {.name = "too many entries",
+     .n_entries = 60000,
+     .want = MT_ERR_FORMAT,
+     .says = "60000 entries"},
     {.name = "entries past the end", .n_entries = 300, .want = MT_ERR_FORMAT, .says = "IFD 0"},
-    {.name = "file cut in the directory", .cut = 120, .want = MT_ERR_FORMAT, .says = "middle of an entry"},
-    {.name = "file cut before the pixels", .cut = PIXELS_AT + 100, .want = MT_ERR_FORMAT, .says = "end of the file"},
+    {.name = "file cut in the directory",
+     .cut = 120,
+     .want = MT_ERR_FORMAT,
+     .says = "middle of an entry"},
+    {.name = "file cut before the pixels",
+     .cut = PIXELS_AT + 100,
+     .want = MT_ERR_FORMAT,
+     .says = "end of the file"},
     {.name = "width 0", .change = {{256, LONG, 1, 0}}, .want = MT_ERR_FORMAT, .says = "0 x 16"},
-    {.name = "width as text", .change = {{256, 2, 1, 16}}, .want = MT_ERR_FORMAT, .says = "tag 256"},
-    {.name = "width of no values", .change = {{256, LONG, 0, 16}}, .want = MT_ERR_FORMAT, .says = "tag 256"},
-    {.name = "width of type 99", .change = {{256, 99, 1, 16}}, .want = MT_ERR_FORMAT, .says = "type 99"},
-    {.name = "huge picture, one tile", .change = {{256, LONG, 1, 2000000000}, {257, LONG, 1, 2000000000}},
-     .want = MT_ERR_FORMAT, .says = "offsets and sizes"},
-    {.name = "picture past 2^31", .change = {{256, LONG, 1, 4000000000u}}, .want = MT_ERR_FORMAT, .says = "4000000000"},
-    {.name = "2^63 wide", .big_tiff = true, .change = {{256, LONG8, 1, (uint64_t)1 << 63}}, .want = MT_ERR_FORMAT,
+    {.name = "width as text",
+     .change = {{256, 2, 1, 16}},
+     .want = MT_ERR_FORMAT,
+     .says = "tag 256"},
+    {.name = "width of no values",
+     .change = {{256, LONG, 0, 16}},
+     .want = MT_ERR_FORMAT,
+     .says = "tag 256"},
+    {.name = "width of type 99",
+     .change = {{256, 99, 1, 16}},
+     .want = MT_ERR_FORMAT,
+     .says = "type 99"},
+    {.name = "huge picture, one tile",
+     .change = {{256, LONG, 1, 2000000000}, {257, LONG, 1, 2000000000}},
+     .want = MT_ERR_FORMAT,
+     .says = "offsets and sizes"},
+    {.name = "picture past 2^31",
+     .change = {{256, LONG, 1, 4000000000u}},
+     .want = MT_ERR_FORMAT,
+     .says = "4000000000"},
+    {.name = "2^63 wide",
+     .big_tiff = true,
+     .change = {{256, LONG8, 1, (uint64_t)1 << 63}},
+     .want = MT_ERR_FORMAT,
      .says = "9223372036854775808"},
-    {.name = "tile width 0", .change = {{322, SHORT, 1, 0}}, .want = MT_ERR_FORMAT, .says = "tiles of 0 x 16"},
-    {.name = "tile of 65535 x 65535", .change = {{322, LONG, 1, 65535}, {323, LONG, 1, 65535}}, .want = MT_ERR_LIMIT,
+    {.name = "tile width 0",
+     .change = {{322, SHORT, 1, 0}},
+     .want = MT_ERR_FORMAT,
+     .says = "tiles of 0 x 16"},
+    {.name = "tile of 65535 x 65535",
+     .change = {{322, LONG, 1, 65535}, {323, LONG, 1, 65535}},
+     .want = MT_ERR_LIMIT,
      .says = "65535 x 65535"},
-    {.name = "tile of 60000 x 60000", .change = {{322, LONG, 1, 60000}, {323, LONG, 1, 60000}}, .want = MT_ERR_LIMIT,
+    {.name = "tile of 60000 x 60000",
+     .change = {{322, LONG, 1, 60000}, {323, LONG, 1, 60000}},
+     .want = MT_ERR_LIMIT,
      .says = "60000 x 60000"},
-    {.name = "offsets array past the end", .change = {{324, LONG, 400, FILE_SIZE - 8}}, .want = MT_ERR_FORMAT,
+    {.name = "offsets array past the end",
+     .change = {{324, LONG, 400, FILE_SIZE - 8}},
+     .want = MT_ERR_FORMAT,
      .says = "tag 324: 400 values"},
-    {.name = "offsets array of 2^62", .big_tiff = true, .change = {{324, LONG8, (uint64_t)1 << 62, 16}},
-     .want = MT_ERR_FORMAT, .says = "tag 324"},
-    {.name = "tile past the end", .change = {{324, LONG, 1, FILE_SIZE - 700}}, .want = MT_ERR_FORMAT,
+    {.name = "offsets array of 2^62",
+     .big_tiff = true,
+     .change = {{324, LONG8, (uint64_t)1 << 62, 16}},
+     .want = MT_ERR_FORMAT,
+     .says = "tag 324"},
+    {.name = "tile past the end",
+     .change = {{324, LONG, 1, FILE_SIZE - 700}},
+     .want = MT_ERR_FORMAT,
      .says = "pass the end of the file"},
-    {.name = "tile size of 2^32-1", .change = {{325, LONG, 1, UINT32_MAX}}, .want = MT_ERR_FORMAT,
+    {.name = "tile size of 2^32-1",
+     .change = {{325, LONG, 1, UINT32_MAX}},
+     .want = MT_ERR_FORMAT,
      .says = "pass the end of the file"},
-    {.name = "tile offset of 2^64-1", .big_tiff = true, .change = {{324, LONG8, 1, UINT64_MAX}}, .want = MT_ERR_FORMAT,
+    {.name = "tile offset of 2^64-1",
+     .big_tiff = true,
+     .change = {{324, LONG8, 1, UINT64_MAX}},
+     .want = MT_ERR_FORMAT,
      .says = "pass the end of the file"},
-    {.name = "tile too short", .change = {{325, LONG, 1, 767}}, .want = MT_ERR_FORMAT, .says = "767 bytes"},
-    {.name = "no photometric", .change = {{262, 99, 1, 0}}, .want = MT_ERR_FORMAT, .says = "tag 262"},
-    {.name = "4 samples", .change = {{277, SHORT, 1, 4}}, .want = MT_ERR_UNSUPPORTED, .says = "4 samples"},
-    {.name = "70000 samples", .change = {{277, LONG, 1, 70000}}, .want = MT_ERR_UNSUPPORTED, .says = "70000 samples"},
+    {.name = "tile too short",
+     .change = {{325, LONG, 1, 767}},
+     .want = MT_ERR_FORMAT,
+     .says = "767 bytes"},
+    {.name = "no photometric",
+     .change = {{262, 99, 1, 0}},
+     .want = MT_ERR_FORMAT,
+     .says = "tag 262"},
+    {.name = "4 samples",
+     .change = {{277, SHORT, 1, 4}},
+     .want = MT_ERR_UNSUPPORTED,
+     .says = "4 samples"},
+    {.name = "70000 samples",
+     .change = {{277, LONG, 1, 70000}},
+     .want = MT_ERR_UNSUPPORTED,
+     .says = "70000 samples"},
     {.name = "1 bit", .change = {{258, SHORT, 1, 1}}, .want = MT_ERR_UNSUPPORTED, .says = "1 bits"},
-    {.name = "float samples", .change = {{339, SHORT, 1, 3}}, .want = MT_ERR_UNSUPPORTED, .says = "sample format 3"},
-    {.name = "unknown predictor", .change = {{259, SHORT, 1, 5}, {317, SHORT, 1, 3}}, .want = MT_ERR_UNSUPPORTED,
+    {.name = "float samples",
+     .change = {{339, SHORT, 1, 3}},
+     .want = MT_ERR_UNSUPPORTED,
+     .says = "sample format 3"},
+    {.name = "unknown predictor",
+     .change = {{259, SHORT, 1, 5}, {317, SHORT, 1, 3}},
+     .want = MT_ERR_UNSUPPORTED,
      .says = "predictor 3"},
-    {.name = "not LZW at all", .change = {{259, SHORT, 1, 5}}, .want = MT_ERR_FORMAT, .says = "LZW"},
-    {.name = "not deflate at all", .change = {{259, SHORT, 1, 8}}, .want = MT_ERR_FORMAT, .says = "deflate"},
-    {.name = "not JPEG at all", .change = {{259, SHORT, 1, 7}}, .want = MT_ERR_FORMAT, .says = "JPEG"},
-    {.name = "not JPEG 2000 at all", .change = {{259, SHORT, 1, 33005}}, .want = MT_ERR_FORMAT, .says = "JPEG 2000"},
-    {.name = "JPEG tables of 70000 bytes", .big_tiff = true, .change = {{259, SHORT, 1, 7}, {347, 7, 70000, 0}},
-     .want = MT_ERR_FORMAT, .says = "tag 347"},
-    {.name = "BigTIFF with 4-byte offsets", .big_tiff = true, .n_entries = 0x20000, .want = MT_ERR_FORMAT,
+    {.name = "not LZW at all",
+     .change = {{259, SHORT, 1, 5}},
+     .want = MT_ERR_FORMAT,
+     .says = "LZW"},
+    {.name = "not deflate at all",
+     .change = {{259, SHORT, 1, 8}},
+     .want = MT_ERR_FORMAT,
+     .says = "deflate"},
+    {.name = "not JPEG at all",
+     .change = {{259, SHORT, 1, 7}},
+     .want = MT_ERR_FORMAT,
+     .says = "JPEG"},
+    {.name = "not JPEG 2000 at all",
+     .change = {{259, SHORT, 1, 33005}},
+     .want = MT_ERR_FORMAT,
+     .says = "JPEG 2000"},
+    {.name = "JPEG tables of 70000 bytes",
+     .big_tiff = true,
+     .change = {{259, SHORT, 1, 7}, {347, 7, 70000, 0}},
+     .want = MT_ERR_FORMAT,
+     .says = "tag 347"},
+    {.name = "BigTIFF with 4-byte offsets",
+     .big_tiff = true,
+     .n_entries = 0x20000,
+     .want = MT_ERR_FORMAT,
      .says = "offsets of 4 bytes"},
 };
 
@@ -87,7 +191,10 @@ static void put(uint8_t *p, uint64_t v, unsigned n, bool big_endian)
     for (unsigned i = 0; i < n; i++) p[big_endian ? n - 1 - i : i] = (uint8_t)(v >> 8 * i);
 }
 
-static unsigned width_of(unsigned type) { return type == SHORT ? 2 : type == LONG8 ? 8 : type == LONG ? 4 : 1; }
+static unsigned width_of(unsigned type)
+{
+    return type == SHORT ? 2 : type == LONG8 ? 8 : type == LONG ? 4 : 1;
+}
 
 static size_t make(uint8_t *f, const fault *x)
 {
@@ -108,7 +215,9 @@ static size_t make(uint8_t *f, const fault *x)
     if (x->big_tiff) put(f + 4, x->n_entries == 0x20000 ? 4 : 8, 2, be);
     put(f + (x->big_tiff ? 8 : 4), x->first ? x->first : DIR_AT, word, be);
     uint8_t *p = f + DIR_AT;
-    uint64_t entries = x->n_entries == 0x10000 ? 0 : x->n_entries && x->n_entries < 0x10000 ? x->n_entries : n;
+    uint64_t entries = x->n_entries == 0x10000                  ? 0
+                       : x->n_entries && x->n_entries < 0x10000 ? x->n_entries
+                                                                : n;
     put(p, entries, x->big_tiff ? 8 : 2, be);
     p += x->big_tiff ? 8 : 2;
     for (size_t i = 0; i < n; i++, p += 4 + 2 * word) {
@@ -174,8 +283,8 @@ static void endless_chain(void **state)
     assert_null(t.dirs);
 }
 
-/* Every length and every single byte changed: an answer each time, never a crash; the address sanitizer
- * sees to the rest because the copy is exact. */
+/* Every length and every single byte changed: an answer each time, never a crash; the address
+ * sanitizer sees to the rest because the copy is exact. */
 static void every_byte(void **state)
 {
     static uint8_t file[FILE_SIZE];
@@ -200,7 +309,8 @@ static void every_byte(void **state)
                         mt_tile_span span;
                         for (int64_t k = 0; k < p.tiles_x * p.tiles_y; k++) {
                             mt_err_clear(&err);
-                            if (mt_tiff_picture_span(&span, &t, &p, (uint64_t)k, &err) == MT_OK && span.size)
+                            if (mt_tiff_picture_span(&span, &t, &p, (uint64_t)k, &err) == MT_OK &&
+                                span.size)
                                 sum += span.data[0] + span.data[span.size - 1];
                         }
                     }
@@ -213,20 +323,38 @@ static void every_byte(void **state)
 
 static void numbers(void **state)
 {
-    static const struct { const char *text; double want; } cases[] = {
-        {"0.25", 0.25}, {" 0.25 ", 0.25}, {"0,25", 0.25}, {"40", 40}, {"2.5e-1", 0.25}, {"", 0}, {" ", 0}, {"x", 0},
-        {"0.25x", 0}, {"1e400", 0}, {"inf", 0}, {"nan", 0}, {"0x10", 0}, {"-1", 0}, {"0", 0}, {"1..2", 0},
+    static const struct { const char *text; double want;
+    } cases[] = {
+        {"0.25", 0.25},
+        {" 0.25 ", 0.25},
+        {"0,25", 0.25},
+        {"40", 40},
+        {"2.5e-1", 0.25},
+        {"", 0},
+        {" ", 0},
+        {"x", 0},
+        {"0.25x", 0},
+        {"1e400", 0},
+        {"inf", 0},
+        {"nan", 0},
+        {"0x10", 0},
+        {"-1", 0},
+        {"0", 0},
+        {"1..2", 0},
         {"0.49900000000000000000000000000000000000000000000000000000000000000", 0},
     };
     for (size_t i = 0; i < MT_COUNT(cases); i++)
-        if (mt_tiff_number(cases[i].text, strlen(cases[i].text)) != cases[i].want) fail_msg("'%s'", cases[i].text);
+        if (mt_tiff_number(cases[i].text, strlen(cases[i].text)) != cases[i].want)
+            fail_msg("'%s'", cases[i].text);
     assert_true(mt_tiff_number("0.4990|Left", 6) == 0.499);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_fault), cmocka_unit_test(endless_chain), cmocka_unit_test(every_byte),
+        cmocka_unit_test(every_fault),
+        cmocka_unit_test(endless_chain),
+        cmocka_unit_test(every_byte),
         cmocka_unit_test(numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
