@@ -111,6 +111,7 @@ void mt_slide_close(mt_slide **slide)
     mt_slide *s = *slide;
     mt_reader_pool_free(&s->pool);
     if (s->impl) s->ops->close(s);
+    mt_file_list_free(&s->files);
     free(s->path);
     free(s);
     *slide = NULL;
@@ -133,7 +134,12 @@ mt_status mt_slide_check(const mt_slide *slide, mt_err *err)
     return slide->ops->check(slide, err);
 }
 
-const char *mt_slide_file(const mt_slide *slide, int i) { return i == 0 ? slide->path : NULL; }
+const char *mt_slide_file(const mt_slide *slide, int i)
+{
+    if (i < 0) return NULL;
+    if (slide->files.n) return i < slide->files.n ? slide->files.names[i] : NULL;
+    return i == 0 ? slide->path : NULL;
+}
 
 int mt_slide_level_for(const mt_slide *slide, double downsample)
 {

@@ -7,6 +7,7 @@
 #define MT_SLIDE_FORMAT_H
 
 #include "base/file.h"
+#include "slide/companions.h"
 #include "slide/slide.h"
 #include "slide/tiff.h"
 
@@ -30,6 +31,7 @@ typedef struct mt_slide_ops {
 struct mt_slide {
     mt_slide_info info;
     char *path;
+    mt_file_list files;          /* all of them, when there is more than the path */
     const mt_slide_ops *ops;
     void *impl;                       /* of the format */
     struct mt_reader_pool *pool;      /* idle readers for regions; its own lock */

@@ -228,10 +228,11 @@ static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
         return mt_err_set(err, MT_ERR_FORMAT, "openslide does not know this file after all");
     const char *why = openslide_get_error(f->handle);
     if (why) return mt_err_set(err, MT_ERR_FORMAT, "openslide: %.200s", why);
-    info->file_bytes = p->map.size;
     MT_TRY(read_levels(info, f->handle, err));
     read_associated(info, f->handle);
     snprintf(info->vendor, sizeof info->vendor, "%s", prop(f->handle, "openslide.vendor"));
+    MT_TRY(mt_companions_find(&s->files, p->path, info->vendor, err));
+    info->file_bytes = s->files.bytes;
     snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at, "openslide.mpp-x, openslide.mpp-y");
     const double x = prop_number(f->handle, "openslide.mpp-x"),
                  y = prop_number(f->handle, "openslide.mpp-y");
