@@ -7,6 +7,20 @@
 #include "base/json.h"
 #include "results/pyramid.h"
 
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(UNDER_TSAN)
+/* The locks of libvips and glib are not instrumented: the sanitizer sees their memory calls, not their order. */
+__attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void);
+__attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void)
+{
+    return "race:libvips.so\nrace:libglib-2.0.so\nrace:libgobject-2.0.so\nrace:libtiff.so\n";
+}
+#endif
+
 static pthread_once_t vips_once = PTHREAD_ONCE_INIT;
 static int vips_ready;
 

@@ -153,7 +153,7 @@ static void number_cells(mt_buf *b, const mt_report_row *r)
     bool looked_at = r->state == MT_SLIDE_DONE || r->state == MT_SLIDE_EMPTY;
     number_cell(b, r->state == MT_SLIDE_DONE && r->graded, r->score, 3, "");
     number_cell(b, looked_at, r->tissue_mm2, 2, "");
-    number_cell(b, looked_at, 100 * r->coverage, 1, "&nbsp;%");
+    number_cell(b, looked_at && r->tissue_mm2 > 0, 100 * r->coverage, 1, "&nbsp;%");
     mt_buf_printf(b, "<td class=\"n\">%llu", (unsigned long long)r->n_tiles);
     if (r->tiles_per_s > 0) mt_buf_printf(b, "<br><small>%.1f/s</small>", r->tiles_per_s);
     mt_buf_printf(b, "</td><td class=\"n\">");

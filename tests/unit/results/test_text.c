@@ -357,9 +357,12 @@ static void senseless_results_are_refused(void **state)
     assert_int_equal(mt_result_write("csv", &m.r, NULL, tt_tmp_file("bad"), &err), MT_ERR_ARG);
     m.card.n_classes = 2;
     mt_err_clear(&err);
+    const uint8_t *states = m.r.tile_state;
     m.r.tile_state = NULL;
     assert_int_equal(mt_result_write("csv", &m.r, NULL, tt_tmp_file("bad"), &err), MT_ERR_ARG);
+    m.r.tile_state = states;
     assert_false(mt_dir_exists(tt_tmp_file("bad")));
+    made_free(&m);
 }
 
 static void every_writer_is_in_the_table(void **state)
