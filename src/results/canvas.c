@@ -19,7 +19,8 @@ void mt_canvas_free(mt_canvas *c)
     c->rgb = NULL;
 }
 
-void mt_canvas_box(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, mt_colour_rgb col, int alpha)
+void mt_canvas_box(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, mt_colour_rgb col,
+                   int alpha)
 {
     int32_t x1 = MT_MIN(x + w, c->w), y1 = MT_MIN(y + h, c->h);
     int keep = 256 - alpha;
@@ -32,7 +33,8 @@ void mt_canvas_box(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, mt_
         }
 }
 
-void mt_canvas_frame(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, int32_t line, mt_colour_rgb col)
+void mt_canvas_frame(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, int32_t line,
+                     mt_colour_rgb col)
 {
     mt_canvas_box(c, x, y, w, line, col, 256);
     mt_canvas_box(c, x, y + h - line, w, line, col, 256);
@@ -40,13 +42,17 @@ void mt_canvas_frame(mt_canvas *c, int32_t x, int32_t y, int32_t w, int32_t h, i
     mt_canvas_box(c, x + w - line, y + line, line, h - 2 * line, col, 256);
 }
 
-static bool continues(char ch) { return ((unsigned char)ch & 0xC0) == 0x80; }
+static bool continues(char ch)
+{
+    return ((unsigned char)ch & 0xC0) == 0x80;
+}
 
 /* Letters in the first n bytes. */
 static int32_t letters(const char *text, size_t n)
 {
     int32_t count = 0;
-    for (size_t i = 0; i < n; i++) count += !continues(text[i]);
+    for (size_t i = 0; i < n; i++)
+        count += !continues(text[i]);
     return count;
 }
 
@@ -61,10 +67,12 @@ static void letter(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb 
     const uint8_t *rows = mt_font[(ch < 32 || ch > 126 ? '?' : ch) - 32];
     for (int32_t j = 0; j < 9; j++)
         for (int32_t i = 0; i < 5; i++)
-            if (rows[j] >> (4 - i) & 1) mt_canvas_box(c, x + i * scale, y + j * scale, scale, scale, col, 256);
+            if (rows[j] >> (4 - i) & 1)
+                mt_canvas_box(c, x + i * scale, y + j * scale, scale, scale, col, 256);
 }
 
-static void text_n(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb col, const char *text, size_t n)
+static void text_n(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb col,
+                   const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (continues(text[i])) continue;
@@ -73,7 +81,8 @@ static void text_n(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb 
     }
 }
 
-void mt_canvas_text(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb col, const char *text)
+void mt_canvas_text(mt_canvas *c, int32_t x, int32_t y, int scale, mt_colour_rgb col,
+                    const char *text)
 {
     text_n(c, x, y, scale, col, text, strlen(text));
 }
@@ -91,8 +100,8 @@ static size_t line_break(const char *text, int32_t room)
     return n;
 }
 
-int32_t mt_canvas_paragraph(mt_canvas *c, int32_t x, int32_t y, int32_t width, int scale, mt_colour_rgb col,
-                            const char *text)
+int32_t mt_canvas_paragraph(mt_canvas *c, int32_t x, int32_t y, int32_t width, int scale,
+                            mt_colour_rgb col, const char *text)
 {
     int32_t top = y, room = MT_MAX((width / scale + 1) / 6, 1);
     while (*text) {
@@ -100,7 +109,8 @@ int32_t mt_canvas_paragraph(mt_canvas *c, int32_t x, int32_t y, int32_t width, i
         if (c) text_n(c, x, y, scale, col, text, n);
         y += LINE_ROWS * scale;
         text += n;
-        while (*text == ' ' || *text == '\n') text++;
+        while (*text == ' ' || *text == '\n')
+            text++;
     }
     return y - top;
 }

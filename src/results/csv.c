@@ -1,5 +1,5 @@
-/* Tile scores as WSInfer writes them: minx,miny,width,height,prob_<class>...; level-0 pixels, one row a
- * scored tile, plan order (x-major). */
+/* Tile scores as WSInfer writes them: minx,miny,width,height,prob_<class>...; level-0 pixels, one
+ * row a scored tile, plan order (x-major). */
 #include <string.h>
 #include "base/json.h"
 #include "results/writers.h"
@@ -12,7 +12,8 @@ static void header_field(mt_buf *b, const char *name)
         return;
     }
     mt_buf_printf(b, ",\"prob_");
-    for (; *name; name++) mt_buf_printf(b, *name == '"' ? "\"\"" : "%c", *name);
+    for (; *name; name++)
+        mt_buf_printf(b, *name == '"' ? "\"\"" : "%c", *name);
     mt_buf_printf(b, "\"");
 }
 
@@ -34,13 +35,16 @@ mt_status mt_write_csv(const mt_result *r, const mt_slide *slide, const char *ou
     MT_TRY(mt_sink_open(&s, path, false, err));
     int n = r->card->n_classes;
     mt_buf_printf(&s.text, "minx,miny,width,height");
-    for (int c = 0; c < n; c++) header_field(&s.text, r->card->class_names[c]);
+    for (int c = 0; c < n; c++)
+        header_field(&s.text, r->card->class_names[c]);
     mt_buf_printf(&s.text, "\n");
     for (size_t i = 0; i < r->plan->n_tiles; i++) {
         if (r->tile_state[i] != MT_TILE_DONE) continue;
         const mt_tile *t = &r->plan->tiles[i];
-        mt_buf_printf(&s.text, "%lld,%lld,%d,%d", (long long)t->x_l0, (long long)t->y_l0, t->w_l0, t->h_l0);
-        for (int c = 0; c < n; c++) float_field(&s.text, r->probs[i * (size_t)n + (size_t)c]);
+        mt_buf_printf(&s.text, "%lld,%lld,%d,%d", (long long)t->x_l0, (long long)t->y_l0, t->w_l0,
+                      t->h_l0);
+        for (int c = 0; c < n; c++)
+            float_field(&s.text, r->probs[i * (size_t)n + (size_t)c]);
         mt_buf_printf(&s.text, "\n");
         mt_sink_drain(&s);
     }

@@ -1,5 +1,5 @@
-/* A 5 x 9 dot font for ASCII 32..126: seven rows above the line, two below; bit 4 is the left dot. The
- * same letters on every machine, whatever fonts it has. */
+/* A 5 x 9 dot font for ASCII 32..126: seven rows above the line, two below; bit 4 is the left dot.
+ * The same letters on every machine, whatever fonts it has. */
 #include "results/canvas.h"
 
 const uint8_t mt_font[95][9] = {

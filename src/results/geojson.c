@@ -1,11 +1,12 @@
-/* Tile scores as QuPath reads them (and WSInfer writes them): one locked tile object a scored tile. */
+/* Tile scores as QuPath reads them (and WSInfer writes them): one locked tile object a scored tile.
+ */
 #include <string.h>
 #include "base/json.h"
 #include "results/writers.h"
 
 typedef struct words {
-    mt_buf prob[MT_MAX_CLASSES];  /* "prob_<class>", quoted and escaped */
-    mt_buf cls[MT_MAX_CLASSES];   /* classification object */
+    mt_buf prob[MT_MAX_CLASSES]; /* "prob_<class>", quoted and escaped */
+    mt_buf cls[MT_MAX_CLASSES];  /* classification object */
 } words;
 
 static void words_free(words *w)
@@ -31,7 +32,8 @@ static mt_status words_make(words *w, const mt_card *card, mt_err *err)
         mt_jw_obj(&jw, NULL);
         mt_jw_str(&jw, "name", card->class_names[c]);
         mt_jw_arr(&jw, "color");
-        for (int k = 0; k < 3; k++) mt_jw_int(&jw, NULL, rgb[k]);
+        for (int k = 0; k < 3; k++)
+            mt_jw_int(&jw, NULL, rgb[k]);
         mt_jw_end_arr(&jw);
         mt_jw_end_obj(&jw);
         MT_TRY(mt_buf_status(&w->prob[c], "class name", err));
@@ -42,7 +44,8 @@ static mt_status words_make(words *w, const mt_card *card, mt_err *err)
 
 static uint64_t fnv(uint64_t h, const void *data, size_t n)
 {
-    for (const uint8_t *p = data; n; n--, p++) h = (h ^ *p) * 0x100000001B3u;
+    for (const uint8_t *p = data; n; n--, p++)
+        h = (h ^ *p) * 0x100000001B3u;
     return h;
 }
 
@@ -54,18 +57,21 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-/* RFC 9562 version 8: FNV-1a over "slide digest/model digest/x,y,w,h" from two bases, each half mixed.
- * The same box of the same slide under the same model has the same id in every run. */
+/* RFC 9562 version 8: FNV-1a over "slide digest/model digest/x,y,w,h" from two bases, each half
+ * mixed. The same box of the same slide under the same model has the same id in every run. */
 static void tile_uuid(char out[37], const mt_result *r, const mt_tile *t)
 {
     char key[256];
-    int n = snprintf(key, sizeof key, "%s/%s/%lld,%lld,%d,%d", r->slide_digest, r->model_digest ? r->model_digest : "",
-                     (long long)t->x_l0, (long long)t->y_l0, t->w_l0, t->h_l0);
-    uint64_t hi = mix(fnv(0xCBF29CE484222325u, key, (size_t)n)), lo = mix(fnv(0x6C62272E07BB0142u, key, (size_t)n));
-    hi = (hi & ~(uint64_t)0xF000) | 0x8000;                                         /* version 8 */
-    lo = (lo & ~((uint64_t)3 << 62)) | ((uint64_t)2 << 62);                         /* variant 10 */
-    snprintf(out, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(hi >> 32), (unsigned)(hi >> 16 & 0xFFFF),
-             (unsigned)(hi & 0xFFFF), (unsigned)(lo >> 48), (unsigned long long)(lo & 0xFFFFFFFFFFFFu));
+    int n = snprintf(key, sizeof key, "%s/%s/%lld,%lld,%d,%d", r->slide_digest,
+                     r->model_digest ? r->model_digest : "", (long long)t->x_l0, (long long)t->y_l0,
+                     t->w_l0, t->h_l0);
+    uint64_t hi = mix(fnv(0xCBF29CE484222325u, key, (size_t)n)),
+             lo = mix(fnv(0x6C62272E07BB0142u, key, (size_t)n));
+    hi = (hi & ~(uint64_t)0xF000) | 0x8000;                 /* version 8 */
+    lo = (lo & ~((uint64_t)3 << 62)) | ((uint64_t)2 << 62); /* variant 10 */
+    snprintf(out, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(hi >> 32),
+             (unsigned)(hi >> 16 & 0xFFFF), (unsigned)(hi & 0xFFFF), (unsigned)(lo >> 48),
+             (unsigned long long)(lo & 0xFFFFFFFFFFFFu));
 }
 
 static void feature(mt_buf *b, const mt_result *r, const words *w, size_t i)
@@ -76,10 +82,14 @@ static void feature(mt_buf *b, const mt_result *r, const words *w, size_t i)
     long long x0 = t->x_l0, y0 = t->y_l0, x1 = x0 + t->w_l0, y1 = y0 + t->h_l0;
     char id[37];
     tile_uuid(id, r, t);
-    mt_buf_printf(b, "{\"type\":\"Feature\",\"id\":\"%s\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":", id);
-    mt_buf_printf(b, "[[[%lld,%lld],[%lld,%lld],[%lld,%lld],[%lld,%lld],[%lld,%lld]]]},", x1, y0, x1, y1, x0, y1, x0, y0,
-                  x1, y0);
-    mt_buf_printf(b, "\"properties\":{\"objectType\":\"tile\",\"isLocked\":true,\"classification\":");
+    mt_buf_printf(
+        b,
+        "{\"type\":\"Feature\",\"id\":\"%s\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":",
+        id);
+    mt_buf_printf(b, "[[[%lld,%lld],[%lld,%lld],[%lld,%lld],[%lld,%lld],[%lld,%lld]]]},", x1, y0,
+                  x1, y1, x0, y1, x0, y0, x1, y0);
+    mt_buf_printf(b,
+                  "\"properties\":{\"objectType\":\"tile\",\"isLocked\":true,\"classification\":");
     const mt_buf *cls = &w->cls[mt_best_class(probs, n)];
     mt_buf_append(b, cls->data, cls->len);
     mt_buf_printf(b, ",\"measurements\":{");
@@ -116,12 +126,14 @@ static mt_status write_features(const mt_result *r, const char *out_dir, bool gz
     return mt_sink_end(&s, err);
 }
 
-mt_status mt_write_geojson(const mt_result *r, const mt_slide *slide, const char *out_dir, mt_err *err)
+mt_status mt_write_geojson(const mt_result *r, const mt_slide *slide, const char *out_dir,
+                           mt_err *err)
 {
     return write_features(r, out_dir, false, err);
 }
 
-mt_status mt_write_geojson_gz(const mt_result *r, const mt_slide *slide, const char *out_dir, mt_err *err)
+mt_status mt_write_geojson_gz(const mt_result *r, const mt_slide *slide, const char *out_dir,
+                              mt_err *err)
 {
     return write_features(r, out_dir, true, err);
 }

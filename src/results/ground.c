@@ -7,8 +7,14 @@
 #define BLOCK_W 4096
 #define BLOCK_H 512
 
-static int64_t long_side(const mt_level *l) { return MT_MAX(l->width, l->height); }
-static bool affordable(const mt_level *l) { return l->width * l->height <= MOST_READ; }
+static int64_t long_side(const mt_level *l)
+{
+    return MT_MAX(l->width, l->height);
+}
+static bool affordable(const mt_level *l)
+{
+    return l->width * l->height <= MOST_READ;
+}
 
 /* Coarsest affordable level with LONG_SIDE pixels, else the largest affordable one, else -1. */
 static int choose_level(const mt_slide_info *s)
@@ -25,7 +31,8 @@ bool mt_ground_tissue(const mt_tissue *t, double x_l0, double y_l0)
 {
     if (!t || !t->mask || !(t->px_l0 > 0)) return false;
     int64_t i = (int64_t)(x_l0 / t->px_l0), j = (int64_t)(y_l0 / t->px_l0);
-    return i >= 0 && j >= 0 && i < t->width && j < t->height && t->mask[(size_t)j * (size_t)t->width + (size_t)i];
+    return i >= 0 && j >= 0 && i < t->width && j < t->height &&
+           t->mask[(size_t)j * (size_t)t->width + (size_t)i];
 }
 
 static void draw_mask(mt_ground *g, const mt_tissue *t)
@@ -37,8 +44,10 @@ static void draw_mask(mt_ground *g, const mt_tissue *t)
                 mt_canvas_box(&g->picture, i, j, 1, 1, tissue, 256);
 }
 
-/* Averages f x f pixels of the block (w x h) into the picture from (x, y) on; edge cells by what there is. */
-static void shrink(mt_canvas *c, int32_t x, int32_t y, const uint8_t *block, int32_t w, int32_t h, int32_t f)
+/* Averages f x f pixels of the block (w x h) into the picture from (x, y) on; edge cells by what
+ * there is. */
+static void shrink(mt_canvas *c, int32_t x, int32_t y, const uint8_t *block, int32_t w, int32_t h,
+                   int32_t f)
 {
     for (int32_t j = 0; j * f < h; j++)
         for (int32_t i = 0; i * f < w; i++) {
@@ -53,23 +62,28 @@ static void shrink(mt_canvas *c, int32_t x, int32_t y, const uint8_t *block, int
                 }
             }
             uint8_t *d = c->rgb + ((size_t)(y + j) * (size_t)c->w + (size_t)(x + i)) * 3;
-            for (int k = 0; k < 3; k++) d[k] = (uint8_t)((sum[k] + n / 2) / n);
+            for (int k = 0; k < 3; k++)
+                d[k] = (uint8_t)((sum[k] + n / 2) / n);
         }
 }
 
 /* A block that cannot be read stays white: the picture is a view of the result, not the result. */
-static mt_status draw_level(mt_ground *g, const mt_slide *slide, int level, const mt_level *l, int32_t f, mt_err *err)
+static mt_status draw_level(mt_ground *g, const mt_slide *slide, int level, const mt_level *l,
+                            int32_t f, mt_err *err)
 {
     int32_t bw = BLOCK_W / f * f, bh = MT_MAX(BLOCK_H / f, 1) * f;
     MT_AUTO_FREE uint8_t *block = NULL;
-    MT_TRY(mt_alloc_aligned(&block, (size_t)bw * (size_t)bh * 3, (size_t)64 << 20, "thumbnail", err));
+    MT_TRY(
+        mt_alloc_aligned(&block, (size_t)bw * (size_t)bh * 3, (size_t)64 << 20, "thumbnail", err));
     for (int64_t y = 0; y < l->height; y += bh)
         for (int64_t x = 0; x < l->width; x += bw) {
             mt_err unread = MT_ERR_INIT;
             int32_t w = (int32_t)MT_MIN(bw, l->width - x), h = (int32_t)MT_MIN(bh, l->height - y);
-            if (mt_slide_read_region(slide, level, x, y, w, h, block, (size_t)w * 3, &unread) == MT_OK)
+            if (mt_slide_read_region(slide, level, x, y, w, h, block, (size_t)w * 3, &unread) ==
+                MT_OK)
                 shrink(&g->picture, (int32_t)(x / f), (int32_t)(y / f), block, w, h, f);
-            else g->incomplete = true;
+            else
+                g->incomplete = true;
         }
     return MT_OK;
 }
@@ -83,7 +97,8 @@ mt_status mt_ground_make(mt_ground *g, const mt_result *r, const mt_slide *slide
     int level = slide ? choose_level(s) : -1;
     const mt_level *l0 = &s->levels[0], *l = &s->levels[MT_MAX(level, 0)];
     int64_t f = (long_side(l) + LONG_SIDE - 1) / LONG_SIDE;
-    MT_TRY(mt_canvas_new(&g->picture, (int32_t)((l->width + f - 1) / f), (int32_t)((l->height + f - 1) / f), err));
+    MT_TRY(mt_canvas_new(&g->picture, (int32_t)((l->width + f - 1) / f),
+                         (int32_t)((l->height + f - 1) / f), err));
     g->l0_x = (double)f * (double)l0->width / (double)l->width;
     g->l0_y = (double)f * (double)l0->height / (double)l->height;
     if (level < 0) {

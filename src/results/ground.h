@@ -7,14 +7,15 @@
 
 typedef struct mt_ground {
     mt_canvas picture;
-    double l0_x, l0_y;   /* level-0 pixels per pixel */
-    bool incomplete;     /* part of the slide could not be read and is white */
+    double l0_x, l0_y; /* level-0 pixels per pixel */
+    bool incomplete;   /* part of the slide could not be read and is white */
 } mt_ground;
 
 /* The coarsest level that still has 2048 pixels a side, averaged over whole pixels to at most that.
  * Without a slide, or when its only levels are too large to read for a picture, the tissue mask, or
  * white. The caller frees ground->picture. Errors: ARG (no size), NO_MEMORY. */
-MT_MUST_USE mt_status mt_ground_make(mt_ground *ground, const mt_result *r, const mt_slide *slide, mt_err *err);
+MT_MUST_USE mt_status mt_ground_make(mt_ground *ground, const mt_result *r, const mt_slide *slide,
+                                     mt_err *err);
 
 /* Whether the mask has tissue under the level-0 point; false without a mask. */
 bool mt_ground_tissue(const mt_tissue *t, double x_l0, double y_l0);

@@ -15,8 +15,8 @@ static int64_t pixels(const mt_level *l0, int64_t px)
     return ((l0->width + px - 1) / px) * ((l0->height + px - 1) / px);
 }
 
-/* The largest divisor of the step between FINEST and COARSEST level-0 pixels; else, or if that makes too
- * large a raster, the next larger divisor, the step itself, then its multiples. */
+/* The largest divisor of the step between FINEST and COARSEST level-0 pixels; else, or if that
+ * makes too large a raster, the next larger divisor, the step itself, then its multiples. */
 static int32_t choose_px(const mt_level *l0, int32_t step)
 {
     int32_t px = 0;
@@ -24,10 +24,12 @@ static int32_t choose_px(const mt_level *l0, int32_t step)
         if (step % d == 0) px = d;
     if (!px) px = step;
     while (px < step && pixels(l0, px) > MAX_PIXELS) {
-        do px++;
+        do
+            px++;
         while (step % px);
     }
-    while (pixels(l0, px) > MAX_PIXELS && px < INT32_MAX / 2) px += step;
+    while (pixels(l0, px) > MAX_PIXELS && px < INT32_MAX / 2)
+        px += step;
     return px;
 }
 
@@ -97,7 +99,8 @@ mt_status mt_heat_make(mt_heat **out, const mt_result *r, mt_err *err)
     MT_TRY(mt_alloc(&h->cls, n, sizeof *h->cls, MAX_BYTES, "heatmap", err));
     MT_TRY(mt_alloc(&s.value, n, sizeof *s.value, MAX_BYTES, "heatmap", err));
     MT_TRY(mt_alloc(&s.area, n, sizeof *s.area, MAX_BYTES, "heatmap", err));
-    for (size_t i = 0; i < n; i++) h->value[i] = NAN;
+    for (size_t i = 0; i < n; i++)
+        h->value[i] = NAN;
     int only = MT_MAX(r->card->positive_class, 0);
     for (int c = h->class_map ? 0 : only; c < (h->class_map ? r->card->n_classes : only + 1); c++)
         paint_class(h, &s, r, c, !h->class_map || c == 0);
@@ -116,17 +119,22 @@ void mt_heat_free(mt_heat **heat)
 
 void mt_heat_map(uint8_t rgb[3], float value)
 {
-    static const struct { float at; uint8_t rgb[3]; } points[] = {
-        {0.00f, {24, 33, 105}},  {0.15f, {33, 68, 145}},   {0.30f, {30, 107, 152}}, {0.45f, {28, 143, 139}},
-        {0.60f, {66, 174, 110}}, {0.75f, {143, 200, 72}},  {0.88f, {213, 222, 48}}, {1.00f, {255, 240, 60}}};
+    static const struct {
+        float at;
+        uint8_t rgb[3];
+    } points[] = {{0.00f, {24, 33, 105}},  {0.15f, {33, 68, 145}},  {0.30f, {30, 107, 152}},
+                  {0.45f, {28, 143, 139}}, {0.60f, {66, 174, 110}}, {0.75f, {143, 200, 72}},
+                  {0.88f, {213, 222, 48}}, {1.00f, {255, 240, 60}}};
     /* 256 steps, so that the picture has no more colours than its legend. */
     int step = value > 0 ? value < 1 ? (int)(value * 255 + 0.5f) : 255 : 0;
     float v = (float)step / 255;
     size_t k = 0;
-    while (k + 2 < MT_COUNT(points) && v > points[k + 1].at) k++;
+    while (k + 2 < MT_COUNT(points) && v > points[k + 1].at)
+        k++;
     float t = (v - points[k].at) / (points[k + 1].at - points[k].at);
     for (int c = 0; c < 3; c++)
-        rgb[c] = (uint8_t)((float)points[k].rgb[c] + t * (float)(points[k + 1].rgb[c] - points[k].rgb[c]) + 0.5f);
+        rgb[c] = (uint8_t)((float)points[k].rgb[c] +
+                           t * (float)(points[k + 1].rgb[c] - points[k].rgb[c]) + 0.5f);
 }
 
 bool mt_heat_colour(uint8_t rgb[3], const mt_heat *heat, int32_t i, int32_t j, const mt_card *card)
@@ -134,7 +142,9 @@ bool mt_heat_colour(uint8_t rgb[3], const mt_heat *heat, int32_t i, int32_t j, c
     size_t at = (size_t)j * (size_t)heat->w + (size_t)i;
     memset(rgb, 0, 3);
     if (isnan(heat->value[at])) return false;
-    if (heat->class_map) mt_class_colour(rgb, heat->cls[at], card->positive_class);
-    else mt_heat_map(rgb, heat->value[at]);
+    if (heat->class_map)
+        mt_class_colour(rgb, heat->cls[at], card->positive_class);
+    else
+        mt_heat_map(rgb, heat->value[at]);
     return true;
 }

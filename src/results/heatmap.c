@@ -4,7 +4,8 @@
 #include "results/pyramid.h"
 #include "results/writers.h"
 
-mt_status mt_write_heatmap(const mt_result *r, const mt_slide *slide, const char *out_dir, mt_err *err)
+mt_status mt_write_heatmap(const mt_result *r, const mt_slide *slide, const char *out_dir,
+                           mt_err *err)
 {
     MT_AUTO(mt_heat_free) mt_heat *heat = NULL;
     MT_AUTO_FREE char *tif = NULL, *png = NULL;

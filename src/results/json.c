@@ -6,7 +6,10 @@
 #define SCHEMA_VERSION 1
 #define CEILING ((size_t)4 << 20)
 
-static const char *text_or_null(const char *s) { return s && *s ? s : NULL; }
+static const char *text_or_null(const char *s)
+{
+    return s && *s ? s : NULL;
+}
 
 static void size_of_slide(mt_jw *w, const mt_slide_info *s)
 {
@@ -22,7 +25,8 @@ static void size_of_slide(mt_jw *w, const mt_slide_info *s)
     mt_jw_end_arr(w);
 }
 
-/* Geometry and spacing only: no other value of the slide's metadata (scanner, texts, dates) is kept. */
+/* Geometry and spacing only: no other value of the slide's metadata (scanner, texts, dates) is
+ * kept. */
 static void slide_block(mt_jw *w, const mt_result *r)
 {
     const mt_slide_info *s = &r->slide;
@@ -53,9 +57,11 @@ static void model_block(mt_jw *w, const mt_result *r)
     mt_jw_str(w, "architecture", text_or_null(c->architecture));
     mt_jw_str(w, "task", c->task);
     mt_jw_arr(w, "classes");
-    for (int i = 0; i < c->n_classes; i++) mt_jw_str(w, NULL, c->class_names[i]);
+    for (int i = 0; i < c->n_classes; i++)
+        mt_jw_str(w, NULL, c->class_names[i]);
     mt_jw_end_arr(w);
-    mt_jw_str(w, "positive_class", c->positive_class >= 0 ? c->class_names[c->positive_class] : NULL);
+    mt_jw_str(w, "positive_class",
+              c->positive_class >= 0 ? c->class_names[c->positive_class] : NULL);
     mt_jw_str(w, "activation", c->activation);
     mt_jw_int(w, "patch_px", c->patch_px);
     mt_jw_int(w, "input_px", c->input_px);
@@ -119,7 +125,8 @@ static void grade_block(mt_jw *w, const mt_result *r)
     mt_jw_str(w, "reason", text_or_null(g->reason));
     if (g->graded) {
         mt_jw_str(w, "decision", text_or_null(g->decision));
-        mt_jw_str(w, "positive_class", g->positive_class >= 0 ? r->card->class_names[g->positive_class] : NULL);
+        mt_jw_str(w, "positive_class",
+                  g->positive_class >= 0 ? r->card->class_names[g->positive_class] : NULL);
         mt_jw_num(w, "score", g->score);
         mt_jw_int(w, "topk_k", g->topk_k);
         mt_jw_str(w, "threshold_name", text_or_null(g->threshold_name));
@@ -192,7 +199,10 @@ static void provenance_block(mt_jw *w, const mt_result *r)
 static void scope_block(mt_jw *w, const mt_result *r)
 {
     mt_jw_obj(w, "scope");
-    mt_jw_str(w, "state", r->out_of_scope[0] ? "out of scope" : r->scope_unverified ? "scope unverified" : "in scope");
+    mt_jw_str(w, "state",
+              r->out_of_scope[0]    ? "out of scope"
+              : r->scope_unverified ? "scope unverified"
+                                    : "in scope");
     mt_jw_str(w, "override_reason", text_or_null(r->out_of_scope));
     mt_jw_end_obj(w);
 }
@@ -200,7 +210,8 @@ static void scope_block(mt_jw *w, const mt_result *r)
 static void warnings_block(mt_jw *w, const mt_result *r)
 {
     mt_jw_arr(w, "warnings");
-    for (int i = 0; i < r->n_warnings && i < (int)MT_COUNT(r->warnings); i++) mt_jw_str(w, NULL, r->warnings[i]);
+    for (int i = 0; i < r->n_warnings && i < (int)MT_COUNT(r->warnings); i++)
+        mt_jw_str(w, NULL, r->warnings[i]);
     mt_jw_end_arr(w);
 }
 
@@ -233,17 +244,21 @@ static void statement(mt_jw *w, const mt_result *r)
     char text[800];
     const mt_grade *g = &r->grade;
     if (!g->graded) {
-        snprintf(text, sizeof text, "not analysed: %s", g->reason[0] ? g->reason : "no reason was given");
+        snprintf(text, sizeof text, "not analysed: %s",
+                 g->reason[0] ? g->reason : "no reason was given");
     } else {
-        snprintf(text, sizeof text, "%s%s", g->decision[0] ? "analysed: " : "analysed", g->decision);
+        snprintf(text, sizeof text, "%s%s", g->decision[0] ? "analysed: " : "analysed",
+                 g->decision);
     }
     mt_jw_str(w, "status", g->graded ? "analysed" : "not analysed");
     mt_jw_str(w, "statement", text);
     const mt_card *c = r->card;
-    snprintf(text, sizeof text, "Research use only, not for diagnosis. Intended use: %s. Not for: %s.%s%s",
-             c->intended_use[0] ? c->intended_use : "research", c->not_for[0] ? c->not_for : "diagnosis",
+    snprintf(text, sizeof text,
+             "Research use only, not for diagnosis. Intended use: %s. Not for: %s.%s%s",
+             c->intended_use[0] ? c->intended_use : "research",
+             c->not_for[0] ? c->not_for : "diagnosis",
              r->slide.synthetic ? " Synthetic slide." : "",
-             r->out_of_scope[0]   ? " The slide lies outside the model's declared scope."
+             r->out_of_scope[0]    ? " The slide lies outside the model's declared scope."
              : r->scope_unverified ? " Whether the slide lies in the model's scope is unverified."
                                    : "");
     mt_jw_str(w, "notice", text);

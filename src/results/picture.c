@@ -7,19 +7,26 @@
 #include "results/ground.h"
 #include "results/writers.h"
 
-static const mt_colour_rgb ink = {32, 32, 40}, quiet = {96, 96, 108}, alarm = {190, 24, 32}, line = {150, 150, 160};
+static const mt_colour_rgb ink = {32, 32, 40}, quiet = {96, 96, 108}, alarm = {190, 24, 32},
+                           line = {150, 150, 160};
 
 /* Where things are. Lengths in pixels. */
 typedef struct layout {
-    int scale;                 /* pixels of a font dot */
-    int32_t margin, width;     /* of the whole picture */
+    int scale;             /* pixels of a font dot */
+    int32_t margin, width; /* of the whole picture */
     int32_t slide_y, panel_x, panel_w, panel_h, bar_h;
     int32_t footer_y;
 } layout;
 
-static const char *class_name(const mt_result *r) { return r->card->class_names[MT_MAX(r->card->positive_class, 0)]; }
+static const char *class_name(const mt_result *r)
+{
+    return r->card->class_names[MT_MAX(r->card->positive_class, 0)];
+}
 
-static mt_colour_rgb of(const uint8_t rgb[3]) { return (mt_colour_rgb){rgb[0], rgb[1], rgb[2]}; }
+static mt_colour_rgb of(const uint8_t rgb[3])
+{
+    return (mt_colour_rgb){rgb[0], rgb[1], rgb[2]};
+}
 
 /* ---- the slide with its colours ---- */
 
@@ -49,7 +56,8 @@ static void outline_tissue(mt_ground *g, const mt_tissue *t, int32_t width)
         for (int32_t i = 0; i < g->picture.w; i++) {
             double x = (i + 0.5) * g->l0_x, y = (j + 0.5) * g->l0_y;
             bool here = mt_ground_tissue(t, x, y);
-            if (here != mt_ground_tissue(t, x + g->l0_x, y) || here != mt_ground_tissue(t, x, y + g->l0_y))
+            if (here != mt_ground_tissue(t, x + g->l0_x, y) ||
+                here != mt_ground_tissue(t, x, y + g->l0_y))
                 mt_canvas_box(&g->picture, i, j, width, width, ink, 200);
         }
 }
@@ -62,24 +70,30 @@ static int32_t header(mt_canvas *c, const mt_result *r, const layout *l)
     char text[400];
     int32_t y = l->margin, w = l->width - 2 * l->margin;
     const mt_card *k = r->card;
-    if (k->positive_class < 0 && k->n_classes > 1) snprintf(text, sizeof text, "Heatmap: class of each tile");
-    else snprintf(text, sizeof text, "Heatmap: probability of %s", class_name(r));
+    if (k->positive_class < 0 && k->n_classes > 1)
+        snprintf(text, sizeof text, "Heatmap: class of each tile");
+    else
+        snprintf(text, sizeof text, "Heatmap: probability of %s", class_name(r));
     y += mt_canvas_paragraph(c, l->margin, y, w, l->scale + 1, ink, text);
     y += 2 * l->scale;
-    snprintf(text, sizeof text, "slide %s   model %s%s%s (%s)", r->slide_id[0] ? r->slide_id : "without id", k->name,
-             k->version[0] ? " " : "", k->version, k->state[0] ? k->state : "research");
+    snprintf(text, sizeof text, "slide %s   model %s%s%s (%s)",
+             r->slide_id[0] ? r->slide_id : "without id", k->name, k->version[0] ? " " : "",
+             k->version, k->state[0] ? k->state : "research");
     y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, text);
     if (!r->grade.graded) {
-        snprintf(text, sizeof text, "NOT ANALYSED: %s", r->grade.reason[0] ? r->grade.reason : "no reason was given");
+        snprintf(text, sizeof text, "NOT ANALYSED: %s",
+                 r->grade.reason[0] ? r->grade.reason : "no reason was given");
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, text);
     }
     if (r->out_of_scope[0]) {
         snprintf(text, sizeof text, "OUT OF THE MODEL'S SCOPE, allowed for: %s", r->out_of_scope);
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, text);
     } else if (r->scope_unverified) {
-        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, "scope unverified: the slide does not say what it is");
+        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm,
+                                 "scope unverified: the slide does not say what it is");
     }
-    if (r->slide.synthetic) y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, "synthetic slide");
+    if (r->slide.synthetic)
+        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, "synthetic slide");
     return y - l->margin;
 }
 
@@ -87,7 +101,8 @@ static int32_t footer(mt_canvas *c, const mt_result *r, const layout *l, bool in
 {
     char text[700];
     int32_t y = l->footer_y, w = l->width - 2 * l->margin;
-    y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, "Research use only. Not for diagnosis.");
+    y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm,
+                             "Research use only. Not for diagnosis.");
     if (r->card->not_for[0] && strcmp(r->card->not_for, "diagnosis")) {
         snprintf(text, sizeof text, "Not for: %s", r->card->not_for);
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, text);
@@ -95,7 +110,8 @@ static int32_t footer(mt_canvas *c, const mt_result *r, const layout *l, bool in
     for (int i = 0; i < r->n_warnings && i < (int)MT_COUNT(r->warnings); i++)
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, r->warnings[i]);
     if (incomplete)
-        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, "Part of the slide could not be read and is shown white.");
+        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm,
+                                 "Part of the slide could not be read and is shown white.");
     return y - l->footer_y;
 }
 
@@ -123,7 +139,8 @@ static void colour_bar(mt_canvas *c, const layout *l, const mt_grade *g, int32_t
     }
 }
 
-static int32_t swatch(mt_canvas *c, const layout *l, int32_t y, const uint8_t rgb[3], const char *text)
+static int32_t swatch(mt_canvas *c, const layout *l, int32_t y, const uint8_t rgb[3],
+                      const char *text)
 {
     int32_t s = l->scale, h = 0;
     if (c) {
@@ -141,8 +158,11 @@ static int32_t class_rows(mt_canvas *c, const mt_result *r, const layout *l, int
         uint8_t rgb[3];
         char text[128];
         mt_class_colour(rgb, k, r->card->positive_class);
-        if (r->grade.graded) snprintf(text, sizeof text, "%s %.2f mm2", r->card->class_names[k], r->grade.classes[k].area_mm2);
-        else snprintf(text, sizeof text, "%s", r->card->class_names[k]);
+        if (r->grade.graded)
+            snprintf(text, sizeof text, "%s %.2f mm2", r->card->class_names[k],
+                     r->grade.classes[k].area_mm2);
+        else
+            snprintf(text, sizeof text, "%s", r->card->class_names[k]);
         y += swatch(c, l, y, rgb, text);
     }
     return y - top;
@@ -164,16 +184,19 @@ static int32_t facts(mt_canvas *c, const mt_result *r, const layout *l, int32_t 
     if (g->graded && g->positive_class >= 0) {
         snprintf(text, sizeof text, "%.3f%s%s", g->score, g->decision[0] ? "  " : "", g->decision);
         y += fact(c, l, y, "slide score", text);
-        snprintf(text, sizeof text, "%.3f%s%s", g->threshold, g->threshold_name[0] ? "  " : "", g->threshold_name);
+        snprintf(text, sizeof text, "%.3f%s%s", g->threshold, g->threshold_name[0] ? "  " : "",
+                 g->threshold_name);
         y += fact(c, l, y, "tile threshold", text);
-        snprintf(text, sizeof text, "%.2f mm2 (%.1f %%)", g->classes[g->positive_class].positive_mm2,
+        snprintf(text, sizeof text, "%.2f mm2 (%.1f %%)",
+                 g->classes[g->positive_class].positive_mm2,
                  100 * g->classes[g->positive_class].fraction);
         y += fact(c, l, y, "area over threshold", text);
     } else if (g->graded && g->decision[0]) {
         y += fact(c, l, y, "slide result", g->decision);
     }
     if (isfinite(g->tissue_mm2) && isfinite(g->coverage)) {
-        snprintf(text, sizeof text, "%.2f mm2, %.1f %% of it analysed", g->tissue_mm2, 100 * g->coverage);
+        snprintf(text, sizeof text, "%.2f mm2, %.1f %% of it analysed", g->tissue_mm2,
+                 100 * g->coverage);
         y += fact(c, l, y, "tissue", text);
     }
     return y - top;
@@ -194,7 +217,9 @@ static int32_t panel(mt_canvas *c, const mt_result *r, const layout *l, int32_t 
     y += swatch(c, l, y, white, "no colour: not analysed");
     if (r->tissue) {
         if (c) mt_canvas_box(c, l->panel_x, y + 3 * s, 9 * s, MT_MAX(s * 2 / 3, 1), ink, 256);
-        y += MT_MAX(mt_canvas_paragraph(c, l->panel_x + 13 * s, y, l->panel_w - 13 * s, s, ink, "tissue outline"), 11 * s);
+        y += MT_MAX(mt_canvas_paragraph(c, l->panel_x + 13 * s, y, l->panel_w - 13 * s, s, ink,
+                                        "tissue outline"),
+                    11 * s);
     }
     y += 6 * s;
     return y + facts(c, r, l, y) - top;
@@ -214,7 +239,8 @@ static double round_length(double most_um)
     return best;
 }
 
-static int32_t scale_bar(mt_canvas *c, const mt_result *r, const layout *l, const mt_ground *g, int32_t y)
+static int32_t scale_bar(mt_canvas *c, const mt_result *r, const layout *l, const mt_ground *g,
+                         int32_t y)
 {
     double um_px = r->slide.mpp_x * g->l0_x;
     int32_t s = l->scale;
@@ -223,8 +249,10 @@ static int32_t scale_bar(mt_canvas *c, const mt_result *r, const layout *l, cons
         char text[32];
         double um = round_length(um_px * g->picture.w / 4);
         int32_t w = MT_MAX((int32_t)lround(um / um_px), 1);
-        if (um >= 1000) snprintf(text, sizeof text, "%g mm", um / 1000);
-        else snprintf(text, sizeof text, "%g um", um);
+        if (um >= 1000)
+            snprintf(text, sizeof text, "%g mm", um / 1000);
+        else
+            snprintf(text, sizeof text, "%g um", um);
         mt_canvas_box(c, l->margin, y + 2 * s, w, 2 * s, ink, 256);
         mt_canvas_box(c, l->margin, y, s, 6 * s, ink, 256);
         mt_canvas_box(c, l->margin + w - s, y, s, 6 * s, ink, 256);
@@ -238,8 +266,8 @@ static int32_t scale_bar(mt_canvas *c, const mt_result *r, const layout *l, cons
 static void paste(mt_canvas *c, const mt_canvas *from, int32_t x, int32_t y)
 {
     for (int32_t j = 0; j < from->h; j++)
-        memcpy(c->rgb + ((size_t)(y + j) * (size_t)c->w + (size_t)x) * 3, from->rgb + (size_t)j * (size_t)from->w * 3,
-               (size_t)from->w * 3);
+        memcpy(c->rgb + ((size_t)(y + j) * (size_t)c->w + (size_t)x) * 3,
+               from->rgb + (size_t)j * (size_t)from->w * 3, (size_t)from->w * 3);
     mt_canvas_frame(c, x - 1, y - 1, from->w + 2, from->h + 2, 1, line);
 }
 
@@ -250,7 +278,10 @@ static mt_status save(const mt_canvas *c, const char *path, mt_err *err)
     return mt_file_write(path, png.data, png.len, err);
 }
 
-static void ground_free(mt_ground *g) { mt_canvas_free(&g->picture); }
+static void ground_free(mt_ground *g)
+{
+    mt_canvas_free(&g->picture);
+}
 
 /* Only words: a slide that never got as far as having a size. */
 static mt_status words_only(const mt_result *r, const char *path, mt_err *err)
@@ -264,7 +295,8 @@ static mt_status words_only(const mt_result *r, const char *path, mt_err *err)
     return save(&c, path, err);
 }
 
-mt_status mt_picture_write(const mt_heat *heat, const mt_result *r, const mt_slide *slide, const char *path, mt_err *err)
+mt_status mt_picture_write(const mt_heat *heat, const mt_result *r, const mt_slide *slide,
+                           const char *path, mt_err *err)
 {
     if (!heat) return words_only(r, path, err);
     MT_AUTO(ground_free) mt_ground g = {0};
@@ -281,7 +313,8 @@ mt_status mt_picture_write(const mt_heat *heat, const mt_result *r, const mt_sli
     l.panel_h = panel(NULL, r, &l, l.slide_y);
     int32_t left_h = g.picture.h + 4 * l.scale + scale_bar(NULL, r, &l, &g, 0);
     l.footer_y = l.slide_y + MT_MAX(left_h, l.panel_h) + l.margin / 2;
-    MT_TRY(mt_canvas_new(&c, l.width, l.footer_y + footer(NULL, r, &l, g.incomplete) + l.margin / 2, err));
+    MT_TRY(mt_canvas_new(&c, l.width, l.footer_y + footer(NULL, r, &l, g.incomplete) + l.margin / 2,
+                         err));
     blend_heat(&g, heat, r->card);
     outline_tissue(&g, r->tissue, longest >= 1000 ? 2 : 1);
     header(&c, r, &l);

@@ -5,7 +5,7 @@
 #include "results/heat.h"
 
 /* heat may be NULL (a slide whose size is not known): then only the words are drawn. */
-MT_MUST_USE mt_status mt_picture_write(const mt_heat *heat, const mt_result *r, const mt_slide *slide,
-                                       const char *path, mt_err *err);
+MT_MUST_USE mt_status mt_picture_write(const mt_heat *heat, const mt_result *r,
+                                       const mt_slide *slide, const char *path, mt_err *err);
 
 #endif

@@ -13,7 +13,8 @@
 #endif
 #endif
 #if defined(__SANITIZE_THREAD__) || defined(UNDER_TSAN)
-/* The locks of libvips and glib are not instrumented: the sanitizer sees their memory calls, not their order. */
+/* The locks of libvips and glib are not instrumented: the sanitizer sees their memory calls, not
+ * their order. */
 __attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void);
 __attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void)
 {
@@ -53,7 +54,8 @@ static mt_status describe(mt_buf *b, const mt_heat *h, const mt_result *r, mt_er
     mt_jw_str(&w, "model", r->card->name);
     mt_jw_str(&w, "model_version", r->card->version);
     mt_jw_str(&w, "model_state", r->card->state);
-    mt_jw_str(&w, "class", h->class_map ? NULL : r->card->class_names[MT_MAX(r->card->positive_class, 0)]);
+    mt_jw_str(&w, "class",
+              h->class_map ? NULL : r->card->class_names[MT_MAX(r->card->positive_class, 0)]);
     mt_jw_int(&w, "level0_pixels_per_pixel", h->px_l0);
     mt_jw_str(&w, "colour_map", h->class_map ? "microtome-classes" : "microtome-blue-yellow-256");
     if (!r->grade.graded) mt_jw_str(&w, "not_analysed", r->grade.reason);
@@ -66,7 +68,8 @@ static mt_status describe(mt_buf *b, const mt_heat *h, const mt_result *r, mt_er
 static void paint(uint8_t *rgba, const mt_heat *h, const mt_card *card)
 {
     for (int32_t j = 0; j < h->h; j++)
-        for (int32_t i = 0; i < h->w; i++, rgba += 4) rgba[3] = mt_heat_colour(rgba, h, i, j, card) ? 255 : 0;
+        for (int32_t i = 0; i < h->w; i++, rgba += 4)
+            rgba[3] = mt_heat_colour(rgba, h, i, j, card) ? 255 : 0;
 }
 
 static void unref(VipsImage **image)
@@ -75,20 +78,22 @@ static void unref(VipsImage **image)
 }
 
 /* The thumbnail's spacing may differ in x and y; vips counts pixels per millimetre. */
-static mt_status save(const uint8_t *rgba, const mt_heat *h, const mt_result *r, const char *description,
-                      const char *tmp, mt_err *err)
+static mt_status save(const uint8_t *rgba, const mt_heat *h, const mt_result *r,
+                      const char *description, const char *tmp, mt_err *err)
 {
     MT_AUTO(unref) VipsImage *memory = NULL;
     MT_AUTO(unref) VipsImage *image = NULL;
     double x_um = r->slide.mpp_x * h->px_l0, y_um = r->slide.mpp_y * h->px_l0;
-    memory = vips_image_new_from_memory(rgba, (size_t)h->w * (size_t)h->h * 4, h->w, h->h, 4, VIPS_FORMAT_UCHAR);
-    if (!memory || vips_copy(memory, &image, "interpretation", VIPS_INTERPRETATION_sRGB, "xres", 1000.0 / x_um, "yres",
-                             1000.0 / y_um, NULL))
+    memory = vips_image_new_from_memory(rgba, (size_t)h->w * (size_t)h->h * 4, h->w, h->h, 4,
+                                        VIPS_FORMAT_UCHAR);
+    if (!memory || vips_copy(memory, &image, "interpretation", VIPS_INTERPRETATION_sRGB, "xres",
+                             1000.0 / x_um, "yres", 1000.0 / y_um, NULL))
         return vips_failed("heatmap.tif", err);
     vips_image_set_string(image, VIPS_META_IMAGEDESCRIPTION, description);
     if (vips_tiffsave(image, tmp, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
-                      VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "tile", TRUE, "tile_width", 256, "tile_height", 256, "pyramid",
-                      TRUE, "resunit", VIPS_FOREIGN_TIFF_RESUNIT_CM, NULL))
+                      VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "tile", TRUE, "tile_width", 256,
+                      "tile_height", 256, "pyramid", TRUE, "resunit", VIPS_FOREIGN_TIFF_RESUNIT_CM,
+                      NULL))
         return vips_failed("heatmap.tif", err);
     return MT_OK;
 }
@@ -103,7 +108,8 @@ mt_status mt_pyramid_write(const mt_heat *heat, const mt_result *r, const char *
     MT_AUTO(mt_buf_free) mt_buf description = MT_BUF_INIT(4096);
     MT_AUTO(mt_outfile_discard) mt_outfile file = MT_OUTFILE_INIT;
     MT_TRY(describe(&description, heat, r, err));
-    MT_TRY(mt_alloc_aligned(&rgba, (size_t)heat->w * (size_t)heat->h * 4, (size_t)64 << 20, "heatmap", err));
+    MT_TRY(mt_alloc_aligned(&rgba, (size_t)heat->w * (size_t)heat->h * 4, (size_t)64 << 20,
+                            "heatmap", err));
     paint(rgba, heat, r->card);
     MT_TRY(mt_outfile_name(&file, path, err));
     MT_TRY(save(rgba, heat, r, (const char *)description.data, file.tmp, err));

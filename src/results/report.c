@@ -11,12 +11,18 @@
 const char *mt_slide_state_name(mt_slide_state s)
 {
     switch (s) {
-    case MT_SLIDE_QUEUED: return "queued";
-    case MT_SLIDE_RUNNING: return "running";
-    case MT_SLIDE_DONE: return "done";
-    case MT_SLIDE_FAILED: return "failed";
-    case MT_SLIDE_REJECTED_QC: return "rejected-qc";
-    case MT_SLIDE_EMPTY: return "empty";
+    case MT_SLIDE_QUEUED:
+        return "queued";
+    case MT_SLIDE_RUNNING:
+        return "running";
+    case MT_SLIDE_DONE:
+        return "done";
+    case MT_SLIDE_FAILED:
+        return "failed";
+    case MT_SLIDE_REJECTED_QC:
+        return "rejected-qc";
+    case MT_SLIDE_EMPTY:
+        return "empty";
     }
     return "unknown";
 }
@@ -25,12 +31,18 @@ const char *mt_slide_state_name(mt_slide_state s)
 static int rank(const mt_report_row *r)
 {
     switch (r->state) {
-    case MT_SLIDE_FAILED: return 0;
-    case MT_SLIDE_REJECTED_QC: return 1;
-    case MT_SLIDE_EMPTY: return 2;
-    case MT_SLIDE_RUNNING: return 3;
-    case MT_SLIDE_QUEUED: return 4;
-    case MT_SLIDE_DONE: return r->graded ? 6 : 5;
+    case MT_SLIDE_FAILED:
+        return 0;
+    case MT_SLIDE_REJECTED_QC:
+        return 1;
+    case MT_SLIDE_EMPTY:
+        return 2;
+    case MT_SLIDE_RUNNING:
+        return 3;
+    case MT_SLIDE_QUEUED:
+        return 4;
+    case MT_SLIDE_DONE:
+        return r->graded ? 6 : 5;
     }
     return 0;
 }
@@ -46,8 +58,9 @@ static mt_status sort_rows(size_t **out, const mt_report *p, mt_err *err)
     return MT_OK;
 }
 
-/* A text that is kept names no folder of this machine: an absolute path shrinks to its last part. It
- * starts at the text's start, a blank, a quote or a bracket and ends at a colon, a quote, a line's end. */
+/* A text that is kept names no folder of this machine: an absolute path shrinks to its last part.
+ * It starts at the text's start, a blank, a quote or a bracket and ends at a colon, a quote, a
+ * line's end. */
 void mt_report_text(char out[MT_ERR_TEXT], const char *text)
 {
     size_t n = 0;
@@ -56,7 +69,8 @@ void mt_report_text(char out[MT_ERR_TEXT], const char *text)
         if (*p == '/' && starts) {
             size_t len = strcspn(p, ":'\")\n");
             size_t last = len;
-            while (last > 0 && p[last - 1] != '/') last--;
+            while (last > 0 && p[last - 1] != '/')
+                last--;
             p += last;
             continue;
         }
@@ -92,8 +106,10 @@ static void json_row(mt_jw *w, const mt_report_row *r)
     mt_jw_str(w, "reason", reason[0] ? reason : NULL);
     mt_jw_bool(w, "graded", r->graded);
     mt_jw_str(w, "decision", r->graded && r->decision[0] ? r->decision : NULL);
-    if (r->graded) mt_jw_num(w, "score", r->score);
-    else mt_jw_null(w, "score");
+    if (r->graded)
+        mt_jw_num(w, "score", r->score);
+    else
+        mt_jw_null(w, "score");
     mt_jw_num(w, "tissue_mm2", r->tissue_mm2);
     mt_jw_num(w, "coverage", r->coverage);
     mt_jw_int(w, "tiles", (int64_t)r->n_tiles);
@@ -127,7 +143,8 @@ static void json_page(mt_buf *b, const mt_report *p, const size_t *order)
     mt_jw_obj(&w, NULL);
     mt_jw_str(&w, "schema", "microtome.report");
     mt_jw_int(&w, "schema_version", 1);
-    mt_jw_str(&w, "notice", "research use only, not for diagnosis; a slide without a result is not negative");
+    mt_jw_str(&w, "notice",
+              "research use only, not for diagnosis; a slide without a result is not negative");
     mt_jw_str(&w, "model", p->model);
     mt_jw_str(&w, "model_state", p->model_state);
     mt_jw_str(&w, "engine_version", p->engine_version);
@@ -136,7 +153,8 @@ static void json_page(mt_buf *b, const mt_report *p, const size_t *order)
     mt_jw_str(&w, "updated", p->updated);
     json_totals(&w, p);
     mt_jw_arr(&w, "slides");
-    for (size_t i = 0; i < p->n_rows; i++) json_row(&w, &p->rows[order[i]]);
+    for (size_t i = 0; i < p->n_rows; i++)
+        json_row(&w, &p->rows[order[i]]);
     mt_jw_end_arr(&w);
     mt_jw_end_obj(&w);
     mt_buf_append(b, "\n", 1);

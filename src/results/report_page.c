@@ -6,49 +6,70 @@
 #include <string.h>
 
 static const char style[] =
-    ":root{--ink:#1d2129;--quiet:#667085;--line:#e2e5ea;--bad:#b42318;--warn:#b54708;--good:#067647}\n"
+    ":root{--ink:#1d2129;--quiet:#667085;--line:#e2e5ea;--bad:#b42318;--warn:#b54708;--good:#"
+    "067647}\n"
     "*{box-sizing:border-box}\n"
-    "body{font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;color:var(--ink);"
+    "body{font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica "
+    "Neue',Arial,sans-serif;color:var(--ink);"
     "margin:0 auto;max-width:1280px;padding:28px 32px;background:#fff}\n"
     "h1{font-size:24px;margin:0 0 2px}\n"
     ".sub{color:var(--quiet);margin:0 0 18px}\n"
-    ".notice{border-left:4px solid var(--bad);background:#fef3f2;padding:9px 14px;margin:0 0 18px}\n"
+    ".notice{border-left:4px solid var(--bad);background:#fef3f2;padding:9px 14px;margin:0 0 "
+    "18px}\n"
     ".tiles{display:flex;flex-wrap:wrap;gap:10px;margin:0 0 22px;padding:0;list-style:none}\n"
     ".tiles li{border:1px solid var(--line);border-radius:8px;padding:9px 16px;min-width:104px}\n"
     ".tiles b{display:block;font-size:22px;font-variant-numeric:tabular-nums}\n"
     ".tiles span{color:var(--quiet);font-size:13px}\n"
     ".tiles .bad b{color:var(--bad)}\n"
     "table{border-collapse:collapse;width:100%}\n"
-    "th{text-align:left;font-size:12px;font-weight:600;color:var(--quiet);border-bottom:2px solid var(--line);"
+    "th{text-align:left;font-size:12px;font-weight:600;color:var(--quiet);border-bottom:2px solid "
+    "var(--line);"
     "padding:6px 10px;white-space:nowrap}\n"
     "td{border-bottom:1px solid var(--line);padding:9px 10px;vertical-align:top}\n"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
     "td.slide{overflow-wrap:anywhere;min-width:150px}\n"
     "td.slide small,td.why small{color:var(--quiet);display:block}\n"
     "td.why{overflow-wrap:anywhere;max-width:380px}\n"
-    "td img{display:block;width:168px;max-height:132px;object-fit:contain;object-position:right top}\n"
+    "td img{display:block;width:168px;max-height:132px;object-fit:contain;object-position:right "
+    "top}\n"
     "tbody tr{break-inside:avoid}\n"
-    ".state{display:inline-block;border-radius:99px;padding:1px 10px;font-size:13px;font-weight:600;white-space:nowrap;"
+    ".state{display:inline-block;border-radius:99px;padding:1px "
+    "10px;font-size:13px;font-weight:600;white-space:nowrap;"
     "border:1px solid currentColor}\n"
-    ".failed,.rejected-qc{color:var(--bad)}.empty,.no-grade{color:var(--warn)}.done{color:var(--good)}"
+    ".failed,.rejected-qc{color:var(--bad)}.empty,.no-grade{color:var(--warn)}.done{color:var(--"
+    "good)}"
     ".queued,.running{color:var(--quiet)}\n"
     "footer{color:var(--quiet);font-size:13px;margin-top:22px}\n"
-    "@media print{body{padding:0;font-size:11px;max-width:none}.tiles b{font-size:16px}td img{width:110px}"
+    "@media print{body{padding:0;font-size:11px;max-width:none}.tiles b{font-size:16px}td "
+    "img{width:110px}"
     "thead{display:table-header-group}}\n";
 
-/* Text and attribute values: the five characters that mean something to HTML; control characters go. */
+/* Text and attribute values: the five characters that mean something to HTML; control characters
+ * go. */
 static void escaped(mt_buf *b, const char *s)
 {
     for (; *s; s++) {
         switch (*s) {
-        case '&': mt_buf_printf(b, "&amp;"); break;
-        case '<': mt_buf_printf(b, "&lt;"); break;
-        case '>': mt_buf_printf(b, "&gt;"); break;
-        case '"': mt_buf_printf(b, "&quot;"); break;
-        case '\'': mt_buf_printf(b, "&#39;"); break;
+        case '&':
+            mt_buf_printf(b, "&amp;");
+            break;
+        case '<':
+            mt_buf_printf(b, "&lt;");
+            break;
+        case '>':
+            mt_buf_printf(b, "&gt;");
+            break;
+        case '"':
+            mt_buf_printf(b, "&quot;");
+            break;
+        case '\'':
+            mt_buf_printf(b, "&#39;");
+            break;
         default:
-            if ((unsigned char)*s >= 32 && *s != 127) mt_buf_append(b, s, 1);
-            else mt_buf_append(b, " ", 1);
+            if ((unsigned char)*s >= 32 && *s != 127)
+                mt_buf_append(b, s, 1);
+            else
+                mt_buf_append(b, " ", 1);
         }
     }
 }
@@ -56,17 +77,23 @@ static void escaped(mt_buf *b, const char *s)
 /* A relative link: every byte that is not plainly safe as %XX, so that no name becomes a scheme. */
 static void link_to(mt_buf *b, const char *path)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~/";
-    while (*path == '/') path++;
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~/";
+    while (*path == '/')
+        path++;
     mt_buf_printf(b, "./");
-    for (; *path; path++) mt_buf_printf(b, strchr(safe, *path) ? "%c" : "%%%02X", (unsigned char)*path);
+    for (; *path; path++)
+        mt_buf_printf(b, strchr(safe, *path) ? "%c" : "%%%02X", (unsigned char)*path);
 }
 
 static void duration(mt_buf *b, double s)
 {
-    if (s >= 3600) mt_buf_printf(b, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
-    else if (s >= 60) mt_buf_printf(b, "%d min %02d s", (int)(s / 60), (int)s % 60);
-    else mt_buf_printf(b, "%.1f s", s);
+    if (s >= 3600)
+        mt_buf_printf(b, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
+    else if (s >= 60)
+        mt_buf_printf(b, "%d min %02d s", (int)(s / 60), (int)s % 60);
+    else
+        mt_buf_printf(b, "%.1f s", s);
 }
 
 static void number_box(mt_buf *b, const char *cls, size_t n, const char *what)
@@ -95,8 +122,9 @@ static void head(mt_buf *b, const mt_report *p)
     escaped(b, p->started);
     mt_buf_printf(b, " &middot; updated ");
     escaped(b, p->updated);
-    mt_buf_printf(b, "</p>\n<p class=\"notice\"><strong>Research use only, not for diagnosis.</strong> "
-                     "A slide that was not analysed is not negative.</p>\n");
+    mt_buf_printf(
+        b, "</p>\n<p class=\"notice\"><strong>Research use only, not for diagnosis.</strong> "
+           "A slide that was not analysed is not negative.</p>\n");
 }
 
 static void totals(mt_buf *b, const mt_report *p)
@@ -108,13 +136,14 @@ static void totals(mt_buf *b, const mt_report *p)
     number_box(b, "", t.by_state[MT_SLIDE_DONE], "done");
     number_box(b, " class=\"bad\"", t.by_state[MT_SLIDE_FAILED], "failed");
     if (t.by_state[MT_SLIDE_REJECTED_QC])
-        number_box(b, " class=\"bad\"", t.by_state[MT_SLIDE_REJECTED_QC], "rejected by quality control");
+        number_box(b, " class=\"bad\"", t.by_state[MT_SLIDE_REJECTED_QC],
+                   "rejected by quality control");
     number_box(b, "", t.by_state[MT_SLIDE_EMPTY], "empty");
     if (t.ungraded) number_box(b, " class=\"bad\"", t.ungraded, "done, no grade");
     if (open) number_box(b, "", open, "not finished");
     if (t.resumed) number_box(b, "", t.resumed, "from an earlier run");
-    mt_buf_printf(b, "<li><b>%llu</b><span>tiles, %.1f a second</span></li>\n<li><b>", (unsigned long long)t.tiles,
-                  t.tiles_per_s);
+    mt_buf_printf(b, "<li><b>%llu</b><span>tiles, %.1f a second</span></li>\n<li><b>",
+                  (unsigned long long)t.tiles, t.tiles_per_s);
     duration(b, p->wall_s);
     mt_buf_printf(b, "</b><span>in all</span></li>\n</ul>\n");
 }
@@ -136,7 +165,9 @@ static void outcome_cell(mt_buf *b, const mt_report_row *r)
         escaped(b, reason);
         mt_buf_printf(b, "</small>");
     }
-    if (r->n_warnings) mt_buf_printf(b, "<small>%d warning%s</small>", r->n_warnings, r->n_warnings == 1 ? "" : "s");
+    if (r->n_warnings)
+        mt_buf_printf(b, "<small>%d warning%s</small>", r->n_warnings,
+                      r->n_warnings == 1 ? "" : "s");
     if (r->resumed) mt_buf_printf(b, "<small>from an earlier run</small>");
     mt_buf_printf(b, "</td>");
 }
@@ -144,8 +175,10 @@ static void outcome_cell(mt_buf *b, const mt_report_row *r)
 /* A number that is not known is a dash, never a nought. */
 static void number_cell(mt_buf *b, bool known, double v, int digits, const char *unit)
 {
-    if (known && isfinite(v)) mt_buf_printf(b, "<td class=\"n\">%.*f%s</td>", digits, v, unit);
-    else mt_buf_printf(b, "<td class=\"n\">&ndash;</td>");
+    if (known && isfinite(v))
+        mt_buf_printf(b, "<td class=\"n\">%.*f%s</td>", digits, v, unit);
+    else
+        mt_buf_printf(b, "<td class=\"n\">&ndash;</td>");
 }
 
 static void number_cells(mt_buf *b, const mt_report_row *r)
@@ -191,10 +224,16 @@ void mt_report_page(mt_buf *b, const mt_report *p, const size_t *order)
 {
     head(b, p);
     totals(b, p);
-    mt_buf_printf(b, "<table>\n<thead><tr><th>State</th><th>Slide</th><th>Outcome</th><th class=\"n\">Score</th>"
-                     "<th class=\"n\">Tissue mm&sup2;</th><th class=\"n\">Coverage</th><th class=\"n\">Tiles</th>"
-                     "<th class=\"n\">Time</th><th>Heatmap</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < p->n_rows; i++) row(b, &p->rows[order[i]]);
-    mt_buf_printf(b, "</tbody>\n</table>\n<footer>Coverage: analysed share of the tissue. Score: slide-level score of the "
-                     "model's positive class. The folder of each slide holds its full result.</footer>\n</body>\n</html>\n");
+    mt_buf_printf(
+        b,
+        "<table>\n<thead><tr><th>State</th><th>Slide</th><th>Outcome</th><th class=\"n\">Score</th>"
+        "<th class=\"n\">Tissue mm&sup2;</th><th class=\"n\">Coverage</th><th "
+        "class=\"n\">Tiles</th>"
+        "<th class=\"n\">Time</th><th>Heatmap</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < p->n_rows; i++)
+        row(b, &p->rows[order[i]]);
+    mt_buf_printf(b, "</tbody>\n</table>\n<footer>Coverage: analysed share of the tissue. Score: "
+                     "slide-level score of the "
+                     "model's positive class. The folder of each slide holds its full "
+                     "result.</footer>\n</body>\n</html>\n");
 }

@@ -7,7 +7,7 @@
 
 typedef struct mt_report_totals {
     size_t by_state[MT_SLIDE_EMPTY + 1], ungraded, resumed;
-    uint64_t tiles;        /* of slides analysed in this run */
+    uint64_t tiles; /* of slides analysed in this run */
     double slide_s, tiles_per_s;
 } mt_report_totals;
 

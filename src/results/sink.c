@@ -13,7 +13,8 @@ mt_status mt_sink_open(mt_sink *s, const char *path, bool gzip, mt_err *err)
         s->gzip = libdeflate_alloc_compressor(6);
         if (!s->gzip) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory to compress");
         s->packed_cap = libdeflate_gzip_compress_bound(s->gzip, 2 * BLOCK);
-        mt_status st = mt_alloc_aligned(&s->packed, s->packed_cap, 8 * BLOCK, "compressed block", err);
+        mt_status st =
+            mt_alloc_aligned(&s->packed, s->packed_cap, 8 * BLOCK, "compressed block", err);
         if (st != MT_OK) {
             mt_sink_discard(s);
             return st;
@@ -43,7 +44,8 @@ static void put(mt_sink *s, size_t n)
 
 void mt_sink_drain(mt_sink *s)
 {
-    while (s->err.code == MT_OK && s->text.len >= BLOCK) put(s, BLOCK);
+    while (s->err.code == MT_OK && s->text.len >= BLOCK)
+        put(s, BLOCK);
 }
 
 mt_status mt_sink_end(mt_sink *s, mt_err *err)

@@ -1,4 +1,5 @@
-/* u8_norm: one fused multiply-add a value, the same bits everywhere, n floats a plane and no more. */
+/* u8_norm: one fused multiply-add a value, the same bits everywhere, n floats a plane and no more.
+ */
 #include "tests/support/support.h"
 #include <math.h>
 #include <string.h>
@@ -6,7 +7,8 @@
 #include "base/mem.h"
 #include "kernels/u8_norm.h"
 
-static const float scale[3] = {1.0f / (255 * 0.229f), 1.0f / 255, 0.0171f}, shift[3] = {-2.1179039f, 0, 1e-3f};
+static const float scale[3] = {1.0f / (255 * 0.229f), 1.0f / 255, 0.0171f},
+                   shift[3] = {-2.1179039f, 0, 1e-3f};
 
 static void every_value_and_tail(void **state)
 {
@@ -14,10 +16,12 @@ static void every_value_and_tail(void **state)
         mt_cpu_mask(level);
         for (size_t n = 0; n <= 300; n = n < 70 ? n + 1 : n + 46) {
             uint8_t *rgb = malloc(3 * n + 1), *p = rgb + 1;
-            for (size_t i = 0; i < 3 * n; i++) p[i] = (uint8_t)(i * 7 + i / 256);
+            for (size_t i = 0; i < 3 * n; i++)
+                p[i] = (uint8_t)(i * 7 + i / 256);
             size_t plane = n + 5;
             float *dst = malloc((2 * plane + n + 1) * sizeof *dst);
-            for (size_t i = 0; i < 2 * plane + n + 1; i++) dst[i] = -77;
+            for (size_t i = 0; i < 2 * plane + n + 1; i++)
+                dst[i] = -77;
             mt_u8_norm(p, n, scale, shift, dst + 1, plane);
             for (size_t c = 0; c < 3; c++) {
                 for (size_t i = 0; i < n; i++) {
@@ -25,7 +29,8 @@ static void every_value_and_tail(void **state)
                     assert_memory_equal(&dst[1 + c * plane + i], &want, sizeof want);
                 }
                 if (c < 2)
-                    for (size_t i = n; i < plane; i++) assert_true(dst[1 + c * plane + i] == -77);
+                    for (size_t i = n; i < plane; i++)
+                        assert_true(dst[1 + c * plane + i] == -77);
             }
             assert_true(dst[0] == -77);
             free(dst);

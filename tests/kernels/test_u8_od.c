@@ -12,7 +12,8 @@ static void chroma_is_max_minus_min(void **state)
         mt_cpu_mask(level);
         for (size_t n = 0; n < 120; n++) {
             uint8_t *rgb = malloc(3 * n + 1), *out = malloc(n + 1);
-            for (size_t i = 0; i < 3 * n; i++) rgb[i] = (uint8_t)((i * 2654435761u) >> 13);
+            for (size_t i = 0; i < 3 * n; i++)
+                rgb[i] = (uint8_t)((i * 2654435761u) >> 13);
             out[n] = 0xA5;
             mt_u8_chroma(rgb, n, out);
             assert_int_equal(out[n], 0xA5);
@@ -28,7 +29,10 @@ static void chroma_is_max_minus_min(void **state)
     mt_cpu_mask(MT_CPU_AVX512);
 }
 
-static double od(int v) { return -log10(MT_MAX(v, 1) / 255.0); }
+static double od(int v)
+{
+    return -log10(MT_MAX(v, 1) / 255.0);
+}
 
 static void density_follows_the_formula(void **state)
 {

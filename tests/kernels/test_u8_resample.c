@@ -13,7 +13,8 @@ typedef struct resize_case {
 } resize_case;
 
 static const resize_case cases[] = {
-#define CASE(w, h, x0, y0, x1, y1, dw, dh, f, digest) {w, h, {x0, y0, x1, y1}, dw, dh, MT_FILTER_##f, digest},
+#define CASE(w, h, x0, y0, x1, y1, dw, dh, f, digest)                                              \
+    {w, h, {x0, y0, x1, y1}, dw, dh, MT_FILTER_##f, digest},
 #include "pillow_cases.def"
 #undef CASE
 };
@@ -28,7 +29,8 @@ static void draw(uint8_t *rgb, int32_t w, int32_t h, size_t stride)
             x ^= x >> 7;
             x ^= x << 17;
             int patch = (i / 3 / 7 + r / 5) % 3;
-            rgb[(size_t)r * stride + (size_t)i] = patch == 0 ? (uint8_t)(x >> 56) : (uint8_t)(255 * (patch - 1));
+            rgb[(size_t)r * stride + (size_t)i] =
+                patch == 0 ? (uint8_t)(x >> 56) : (uint8_t)(255 * (patch - 1));
         }
 }
 
@@ -36,7 +38,8 @@ static uint64_t digest(const uint8_t *p, size_t row, size_t stride, int32_t h)
 {
     uint64_t d = 0xCBF29CE484222325u;
     for (int32_t r = 0; r < h; r++)
-        for (size_t i = 0; i < row; i++) d = (d ^ p[(size_t)r * stride + i]) * 0x100000001B3u;
+        for (size_t i = 0; i < row; i++)
+            d = (d ^ p[(size_t)r * stride + i]) * 0x100000001B3u;
     return d;
 }
 
@@ -45,7 +48,8 @@ static void resize(const resize_case *c, size_t src_gap, size_t dst_gap, uint8_t
 {
     mt_err err = MT_ERR_INIT;
     mt_resample *r = NULL;
-    size_t src_stride = 3 * (size_t)c->w + src_gap, row = 3 * (size_t)c->dw, dst_stride = row + dst_gap;
+    size_t src_stride = 3 * (size_t)c->w + src_gap, row = 3 * (size_t)c->dw,
+           dst_stride = row + dst_gap;
     uint8_t *src = malloc(src_stride * (size_t)(c->h - 1) + 3 * (size_t)c->w);
     memset(src, 0xA5, src_stride * (size_t)(c->h - 1) + 3 * (size_t)c->w);
     draw(src, c->w, c->h, src_stride);
@@ -55,7 +59,8 @@ static void resize(const resize_case *c, size_t src_gap, size_t dst_gap, uint8_t
     memset(out, 0x5A, dst_stride * (size_t)c->dh);
     mt_u8_resample(r, src, src_stride, out, dst_stride, scratch);
     for (int32_t i = 0; i < c->dh; i++) {
-        for (size_t j = row; j < dst_stride; j++) assert_int_equal(out[(size_t)i * dst_stride + j], 0x5A);
+        for (size_t j = row; j < dst_stride; j++)
+            assert_int_equal(out[(size_t)i * dst_stride + j], 0x5A);
         memcpy(dst + (size_t)i * row, out + (size_t)i * dst_stride, row);
     }
     free(out);
@@ -75,8 +80,8 @@ static void pillow_bytes_on_every_isa(void **state)
             uint8_t *dst = malloc(row * (size_t)c->dh);
             resize(c, i % 3 * 5, i % 2 * 7, dst);
             if (digest(dst, row, row, c->dh) != c->digest)
-                fail_msg("%s: case %zu (%d x %d to %d x %d) is not what Pillow gives", mt_cpu_name(), i, c->w, c->h, c->dw,
-                         c->dh);
+                fail_msg("%s: case %zu (%d x %d to %d x %d) is not what Pillow gives",
+                         mt_cpu_name(), i, c->w, c->h, c->dw, c->dh);
             free(dst);
         }
     }
@@ -95,7 +100,8 @@ static void one_picture_spelt_out(void **state)
         tt_ok(mt_resample_new(&r, 4, 1, NULL, 2, 1, MT_FILTER_BILINEAR, &err), &err);
         uint8_t *scratch = malloc(mt_resample_scratch_bytes(r));
         mt_u8_resample(r, src, 12, dst, 6, scratch);
-        /* (3*80 + 3*160 + 1*240) / 7 = 137.14; weights at distance .5 .5 1.5 of support 2: .75 .75 .25 */
+        /* (3*80 + 3*160 + 1*240) / 7 = 137.14; weights at distance .5 .5 1.5 of support 2: .75 .75
+         * .25 */
         assert_int_equal(dst[0], 137);
         assert_int_equal(dst[1], 0);
         assert_int_equal(dst[2], 219);
@@ -120,8 +126,11 @@ static void sweep_against_ref(void **state)
             x ^= x << 17;
             v[j] = (uint32_t)(x >> 33);
         }
-        resize_case c = {.w = 1 + (int32_t)(v[0] % 90), .h = 1 + (int32_t)(v[1] % 60), .dw = 1 + (int32_t)(v[2] % 100),
-                         .dh = 1 + (int32_t)(v[3] % 50), .filter = (mt_filter)(v[4] & 1)};
+        resize_case c = {.w = 1 + (int32_t)(v[0] % 90),
+                         .h = 1 + (int32_t)(v[1] % 60),
+                         .dw = 1 + (int32_t)(v[2] % 100),
+                         .dh = 1 + (int32_t)(v[3] % 50),
+                         .filter = (mt_filter)(v[4] & 1)};
         float fx = (float)(v[5] % 1000) / 2100.0f, fy = (float)(v[6] % 1000) / 2100.0f;
         c.box[0] = fx * (float)c.w;
         c.box[1] = fy * (float)c.h;
@@ -158,17 +167,21 @@ static void plain_crops_are_copies(void **state)
 static void senseless_requests(void **state)
 {
     mt_resample *r = NULL;
-    const float boxes[][4] = {{0, 0, 11, 10}, {-1, 0, 5, 5}, {5, 0, 5, 10}, {0, 8, 10, 2}, {0, 0, 0, 10}};
+    const float boxes[][4] = {
+        {0, 0, 11, 10}, {-1, 0, 5, 5}, {5, 0, 5, 10}, {0, 8, 10, 2}, {0, 0, 0, 10}};
     for (size_t i = 0; i < MT_COUNT(boxes); i++) {
         mt_err err = MT_ERR_INIT;
-        assert_int_equal(mt_resample_new(&r, 10, 10, boxes[i], 4, 4, MT_FILTER_BILINEAR, &err), MT_ERR_ARG);
+        assert_int_equal(mt_resample_new(&r, 10, 10, boxes[i], 4, 4, MT_FILTER_BILINEAR, &err),
+                         MT_ERR_ARG);
         assert_null(r);
     }
     const int32_t sides[][4] = {{0, 1, 1, 1}, {1, -3, 1, 1}, {1, 1, 70000, 1}, {1, 1, 1, 0}};
     for (size_t i = 0; i < MT_COUNT(sides); i++) {
         mt_err err = MT_ERR_INIT;
         const int32_t *s = sides[i];
-        assert_int_equal(mt_resample_new(&r, s[0], s[1], NULL, s[2], s[3], MT_FILTER_BILINEAR, &err), MT_ERR_ARG);
+        assert_int_equal(
+            mt_resample_new(&r, s[0], s[1], NULL, s[2], s[3], MT_FILTER_BILINEAR, &err),
+            MT_ERR_ARG);
     }
     mt_resample_free(&r);
     mt_resample_free(NULL);

@@ -10,10 +10,12 @@ static const struct {
 #undef MT_VARIANT
 };
 
-void mt_u8_norm(const uint8_t *rgb, size_t n, const float scale[3], const float shift[3], float *dst, size_t plane)
+void mt_u8_norm(const uint8_t *rgb, size_t n, const float scale[3], const float shift[3],
+                float *dst, size_t plane)
 {
     int level = mt_cpu_level();
     size_t v = MT_COUNT(variants) - 1;
-    while (v > 0 && variants[v].level > level) v--;
+    while (v > 0 && variants[v].level > level)
+        v--;
     variants[v].fn(rgb, n, scale, shift, dst, plane);
 }

@@ -1,4 +1,5 @@
-/* Inside the family. The density is a table look-up, for which bytes in a row are the fastest there is. */
+/* Inside the family. The density is a table look-up, for which bytes in a row are the fastest there
+ * is. */
 #ifndef MT_U8_OD_IMPL_H
 #define MT_U8_OD_IMPL_H
 

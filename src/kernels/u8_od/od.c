@@ -14,6 +14,7 @@ void mt_u8_chroma(const uint8_t *rgb, size_t n, uint8_t *out)
 {
     int level = mt_cpu_level();
     size_t v = MT_COUNT(variants) - 1;
-    while (v > 0 && variants[v].level > level) v--;
+    while (v > 0 && variants[v].level > level)
+        v--;
     variants[v].chroma(rgb, n, out);
 }

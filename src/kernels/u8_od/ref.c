@@ -5,7 +5,8 @@
 void mt_u8_chroma_ref(const uint8_t *rgb, size_t n, uint8_t *out)
 {
     for (size_t i = 0; i < n; i++, rgb += 3) {
-        uint8_t high = MT_MAX(MT_MAX(rgb[0], rgb[1]), rgb[2]), low = MT_MIN(MT_MIN(rgb[0], rgb[1]), rgb[2]);
+        uint8_t high = MT_MAX(MT_MAX(rgb[0], rgb[1]), rgb[2]),
+                low = MT_MIN(MT_MIN(rgb[0], rgb[1]), rgb[2]);
         out[i] = (uint8_t)(high - low);
     }
 }

@@ -1,5 +1,5 @@
-/* AVX2: pmaddwd over pairs of taps, coefficients split in two int16 parts. The sums of the parts may
- * wrap; the whole is below 2^31, so joining them modulo 2^32 gives the reference's number. */
+/* AVX2: pmaddwd over pairs of taps, coefficients split in two int16 parts. The sums of the parts
+ * may wrap; the whole is below 2^31, so joining them modulo 2^32 gives the reference's number. */
 #include <immintrin.h>
 #include "kernels/u8_resample/impl.h"
 
@@ -19,12 +19,15 @@ static inline __m256i join(__m256i low, __m256i high)
 }
 
 /* Two output pixels, one a lane: (r g b -) as int32, rounded and shifted. */
-static inline __m256i two_pixels(const uint8_t *a, const uint8_t *b, const __m256i *k, int32_t pairs)
+static inline __m256i two_pixels(const uint8_t *a, const uint8_t *b, const __m256i *k,
+                                 int32_t pairs)
 {
-    const __m256i t01 = _mm256_setr_epi8(TAPS_01, TAPS_01), t23 = _mm256_setr_epi8(TAPS_23, TAPS_23);
+    const __m256i t01 = _mm256_setr_epi8(TAPS_01, TAPS_01),
+                  t23 = _mm256_setr_epi8(TAPS_23, TAPS_23);
     __m256i low = _mm256_set1_epi32(1 << (MT_RS_BITS - 1)), high = _mm256_setzero_si256();
     for (; pairs >= 2; pairs -= 2, a += 12, b += 12, k += 4) {
-        __m256i px = load_lanes(a, b), p = _mm256_shuffle_epi8(px, t01), q = _mm256_shuffle_epi8(px, t23);
+        __m256i px = load_lanes(a, b), p = _mm256_shuffle_epi8(px, t01),
+                q = _mm256_shuffle_epi8(px, t23);
         low = _mm256_add_epi32(low, _mm256_madd_epi16(p, k[0]));
         high = _mm256_add_epi32(high, _mm256_madd_epi16(p, k[1]));
         low = _mm256_add_epi32(low, _mm256_madd_epi16(q, k[2]));
@@ -40,8 +43,8 @@ static inline __m256i two_pixels(const uint8_t *a, const uint8_t *b, const __m25
 
 void mt_rs_row_avx2(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x)
 {
-    const __m256i tight = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8,
-                                           9, 10, 12, 13, 14, -1, -1, -1, -1);
+    const __m256i tight = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,
+                                           0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     const __m256i *k = (const void *)x->packed;
     int32_t last = x->n_out - 1;
     for (int32_t i = 0; i <= last; i += 8) {
@@ -49,14 +52,16 @@ void mt_rs_row_avx2(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x)
         for (int32_t j = 0; j < 4; j++, k += 2 * x->pairs)
             v[j] = two_pixels(src + 3 * (size_t)x->first[MT_MIN(i + j, last)],
                               src + 3 * (size_t)x->first[MT_MIN(i + 4 + j, last)], k, x->pairs);
-        __m256i px = _mm256_packus_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+        __m256i px =
+            _mm256_packus_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
         px = _mm256_shuffle_epi8(px, tight);
         _mm_storeu_si128((void *)(dst + 3 * (size_t)i), _mm256_castsi256_si128(px));
         _mm_storeu_si128((void *)(dst + 3 * (size_t)i + 12), _mm256_extracti128_si256(px, 1));
     }
 }
 
-void mt_rs_column_avx2(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y, int32_t i)
+void mt_rs_column_avx2(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y,
+                       int32_t i)
 {
     const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi32(1 << (MT_RS_BITS - 1));
     const int32_t *packed = (const void *)(y->packed + (size_t)i * (size_t)y->pairs * 4);
@@ -84,7 +89,8 @@ void mt_rs_column_avx2(uint8_t *dst, const uint8_t *const *rows, size_t n, const
     const int32_t *k = y->k + (size_t)i * (size_t)y->taps;
     for (; at < n; at++) {
         int32_t sum = 1 << (MT_RS_BITS - 1);
-        for (int32_t t = 0; t < count; t++) sum += k[t] * rows[t][at];
+        for (int32_t t = 0; t < count; t++)
+            sum += k[t] * rows[t][at];
         dst[at] = mt_rs_clip(sum);
     }
 }

@@ -15,17 +15,17 @@ enum {
 typedef struct mt_rs_axis {
     int32_t n_in, n_out, taps; /* taps: the largest count */
     int32_t *first, *count, *k;
-    bool copy;                 /* every output is one source pixel, in order from first[0] */
-    int16_t *packed;           /* vector variants' order of the coefficients, see their row and column */
-    int32_t pairs;             /* ceil(taps / 2) */
+    bool copy;       /* every output is one source pixel, in order from first[0] */
+    int16_t *packed; /* vector variants' order of the coefficients, see their row and column */
+    int32_t pairs;   /* ceil(taps / 2) */
 } mt_rs_axis;
 
 /* One row: dst_w RGB pixels from a source row. Vectors may write MT_RS_PAD bytes beyond and read
  * mt_resample.over bytes beyond the source row. */
 typedef void (*mt_rs_row_fn)(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x);
 /* n bytes of output row i from the source rows under it. Neither reads nor writes beyond n. */
-typedef void (*mt_rs_column_fn)(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y,
-                                int32_t i);
+typedef void (*mt_rs_column_fn)(uint8_t *dst, const uint8_t *const *rows, size_t n,
+                                const mt_rs_axis *y, int32_t i);
 
 typedef struct mt_rs_variant {
     const char *name;
@@ -37,15 +37,16 @@ typedef struct mt_rs_variant {
 struct mt_resample {
     mt_rs_axis x, y;
     int32_t src_w, src_h, dst_w, dst_h;
-    size_t row_bytes;  /* of a scratch row: padded */
-    size_t over;       /* bytes past the end of a source row that row() may read */
-    int32_t ring;      /* scratch rows */
+    size_t row_bytes; /* of a scratch row: padded */
+    size_t over;      /* bytes past the end of a source row that row() may read */
+    int32_t ring;     /* scratch rows */
     const mt_rs_variant *variant;
 };
 
-#define MT_VARIANT(isa, level, lanes)                                                    \
-    void mt_rs_row_##isa(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x);         \
-    void mt_rs_column_##isa(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y, int32_t i);
+#define MT_VARIANT(isa, level, lanes)                                                              \
+    void mt_rs_row_##isa(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x);                   \
+    void mt_rs_column_##isa(uint8_t *dst, const uint8_t *const *rows, size_t n,                    \
+                            const mt_rs_axis *y, int32_t i);
 #include "kernels/u8_resample/kernels.def"
 #undef MT_VARIANT
 

@@ -18,12 +18,14 @@ void mt_rs_row_ref(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x)
     }
 }
 
-void mt_rs_column_ref(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y, int32_t i)
+void mt_rs_column_ref(uint8_t *dst, const uint8_t *const *rows, size_t n, const mt_rs_axis *y,
+                      int32_t i)
 {
     const int32_t *k = y->k + (size_t)i * (size_t)y->taps;
     for (size_t j = 0; j < n; j++) {
         int32_t sum = 1 << (MT_RS_BITS - 1);
-        for (int32_t t = 0; t < y->count[i]; t++) sum += k[t] * rows[t][j];
+        for (int32_t t = 0; t < y->count[i]; t++)
+            sum += k[t] * rows[t][j];
         dst[j] = mt_rs_clip(sum);
     }
 }

@@ -15,7 +15,8 @@ static const mt_rs_variant variants[] = {
 static const mt_rs_variant *pick_variant(void)
 {
     const mt_rs_variant *best = &variants[0];
-    for (size_t i = 1; i < MT_COUNT(variants) && variants[i].level <= mt_cpu_level(); i++) best = &variants[i];
+    for (size_t i = 1; i < MT_COUNT(variants) && variants[i].level <= mt_cpu_level(); i++)
+        best = &variants[i];
     return best;
 }
 
@@ -40,9 +41,10 @@ static int32_t to_fixed(double w)
     return (int32_t)(w < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
-/* Coefficients of output i: [*first, *first + *count) of the source, outer zeros trimmed (they change no sum). */
-static void window(double *w, int32_t *fixed, int32_t *first, int32_t *count, int32_t n_in, double center,
-                   double support, double filterscale, mt_filter filter)
+/* Coefficients of output i: [*first, *first + *count) of the source, outer zeros trimmed (they
+ * change no sum). */
+static void window(double *w, int32_t *fixed, int32_t *first, int32_t *count, int32_t n_in,
+                   double center, double support, double filterscale, mt_filter filter)
 {
     int32_t lo = (int32_t)(center - support + 0.5), hi = (int32_t)(center + support + 0.5);
     lo = MT_MAX(lo, 0);
@@ -53,10 +55,13 @@ static void window(double *w, int32_t *fixed, int32_t *first, int32_t *count, in
         w[t] = filter == MT_FILTER_BICUBIC ? cubic(at) : triangle(at);
         sum += w[t];
     }
-    for (int32_t t = 0; t < hi - lo; t++) fixed[t] = to_fixed(sum != 0.0 ? w[t] / sum : w[t]);
+    for (int32_t t = 0; t < hi - lo; t++)
+        fixed[t] = to_fixed(sum != 0.0 ? w[t] / sum : w[t]);
     int32_t skip = 0, n = hi - lo;
-    while (n > 1 && fixed[n - 1] == 0) n--;
-    while (skip < n - 1 && fixed[skip] == 0) skip++;
+    while (n > 1 && fixed[n - 1] == 0)
+        n--;
+    while (skip < n - 1 && fixed[skip] == 0)
+        skip++;
     memmove(fixed, fixed + skip, (size_t)(n - skip) * sizeof *fixed);
     *first = lo + skip;
     *count = n - skip;
@@ -65,13 +70,14 @@ static void window(double *w, int32_t *fixed, int32_t *first, int32_t *count, in
 static bool is_copy(const mt_rs_axis *a)
 {
     for (int32_t i = 0; i < a->n_out; i++)
-        if (a->count[i] != 1 || a->k[(size_t)i * (size_t)a->taps] != 1 << MT_RS_BITS || a->first[i] != a->first[0] + i)
+        if (a->count[i] != 1 || a->k[(size_t)i * (size_t)a->taps] != 1 << MT_RS_BITS ||
+            a->first[i] != a->first[0] + i)
             return false;
     return true;
 }
 
-static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, int32_t n_out, mt_filter filter,
-                           mt_err *err)
+static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, int32_t n_out,
+                           mt_filter filter, mt_err *err)
 {
     double scale = (double)(to - from) / n_out; /* the difference in float, as Pillow takes it */
     double filterscale = MT_MAX(scale, 1.0);
@@ -82,17 +88,20 @@ static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, in
     a->n_in = n_in;
     a->n_out = n_out;
     MT_TRY(mt_alloc(&w, room, sizeof *w, MAX_BYTES, "resample window", err));
-    MT_TRY(mt_alloc(&wide, room * (size_t)n_out, sizeof *wide, MAX_BYTES, "resample coefficients", err));
+    MT_TRY(mt_alloc(&wide, room * (size_t)n_out, sizeof *wide, MAX_BYTES, "resample coefficients",
+                    err));
     MT_TRY(mt_alloc(&a->first, (size_t)n_out, sizeof *a->first, MAX_BYTES, "resample bounds", err));
     MT_TRY(mt_alloc(&a->count, (size_t)n_out, sizeof *a->count, MAX_BYTES, "resample bounds", err));
     for (int32_t i = 0; i < n_out; i++) {
-        window(w, wide + room * (size_t)i, &a->first[i], &a->count[i], n_in, (double)from + (i + 0.5) * scale, support,
-               filterscale, filter);
+        window(w, wide + room * (size_t)i, &a->first[i], &a->count[i], n_in,
+               (double)from + (i + 0.5) * scale, support, filterscale, filter);
         a->taps = MT_MAX(a->taps, a->count[i]);
     }
-    MT_TRY(mt_alloc(&a->k, (size_t)a->taps * (size_t)n_out, sizeof *a->k, MAX_BYTES, "resample coefficients", err));
+    MT_TRY(mt_alloc(&a->k, (size_t)a->taps * (size_t)n_out, sizeof *a->k, MAX_BYTES,
+                    "resample coefficients", err));
     for (int32_t i = 0; i < n_out; i++)
-        memcpy(a->k + (size_t)i * (size_t)a->taps, wide + room * (size_t)i, (size_t)a->count[i] * sizeof *a->k);
+        memcpy(a->k + (size_t)i * (size_t)a->taps, wide + room * (size_t)i,
+               (size_t)a->count[i] * sizeof *a->k);
     a->copy = is_copy(a);
     a->pairs = (a->taps + 1) / 2;
     return MT_OK;
@@ -102,7 +111,9 @@ static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, in
 static void split_pair(int16_t low[2], int16_t high[2], const mt_rs_axis *a, int32_t i, int32_t t)
 {
     for (int32_t j = 0; j < 2; j++) {
-        int32_t k = i < a->n_out && t + j < a->count[i] ? a->k[(size_t)i * (size_t)a->taps + (size_t)(t + j)] : 0;
+        int32_t k = i < a->n_out && t + j < a->count[i]
+                        ? a->k[(size_t)i * (size_t)a->taps + (size_t)(t + j)]
+                        : 0;
         low[j] = (int16_t)(k & ((1 << MT_RS_LOW) - 1));
         high[j] = (int16_t)(k >> MT_RS_LOW);
     }
@@ -111,17 +122,18 @@ static void split_pair(int16_t low[2], int16_t high[2], const mt_rs_axis *a, int
 /* Columns: per output and pair, (low, low', high, high'). */
 static mt_status pack_columns(mt_rs_axis *y, mt_err *err)
 {
-    MT_TRY(mt_alloc(&y->packed, (size_t)y->n_out * (size_t)y->pairs, 4 * sizeof *y->packed, MAX_BYTES,
-                    "resample coefficients", err));
+    MT_TRY(mt_alloc(&y->packed, (size_t)y->n_out * (size_t)y->pairs, 4 * sizeof *y->packed,
+                    MAX_BYTES, "resample coefficients", err));
     int16_t *p = y->packed;
     for (int32_t i = 0; i < y->n_out; i++)
-        for (int32_t t = 0; t < y->pairs; t++, p += 4) split_pair(p, p + 2, y, i, 2 * t);
+        for (int32_t t = 0; t < y->pairs; t++, p += 4)
+            split_pair(p, p + 2, y, i, 2 * t);
     return MT_OK;
 }
 
-/* Rows: a vector holds one output pixel per 16-byte lane, and a group is four vectors: lane l of vector
- * v is output 4 l + v of the group. Per group, vector and pair: a vector of (low, low') x 4 in every
- * lane, then one of (high, high') x 4. */
+/* Rows: a vector holds one output pixel per 16-byte lane, and a group is four vectors: lane l of
+ * vector v is output 4 l + v of the group. Per group, vector and pair: a vector of (low, low') x 4
+ * in every lane, then one of (high, high') x 4. */
 static mt_status pack_rows(mt_rs_axis *x, int lanes, mt_err *err)
 {
     size_t groups = ((size_t)x->n_out + 4 * (size_t)lanes - 1) / (4 * (size_t)lanes);
@@ -148,7 +160,8 @@ static mt_status pack_rows(mt_rs_axis *x, int lanes, mt_err *err)
 static size_t row_overread(const mt_rs_axis *x)
 {
     int32_t last = 0;
-    for (int32_t i = 0; i < x->n_out; i++) last = MT_MAX(last, x->first[i]);
+    for (int32_t i = 0; i < x->n_out; i++)
+        last = MT_MAX(last, x->first[i]);
     int32_t loads = (x->pairs + 1) / 2;
     int64_t end = 3 * (int64_t)last + 12 * (int64_t)(loads - 1) + 16;
     return (size_t)MT_MAX(end - 3 * (int64_t)x->n_in, 0);
@@ -156,25 +169,28 @@ static size_t row_overread(const mt_rs_axis *x)
 
 static mt_status check_box(const float b[4], int32_t w, int32_t h, mt_err *err)
 {
-    if (b[0] >= 0 && b[1] >= 0 && b[0] < b[2] && b[1] < b[3] && b[2] <= (float)w && b[3] <= (float)h) return MT_OK;
-    return mt_err_set(err, MT_ERR_ARG, "resample: box %g,%g..%g,%g lies not inside %d x %d", (double)b[0], (double)b[1],
-                      (double)b[2], (double)b[3], w, h);
+    if (b[0] >= 0 && b[1] >= 0 && b[0] < b[2] && b[1] < b[3] && b[2] <= (float)w &&
+        b[3] <= (float)h)
+        return MT_OK;
+    return mt_err_set(err, MT_ERR_ARG, "resample: box %g,%g..%g,%g lies not inside %d x %d",
+                      (double)b[0], (double)b[1], (double)b[2], (double)b[3], w, h);
 }
 
-mt_status mt_resample_new(mt_resample **out, int32_t src_w, int32_t src_h, const float *box, int32_t dst_w,
-                          int32_t dst_h, mt_filter filter, mt_err *err)
+mt_status mt_resample_new(mt_resample **out, int32_t src_w, int32_t src_h, const float *box,
+                          int32_t dst_w, int32_t dst_h, mt_filter filter, mt_err *err)
 {
     *out = NULL;
-    if (src_w < 1 || src_h < 1 || dst_w < 1 || dst_h < 1 || src_w > MAX_SIDE || src_h > MAX_SIDE || dst_w > MAX_SIDE ||
-        dst_h > MAX_SIDE)
-        return mt_err_set(err, MT_ERR_ARG, "resample: %d x %d to %d x %d, sides must be 1..%d", src_w, src_h, dst_w,
-                          dst_h, MAX_SIDE);
+    if (src_w < 1 || src_h < 1 || dst_w < 1 || dst_h < 1 || src_w > MAX_SIDE || src_h > MAX_SIDE ||
+        dst_w > MAX_SIDE || dst_h > MAX_SIDE)
+        return mt_err_set(err, MT_ERR_ARG, "resample: %d x %d to %d x %d, sides must be 1..%d",
+                          src_w, src_h, dst_w, dst_h, MAX_SIDE);
     const float whole[4] = {0, 0, (float)src_w, (float)src_h};
     if (!box) box = whole;
     MT_TRY(check_box(box, src_w, src_h, err));
     MT_AUTO(mt_resample_free) mt_resample *r = NULL;
     MT_TRY(mt_alloc(&r, 1, sizeof *r, MAX_BYTES, "resample plan", err));
-    *r = (mt_resample){.src_w = src_w, .src_h = src_h, .dst_w = dst_w, .dst_h = dst_h, .variant = pick_variant()};
+    *r = (mt_resample){
+        .src_w = src_w, .src_h = src_h, .dst_w = dst_w, .dst_h = dst_h, .variant = pick_variant()};
     MT_TRY(plan_axis(&r->x, src_w, box[0], box[2], dst_w, filter, err));
     MT_TRY(plan_axis(&r->y, src_h, box[1], box[3], dst_h, filter, err));
     if (r->variant->lanes) {
@@ -202,12 +218,16 @@ void mt_resample_free(mt_resample **plan)
     *plan = NULL;
 }
 
-bool mt_resample_is_copy(const mt_resample *r) { return r->x.copy && r->y.copy; }
+bool mt_resample_is_copy(const mt_resample *r)
+{
+    return r->x.copy && r->y.copy;
+}
 
 /* Ring of filtered rows, the pointers to the rows under an output, one padded source row. */
 size_t mt_resample_scratch_bytes(const mt_resample *r)
 {
-    return (size_t)r->ring * (r->row_bytes + sizeof(uint8_t *)) + 3 * (size_t)r->src_w + r->over + 64;
+    return (size_t)r->ring * (r->row_bytes + sizeof(uint8_t *)) + 3 * (size_t)r->src_w + r->over +
+           64;
 }
 
 typedef struct walk {
@@ -219,7 +239,8 @@ typedef struct walk {
     int32_t ready; /* source rows below this one have been filtered */
 } walk;
 
-/* Filters source row `row` into dst; a row whose vectors would read past the picture goes through a copy. */
+/* Filters source row `row` into dst; a row whose vectors would read past the picture goes through a
+ * copy. */
 static void filter_row(const walk *w, uint8_t *dst, int32_t row)
 {
     const mt_resample *r = w->r;
@@ -253,8 +274,8 @@ static void gather_rows(walk *w, int32_t first, int32_t count)
     }
 }
 
-void mt_u8_resample(const mt_resample *r, const uint8_t *src, size_t src_stride, uint8_t *dst, size_t dst_stride,
-                    void *scratch)
+void mt_u8_resample(const mt_resample *r, const uint8_t *src, size_t src_stride, uint8_t *dst,
+                    size_t dst_stride, void *scratch)
 {
     uint8_t *at = (uint8_t *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     walk w = {.r = r, .src = src, .stride = src_stride, .ring = at};
@@ -264,7 +285,9 @@ void mt_u8_resample(const mt_resample *r, const uint8_t *src, size_t src_stride,
     size_t bytes = 3 * (size_t)r->dst_w;
     for (int32_t i = 0; i < r->dst_h; i++, dst += dst_stride) {
         gather_rows(&w, r->y.first[i], r->y.count[i]);
-        if (r->y.copy) memcpy(dst, w.rows[0], bytes);
-        else r->variant->column(dst, w.rows, bytes, &r->y, i);
+        if (r->y.copy)
+            memcpy(dst, w.rows[0], bytes);
+        else
+            r->variant->column(dst, w.rows, bytes, &r->y, i);
     }
 }

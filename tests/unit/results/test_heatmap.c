@@ -11,7 +11,10 @@
 #include "results/heat.h"
 #include "results/writers.h"
 
-static float value(const mt_heat *h, int32_t i, int32_t j) { return h->value[(size_t)j * (size_t)h->w + (size_t)i]; }
+static float value(const mt_heat *h, int32_t i, int32_t j)
+{
+    return h->value[(size_t)j * (size_t)h->w + (size_t)i];
+}
 
 /* A far tile colours its own pixels and no others. */
 static void far_tile_lies_right(void **state)
@@ -30,8 +33,10 @@ static void far_tile_lies_right(void **state)
     for (int32_t j = 0; j < h->h; j++)
         for (int32_t i = 0; i < h->w; i++) {
             bool inside = i >= 14 && i < 16 && j >= 10 && j < 12;
-            if (inside) assert_true(value(h, i, j) == 0.75f);
-            else assert_true(isnan(value(h, i, j)));
+            if (inside)
+                assert_true(value(h, i, j) == 0.75f);
+            else
+                assert_true(isnan(value(h, i, j)));
         }
     mt_heat_free(&h);
     assert_null(h);
@@ -51,10 +56,13 @@ static void overlap_is_a_mean(void **state)
     }
     tt_ok(mt_heat_make(&h, &m.r, &err), &err);
     assert_int_equal(h->px_l0, 50);
-    static const double want[3][3] = {{.1, .3, .5}, {.2, .4, .6}, {.3, .5, .7}}; /* [row][column] from (4, 6) */
+    static const double want[3][3] = {
+        {.1, .3, .5}, {.2, .4, .6}, {.3, .5, .7}}; /* [row][column] from (4, 6) */
     for (int32_t j = 0; j < 3; j++)
-        for (int32_t i = 0; i < 3; i++) assert_true(fabs(value(h, 4 + i, 6 + j) - want[j][i]) < 1e-6);
-    assert_true(isnan(value(h, 3, 6)) && isnan(value(h, 7, 6)) && isnan(value(h, 4, 5)) && isnan(value(h, 4, 9)));
+        for (int32_t i = 0; i < 3; i++)
+            assert_true(fabs(value(h, 4 + i, 6 + j) - want[j][i]) < 1e-6);
+    assert_true(isnan(value(h, 3, 6)) && isnan(value(h, 7, 6)) && isnan(value(h, 4, 5)) &&
+                isnan(value(h, 4, 9)));
     mt_heat_free(&h);
     made_free(&m);
 }
@@ -66,7 +74,8 @@ static void uneven_overlap_weighs_by_area(void **state)
     mt_err err = MT_ERR_INIT;
     mt_heat *h;
     const float a[2] = {1, 0}, b[2] = {0, 1};
-    made_begin(&m, 64); /* step 64, box 100: pixel 1 has 36 columns of the first tile and all 64 of the second */
+    made_begin(&m, 64); /* step 64, box 100: pixel 1 has 36 columns of the first tile and all 64 of
+                           the second */
     made_add_tile(&m, 0, 0, MT_TILE_DONE, a);
     made_add_tile(&m, 64, 0, MT_TILE_DONE, b);
     tt_ok(mt_heat_make(&h, &m.r, &err), &err);
@@ -80,9 +89,13 @@ static void uneven_overlap_weighs_by_area(void **state)
 
 static void pixel_divides_the_step(void **state)
 {
-    static const struct { int32_t step; int64_t w, h; int32_t px; } cases[] = {
-        {350, 20000, 20000, 50}, {128, 100000, 80000, 64}, {263, 20000, 10000, 263}, {16, 2220, 2967, 16},
-        {10, 3000, 3000, 10},    {289, 9000, 9000, 17},    {289, 200000, 200000, 289}, {16, 200000, 200000, 128}};
+    static const struct {
+        int32_t step;
+        int64_t w, h;
+        int32_t px;
+    } cases[] = {{350, 20000, 20000, 50},    {128, 100000, 80000, 64}, {263, 20000, 10000, 263},
+                 {16, 2220, 2967, 16},       {10, 3000, 3000, 10},     {289, 9000, 9000, 17},
+                 {289, 200000, 200000, 289}, {16, 200000, 200000, 128}};
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
         made m;
         mt_err err = MT_ERR_INIT;
@@ -134,7 +147,8 @@ static double light(double v)
     uint8_t c[3];
     mt_heat_map(c, (float)v);
     double lin[3];
-    for (int k = 0; k < 3; k++) lin[k] = c[k] <= 10 ? c[k] / 255.0 / 12.92 : pow((c[k] / 255.0 + 0.055) / 1.055, 2.4);
+    for (int k = 0; k < 3; k++)
+        lin[k] = c[k] <= 10 ? c[k] / 255.0 / 12.92 : pow((c[k] / 255.0 + 0.055) / 1.055, 2.4);
     double y = 0.2126 * lin[0] + 0.7152 * lin[1] + 0.0722 * lin[2];
     return 116 * cbrt(y) - 16; /* L* of CIELAB */
 }
@@ -175,7 +189,8 @@ static void openslide_reads_the_pyramid(void **state)
     openslide_t *os = openslide_open(write_heatmap(&m, "heatmap.tif"));
     assert_non_null(os);
     assert_null(openslide_get_error(os));
-    assert_int_equal(openslide_get_level_count(os), 4); /* 64 level-0 pixels each, halved until one tile holds it */
+    assert_int_equal(openslide_get_level_count(os),
+                     4); /* 64 level-0 pixels each, halved until one tile holds it */
     int64_t w = 1563, h = 938;
     for (int32_t l = 0; l < 4; l++, w /= 2, h /= 2) {
         int64_t lw, lh;
@@ -193,7 +208,8 @@ static void openslide_reads_the_pyramid(void **state)
     uint32_t full = 0xFF000000u | (uint32_t)c[0] << 16 | (uint32_t)c[1] << 8 | c[2];
     for (int j = 0; j < 6; j++)
         for (int i = 0; i < 6; i++) {
-            bool inside = i >= 2 && i < 4 && j >= 2 && j < 4; /* 89600 / 64 = 1400, two pixels each way */
+            bool inside =
+                i >= 2 && i < 4 && j >= 2 && j < 4; /* 89600 / 64 = 1400, two pixels each way */
             assert_int_equal(px[6 * j + i], inside ? full : 0);
         }
     assert_null(openslide_get_error(os));
@@ -201,7 +217,8 @@ static void openslide_reads_the_pyramid(void **state)
     made_free(&m);
 }
 
-/* Pixels without a value are 0,0,0,0: viewers that take colours as premultiplied show nothing there. */
+/* Pixels without a value are 0,0,0,0: viewers that take colours as premultiplied show nothing
+ * there. */
 static void nothing_is_transparent_black(void **state)
 {
     made m;
@@ -221,8 +238,10 @@ static void nothing_is_transparent_black(void **state)
     for (uint32_t j = 0; j < 14; j++)
         for (uint32_t i = 0; i < 20; i++) {
             const uint8_t *p = tile + 4 * (j * tw + i);
-            if (p[3] == 0) assert_memory_equal(p, "\0\0\0\0", 4);
-            else assert_int_equal(p[3], 255);
+            if (p[3] == 0)
+                assert_memory_equal(p, "\0\0\0\0", 4);
+            else
+                assert_int_equal(p[3], 255);
             coloured += p[3] == 255;
         }
     assert_int_equal(coloured, 8); /* two tiles of two by two */
@@ -243,7 +262,8 @@ static uint8_t *read_png(const char *path, int32_t *w, int32_t *h)
     return rgb;
 }
 
-/* The picture over a white ground (scale 1): the far tile's colour is found exactly at its place. */
+/* The picture over a white ground (scale 1): the far tile's colour is found exactly at its place.
+ */
 static void picture_shows_the_tile(void **state)
 {
     made m;
@@ -268,7 +288,8 @@ static void picture_shows_the_tile(void **state)
         }
     assert_int_equal(x1 - x0 + 1, 100);
     assert_int_equal(y1 - y0 + 1, 100);
-    /* the frame around the slide starts one pixel before it: its own corner is where the grey begins */
+    /* the frame around the slide starts one pixel before it: its own corner is where the grey
+     * begins */
     int32_t left = 24, top = y0 - 500;
     assert_int_equal(x0 - left, 700);
     const uint8_t *corner = rgb + 3 * ((size_t)(top - 1) * (size_t)w + (size_t)(left - 1));
@@ -277,7 +298,8 @@ static void picture_shows_the_tile(void **state)
     made_free(&m);
 }
 
-/* A slide that was not analysed, even one without size, has a picture that says so; no raster is made up. */
+/* A slide that was not analysed, even one without size, has a picture that says so; no raster is
+ * made up. */
 static void not_analysed_has_a_picture(void **state)
 {
     made m;
@@ -296,7 +318,8 @@ static void not_analysed_has_a_picture(void **state)
     snprintf(path, sizeof path, "%s/nosize/heatmap.png", tt_tmp_file("out"));
     uint8_t *rgb = read_png(path, &w, &h);
     size_t red = 0;
-    for (int32_t i = 0; i < w * h; i++) red += rgb[3 * i] > 150 && rgb[3 * i + 1] < 60;
+    for (int32_t i = 0; i < w * h; i++)
+        red += rgb[3 * i] > 150 && rgb[3 * i + 1] < 60;
     assert_true(red > 500); /* the words are there */
     free(rgb);
     made_free(&m);
@@ -319,7 +342,8 @@ static void real_slide_under_the_heat(void **state)
     char png[600];
     snprintf(png, sizeof png, "%s/made/heatmap.png", tt_tmp_file("real"));
     uint8_t *rgb = read_png(png, &w, &h), *want = malloc(2 * 2 * 3);
-    /* 2967 pixels high: averaged two by two. Pixel (300, 200) of the picture is level-0 (600, 400). */
+    /* 2967 pixels high: averaged two by two. Pixel (300, 200) of the picture is level-0 (600, 400).
+     */
     tt_ok(mt_slide_read_region(slide, 0, 600, 400, 2, 2, want, 6, &err), &err);
     int32_t left = 24, top = -1;
     if (w > 1400) left = 36;
@@ -329,7 +353,8 @@ static void real_slide_under_the_heat(void **state)
     }
     assert_true(top > 0);
     const uint8_t *got = rgb + 3 * ((size_t)(top + 200) * (size_t)w + (size_t)(left + 300));
-    for (int c = 0; c < 3; c++) assert_int_equal(got[c], (want[c] + want[3 + c] + want[6 + c] + want[9 + c] + 2) / 4);
+    for (int c = 0; c < 3; c++)
+        assert_int_equal(got[c], (want[c] + want[3 + c] + want[6 + c] + want[9 + c] + 2) / 4);
     free(rgb);
     free(want);
     mt_slide_close(&slide);
@@ -343,28 +368,37 @@ static void letters_stay_inside(void **state)
     mt_canvas c;
     tt_ok(mt_canvas_new(&c, 40, 20, &err), &err);
     mt_colour_rgb ink = {0, 0, 0};
-    for (int x = -60; x < 60; x += 7) mt_canvas_text(&c, x, x / 3, 3, ink, "Wg~\xc3\xbc\x7f\x01");
+    for (int x = -60; x < 60; x += 7)
+        mt_canvas_text(&c, x, x / 3, 3, ink, "Wg~\xc3\xbc\x7f\x01");
     assert_int_equal(mt_text_width(2, "abc"), 34);
     assert_int_equal(mt_text_width(1, "\xc3\xbc"), 5);
     assert_int_equal(mt_text_width(1, ""), 0);
     assert_int_equal(mt_canvas_paragraph(NULL, 0, 0, 60, 1, ink, "0123456789 0123"), 22);
     assert_int_equal(mt_canvas_paragraph(NULL, 0, 0, 59, 1, ink, "0123456789"), 11);
-    assert_int_equal(mt_canvas_paragraph(NULL, 0, 0, 58, 1, ink, "0123456789"), 22); /* too long a word is cut */
+    assert_int_equal(mt_canvas_paragraph(NULL, 0, 0, 58, 1, ink, "0123456789"),
+                     22); /* too long a word is cut */
     assert_int_equal(mt_canvas_paragraph(NULL, 0, 0, 1, 1, ink, "ab"), 22);
     for (int i = 0; i < 95; i++)
-        for (int j = 0; j < 9; j++) assert_true(mt_font[i][j] < 32);
+        for (int j = 0; j < 9; j++)
+            assert_true(mt_font[i][j] < 32);
     mt_canvas_free(&c);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(far_tile_lies_right),         cmocka_unit_test(overlap_is_a_mean),
-        cmocka_unit_test(uneven_overlap_weighs_by_area), cmocka_unit_test(pixel_divides_the_step),
-        cmocka_unit_test(class_map),                   cmocka_unit_test(colour_map_is_ordered),
-        cmocka_unit_test(openslide_reads_the_pyramid), cmocka_unit_test(nothing_is_transparent_black),
-        cmocka_unit_test(picture_shows_the_tile),      cmocka_unit_test(not_analysed_has_a_picture),
-        cmocka_unit_test(real_slide_under_the_heat),   cmocka_unit_test(letters_stay_inside),
+        cmocka_unit_test(far_tile_lies_right),
+        cmocka_unit_test(overlap_is_a_mean),
+        cmocka_unit_test(uneven_overlap_weighs_by_area),
+        cmocka_unit_test(pixel_divides_the_step),
+        cmocka_unit_test(class_map),
+        cmocka_unit_test(colour_map_is_ordered),
+        cmocka_unit_test(openslide_reads_the_pyramid),
+        cmocka_unit_test(nothing_is_transparent_black),
+        cmocka_unit_test(picture_shows_the_tile),
+        cmocka_unit_test(not_analysed_has_a_picture),
+        cmocka_unit_test(real_slide_under_the_heat),
+        cmocka_unit_test(letters_stay_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,16 +55,21 @@ static void golden_files(void **state)
     made_small(&m);
     same_as_golden(write_made(&m, "json", "golden", "made/result.json"), "result.json");
     same_as_golden(write_made(&m, "csv", "golden", "model-outputs-csv/made.csv"), "made.csv");
-    same_as_golden(write_made(&m, "geojson", "golden", "model-outputs-geojson/made.geojson"), "made.geojson");
+    same_as_golden(write_made(&m, "geojson", "golden", "model-outputs-geojson/made.geojson"),
+                   "made.geojson");
     made_free(&m);
 }
 
 static void the_same_bytes_twice(void **state)
 {
-    static const struct { const char *writer, *file; } files[] = {
-        {"csv", "model-outputs-csv/made.csv"}, {"geojson", "model-outputs-geojson/made.geojson"},
-        {"geojson.gz", "model-outputs-geojson/made.geojson.gz"}, {"json", "made/result.json"},
-        {"heatmap", "made/heatmap.png"}, {"heatmap", "made/heatmap.tif"}};
+    static const struct {
+        const char *writer, *file;
+    } files[] = {{"csv", "model-outputs-csv/made.csv"},
+                 {"geojson", "model-outputs-geojson/made.geojson"},
+                 {"geojson.gz", "model-outputs-geojson/made.geojson.gz"},
+                 {"json", "made/result.json"},
+                 {"heatmap", "made/heatmap.png"},
+                 {"heatmap", "made/heatmap.tif"}};
     made m;
     made_small(&m);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -117,8 +122,10 @@ static void no_slide_metadata(void **state)
     made_small(&m);
     strcpy(m.r.slide.organ, "Secret organ");
     strcpy(m.r.slide.stain, "Secret stain");
-    static const char *const files[][2] = {{"json", "made/result.json"}, {"csv", "model-outputs-csv/made.csv"},
-                                           {"geojson", "model-outputs-geojson/made.geojson"}, {"heatmap", "made/heatmap.tif"}};
+    static const char *const files[][2] = {{"json", "made/result.json"},
+                                           {"csv", "model-outputs-csv/made.csv"},
+                                           {"geojson", "model-outputs-geojson/made.geojson"},
+                                           {"heatmap", "made/heatmap.tif"}};
     for (size_t i = 0; i < 4; i++) {
         size_t n;
         char *t = slurp(write_made(&m, files[i][0], "meta", files[i][1]), &n);
@@ -142,7 +149,8 @@ static void not_analysed_is_said(void **state)
     json_t *j;
     tt_ok(mt_json_parse(&j, t, strlen(t), strlen(t), "result", &err), &err);
     assert_string_equal(json_string_value(json_object_get(j, "status")), "not analysed");
-    assert_string_equal(json_string_value(json_object_get(j, "statement")), "not analysed: no tissue was found");
+    assert_string_equal(json_string_value(json_object_get(j, "statement")),
+                        "not analysed: no tissue was found");
     json_t *grade = json_object_get(j, "grade");
     assert_true(json_is_false(json_object_get(grade, "graded")));
     assert_null(json_object_get(grade, "score"));
@@ -171,7 +179,8 @@ static void csv_reads_back(void **state)
         want[i][0] = 1.0f - want[i][1];
         made_add_tile(&m, i / 7 * 100, i % 7 * 100, i == 30 ? MT_TILE_NAN : MT_TILE_DONE, want[i]);
     }
-    char *t = slurp(write_made(&m, "csv", "back", "model-outputs-csv/made.csv"), NULL), *save = NULL;
+    char *t = slurp(write_made(&m, "csv", "back", "model-outputs-csv/made.csv"), NULL),
+         *save = NULL;
     char *row = strtok_r(t, "\n", &save);
     assert_string_equal(row, "minx,miny,width,height,prob_Other,prob_Tumour");
     for (int i = 0; i < 60; i++) {
@@ -200,14 +209,17 @@ static void odd_class_names(void **state)
     strcpy(m.card.class_names[0], "a \"b\", c");
     strcpy(m.card.class_names[1], "x\\\n<y>");
     char *t = slurp(write_made(&m, "csv", "odd", "model-outputs-csv/made.csv"), NULL);
-    assert_non_null(strstr(t, "height,\"prob_a \"\"b\"\", c\",\"prob_x\\\n<y>\"\n0,0,100,100,0.9,0.1\n"));
+    assert_non_null(
+        strstr(t, "height,\"prob_a \"\"b\"\", c\",\"prob_x\\\n<y>\"\n0,0,100,100,0.9,0.1\n"));
     free(t);
     t = slurp(write_made(&m, "geojson", "odd", "model-outputs-geojson/made.geojson"), NULL);
     json_t *j;
     tt_ok(mt_json_parse(&j, t, strlen(t), strlen(t), "geojson", &err), &err);
     json_t *p = json_object_get(json_array_get(json_object_get(j, "features"), 0), "properties");
     assert_non_null(json_object_get(json_object_get(p, "measurements"), "prob_x\\\n<y>"));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(p, "classification"), "name")), "a \"b\", c");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(p, "classification"), "name")),
+        "a \"b\", c");
     json_decref(j);
     free(t);
     made_free(&m);
@@ -218,20 +230,25 @@ static void check_feature(const json_t *f, long long x, long long y, float p0, c
 {
     assert_string_equal(json_string_value(json_object_get(f, "type")), "Feature");
     regex_t re;
-    regcomp(&re, "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", REG_EXTENDED | REG_NOSUB);
+    regcomp(&re, "^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+            REG_EXTENDED | REG_NOSUB);
     assert_int_equal(regexec(&re, json_string_value(json_object_get(f, "id")), 0, NULL, 0), 0);
     regfree(&re);
-    const json_t *g = json_object_get(f, "geometry"), *ring = json_array_get(json_object_get(g, "coordinates"), 0);
+    const json_t *g = json_object_get(f, "geometry"),
+                 *ring = json_array_get(json_object_get(g, "coordinates"), 0);
     assert_string_equal(json_string_value(json_object_get(g, "type")), "Polygon");
-    const long long want[5][2] = {{x + 100, y}, {x + 100, y + 100}, {x, y + 100}, {x, y}, {x + 100, y}};
+    const long long want[5][2] = {
+        {x + 100, y}, {x + 100, y + 100}, {x, y + 100}, {x, y}, {x + 100, y}};
     assert_int_equal(json_array_size(ring), 5);
     for (size_t i = 0; i < 5; i++)
         for (size_t k = 0; k < 2; k++)
-            assert_int_equal(json_integer_value(json_array_get(json_array_get(ring, i), k)), want[i][k]);
+            assert_int_equal(json_integer_value(json_array_get(json_array_get(ring, i), k)),
+                             want[i][k]);
     const json_t *p = json_object_get(f, "properties");
     assert_string_equal(json_string_value(json_object_get(p, "objectType")), "tile");
     assert_true(json_is_true(json_object_get(p, "isLocked")));
-    assert_true((float)json_number_value(json_object_get(json_object_get(p, "measurements"), "prob_Other")) == p0);
+    assert_true((float)json_number_value(
+                    json_object_get(json_object_get(p, "measurements"), "prob_Other")) == p0);
     const json_t *c = json_object_get(p, "classification");
     assert_string_equal(json_string_value(json_object_get(c, "name")), cls);
     assert_int_equal(json_array_size(json_object_get(c, "color")), 3);
@@ -242,7 +259,8 @@ static void geojson_is_what_qupath_reads(void **state)
     made m;
     mt_err err = MT_ERR_INIT;
     made_small(&m);
-    char *t = slurp(write_made(&m, "geojson", "qupath", "model-outputs-geojson/made.geojson"), NULL);
+    char *t =
+        slurp(write_made(&m, "geojson", "qupath", "model-outputs-geojson/made.geojson"), NULL);
     json_t *j;
     tt_ok(mt_json_parse(&j, t, strlen(t), strlen(t), "geojson", &err), &err);
     assert_string_equal(json_string_value(json_object_get(j, "type")), "FeatureCollection");
@@ -290,7 +308,8 @@ static void no_two_ids_alike(void **state)
     made m;
     made_begin(&m, 100);
     const float p[2] = {0.5f, 0.5f};
-    for (int i = 0; i < 4000; i++) made_add_tile(&m, i % 63, i / 63, MT_TILE_DONE, p);
+    for (int i = 0; i < 4000; i++)
+        made_add_tile(&m, i % 63, i / 63, MT_TILE_DONE, p);
     char *t = slurp(write_made(&m, "geojson", "ids", "model-outputs-geojson/made.geojson"), NULL);
     char *ids = malloc(4000 * 37), *at = t;
     for (int i = 0; i < 4000; i++) {
@@ -299,7 +318,8 @@ static void no_two_ids_alike(void **state)
         ids[37 * i + 36] = 0;
     }
     qsort(ids, 4000, 37, (int (*)(const void *, const void *))(void *)strcmp);
-    for (int i = 1; i < 4000; i++) assert_string_not_equal(ids + 37 * (i - 1), ids + 37 * i);
+    for (int i = 1; i < 4000; i++)
+        assert_string_not_equal(ids + 37 * (i - 1), ids + 37 * i);
     free(ids);
     free(t);
     made_free(&m);
@@ -316,15 +336,17 @@ static void gzip_holds_the_same_text(void **state)
     }
     size_t n, z_n, out_n = 0, members = 0;
     char *plain = slurp(write_made(&m, "geojson", "gz", "model-outputs-geojson/made.geojson"), &n);
-    char *z = slurp(write_made(&m, "geojson.gz", "gz", "model-outputs-geojson/made.geojson.gz"), &z_n);
+    char *z =
+        slurp(write_made(&m, "geojson.gz", "gz", "model-outputs-geojson/made.geojson.gz"), &z_n);
     assert_true(n > (1u << 20) && z_n < n / 4);
     char *out = malloc(n);
     struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
     for (size_t at = 0; at < z_n; members++) {
         size_t used, got;
         assert_memory_equal(z + at + 4, "\0\0\0\0", 4);
-        assert_int_equal(libdeflate_gzip_decompress_ex(d, z + at, z_n - at, out + out_n, n - out_n, &used, &got),
-                         LIBDEFLATE_SUCCESS);
+        assert_int_equal(
+            libdeflate_gzip_decompress_ex(d, z + at, z_n - at, out + out_n, n - out_n, &used, &got),
+            LIBDEFLATE_SUCCESS);
         at += used;
         out_n += got;
     }
@@ -384,12 +406,14 @@ static void nothing_half_written(void **state)
     mt_err err = MT_ERR_INIT;
     made_small(&m);
     const char *out = tt_tmp_file("half");
-    static const char *const places[][2] = {{"csv", "model-outputs-csv/made.csv"}, {"json", "made/result.json"},
+    static const char *const places[][2] = {{"csv", "model-outputs-csv/made.csv"},
+                                            {"json", "made/result.json"},
                                             {"geojson.gz", "model-outputs-geojson/made.geojson.gz"},
                                             {"heatmap", "made/heatmap.tif"}};
     for (size_t i = 0; i < 4; i++) {
         char path[700];
-        snprintf(path, sizeof path, "%s/%s/x", out, places[i][1]); /* a folder where the file should go */
+        snprintf(path, sizeof path, "%s/%s/x", out,
+                 places[i][1]); /* a folder where the file should go */
         tt_ok(mt_dir_make(path, &err), &err);
         assert_true(mt_result_write(places[i][0], &m.r, NULL, out, &err) != MT_OK);
         mt_err_clear(&err);
@@ -402,13 +426,20 @@ static void nothing_half_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_files),           cmocka_unit_test(the_same_bytes_twice),
-        cmocka_unit_test(only_the_run_block_differs), cmocka_unit_test(no_slide_metadata),
-        cmocka_unit_test(not_analysed_is_said),   cmocka_unit_test(csv_reads_back),
-        cmocka_unit_test(odd_class_names),        cmocka_unit_test(geojson_is_what_qupath_reads),
-        cmocka_unit_test(ids_are_stable),         cmocka_unit_test(no_two_ids_alike),
-        cmocka_unit_test(gzip_holds_the_same_text), cmocka_unit_test(senseless_results_are_refused),
-        cmocka_unit_test(every_writer_is_in_the_table), cmocka_unit_test(nothing_half_written),
+        cmocka_unit_test(golden_files),
+        cmocka_unit_test(the_same_bytes_twice),
+        cmocka_unit_test(only_the_run_block_differs),
+        cmocka_unit_test(no_slide_metadata),
+        cmocka_unit_test(not_analysed_is_said),
+        cmocka_unit_test(csv_reads_back),
+        cmocka_unit_test(odd_class_names),
+        cmocka_unit_test(geojson_is_what_qupath_reads),
+        cmocka_unit_test(ids_are_stable),
+        cmocka_unit_test(no_two_ids_alike),
+        cmocka_unit_test(gzip_holds_the_same_text),
+        cmocka_unit_test(senseless_results_are_refused),
+        cmocka_unit_test(every_writer_is_in_the_table),
+        cmocka_unit_test(nothing_half_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
