@@ -1,0 +1,316 @@
+/* The tiles room on slides as files: drawn ones and real ones. */
+#include "tests/support/support.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <tiffio.h>
+#include "base/file.h"
+#include "microtome/bench.h"
+#include "microtome/synth.h"
+#include "slide/slide.h"
+#include "tiles/fetch.h"
+
+static const char *drawn(const char *name, mt_synth_layout layout, int tile, int pen)
+{
+    const char *path = tt_tmp_file(name);
+    mt_synth_opts o = MT_SYNTH_OPTS_INIT;
+    mt_err e = MT_ERR_INIT;
+    o.width = 5000;
+    o.height = 4100;
+    o.seed = 11;
+    o.layout = layout;
+    o.tile_px = tile;
+    o.pen = pen;
+    tt_ok(mt_synth_write(path, &o, NULL, NULL, 0, NULL, NULL, &e), &e);
+    return path;
+}
+
+static mt_slide *opened(const char *path, double assume)
+{
+    mt_slide *s;
+    mt_err e = MT_ERR_INIT;
+    mt_slide_opts o = MT_SLIDE_OPTS_INIT;
+    o.assume_mpp = assume;
+    tt_ok(mt_slide_open(&s, path, &o, &e), &e);
+    return s;
+}
+
+static mt_plan *planned(const mt_slide *s, int32_t tile, double mpp, double overlap)
+{
+    mt_plan *p;
+    mt_err e = MT_ERR_INIT;
+    mt_plan_opts o = MT_PLAN_OPTS_INIT;
+    o.tile_px = tile;
+    o.mpp = mpp;
+    o.overlap = overlap;
+    o.whole_slide = 1;
+    tt_ok(mt_plan_make(&p, s, NULL, &o, &e), &e);
+    return p;
+}
+
+typedef struct against { const mt_slide *slide; const mt_plan *plan; _Atomic int bad, seen; } against;
+
+static mt_status compare(void *ctx, int worker, const mt_fetched *f, int n, mt_err *err)
+{
+    against *a = ctx;
+    int32_t px = a->plan->out_px;
+    int64_t ds = (int64_t)a->plan->level_downsample;
+    uint8_t *want = malloc((size_t)px * (size_t)px * 3);
+    for (int i = 0; i < n; i++) {
+        const mt_tile *t = &a->plan->tiles[f[i].tile];
+        if (mt_slide_read_region(a->slide, a->plan->level, t->x_l0 / ds, t->y_l0 / ds, px, px, want, (size_t)px * 3, err)) a->bad++;
+        else a->bad += f[i].unreadable || memcmp(want, f[i].rgb, (size_t)px * (size_t)px * 3) != 0;
+        a->seen++;
+    }
+    free(want);
+    return MT_OK;
+}
+
+static void crops_are_regions(const char *path, double assume)
+{
+    if (!path) return;
+    mt_slide *s = opened(path, assume);
+    const mt_slide_info *info = mt_slide_get_info(s);
+    double mpp = info->mpp_x;
+    for (int level = 0; level < info->n_levels; level++) {
+        double ds = nearbyint(info->levels[level].downsample);
+        if (fabs(ds - info->levels[level].downsample) > 1e-9) continue;
+        mt_plan *p = planned(s, level ? 100 : 333, mpp * ds, level ? 0.25 : 0);
+        if (p->level != level || p->resample != 1.0) { /* a finer level serves as well, or the box is rounded */
+            mt_plan_free(&p);
+            continue;
+        }
+        against a = {s, p, 0, 0};
+        mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+        mt_fetch_stats st;
+        mt_err e = MT_ERR_INIT;
+        f.threads = 2;
+        tt_ok(mt_fetch_run(s, p, &f, compare, &a, &st, &e), &e);
+        if (a.bad) fail_msg("%s level %d: %d of %d crops differ", mt_path_base(path), level, (int)a.bad, (int)a.seen);
+        assert_int_equal(a.seen, p->n_tiles);
+        assert_int_equal(st.native_decoded, st.native_needed);
+        assert_true(st.native_decoded <= (uint64_t)(info->levels[level].tiles_x * info->levels[level].tiles_y));
+        mt_plan_free(&p);
+    }
+    mt_slide_close(&s);
+}
+
+static void crops_of_drawn_slides(void **state)
+{
+    crops_are_regions(drawn("a.svs", MT_SYNTH_SVS, 240, 0), 0.5);
+    crops_are_regions(drawn("b.tif", MT_SYNTH_TIFF, 256, 0), 0.5);
+}
+
+static void crops_of_real_slides(void **state)
+{
+    static const struct { const char *name; double assume; } slides[] = {
+        {"slides/CMU-1-Small-Region.svs", 0}, {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5},
+        {"slides/test3-DAPI-2-387.ndpi", 0},  {"slides/OS-1-detail.ome.tif", 0.5},
+    };
+    int found = 0;
+    for (size_t i = 0; i < sizeof slides / sizeof *slides; i++) {
+        const char *path = tt_data(slides[i].name);
+        if (path) found++;
+        crops_are_regions(path, slides[i].assume);
+    }
+    if (!found) skip();
+}
+
+static mt_tissue *tissue(const mt_slide *s, int threads)
+{
+    mt_tissue *t;
+    mt_err e = MT_ERR_INIT;
+    mt_tissue_opts o = MT_TISSUE_OPTS_INIT;
+    o.threads = threads;
+    tt_ok(mt_tissue_detect(&t, s, &o, &e), &e);
+    return t;
+}
+
+static double iou(const mt_tissue *a, const mt_tissue *b)
+{
+    assert_true(a->width == b->width && a->height == b->height);
+    size_t both = 0, either = 0;
+    for (int32_t i = 0; i < a->width * a->height; i++) {
+        both += a->mask[i] && b->mask[i];
+        either += a->mask[i] || b->mask[i];
+    }
+    assert_true(either > 0);
+    return (double)both / (double)either;
+}
+
+/* The same picture without a pyramid and without loss. */
+static const char *flat(const char *name)
+{
+    const char *path = tt_tmp_file(name);
+    mt_synth_opts o = MT_SYNTH_OPTS_INIT;
+    o.width = 5000, o.height = 4100, o.seed = 11;
+    TIFF *t = TIFFOpen(path, "w");
+    assert_non_null(t);
+    TIFFSetField(t, TIFFTAG_IMAGEWIDTH, 5000);
+    TIFFSetField(t, TIFFTAG_IMAGELENGTH, 4100);
+    TIFFSetField(t, TIFFTAG_TILEWIDTH, 512);
+    TIFFSetField(t, TIFFTAG_TILELENGTH, 512);
+    TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, 8);
+    TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 3);
+    TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+    TIFFSetField(t, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    TIFFSetField(t, TIFFTAG_COMPRESSION, COMPRESSION_LZW);
+    TIFFSetField(t, TIFFTAG_RESOLUTIONUNIT, RESUNIT_CENTIMETER);
+    TIFFSetField(t, TIFFTAG_XRESOLUTION, 20000.0);
+    TIFFSetField(t, TIFFTAG_YRESOLUTION, 20000.0);
+    uint8_t *px = malloc(512 * 512 * 3);
+    for (int y = 0; y < 4100; y += 512)
+        for (int x = 0; x < 5000; x += 512) {
+            mt_synth_render(px, 512 * 3, &o, x, y, 512, 512);
+            assert_true(TIFFWriteTile(t, px, (uint32_t)x, (uint32_t)y, 0, 0) > 0);
+        }
+    free(px);
+    TIFFClose(t);
+    return path;
+}
+
+/* Two scanners' ways of storing one picture, and none at all; and the truth of what was drawn. */
+static void tissue_of_drawn_slides(void **state)
+{
+    mt_slide *a = opened(drawn("a.svs", MT_SYNTH_SVS, 240, 0), 0), *b = opened(drawn("b.tif", MT_SYNTH_TIFF, 256, 0), 0);
+    mt_slide *c = opened(drawn("c.svs", MT_SYNTH_SVS, 240, 1), 0), *d = opened(flat("d.tif"), 0);
+    mt_tissue *ta = tissue(a, 1), *tb = tissue(b, 2), *tc = tissue(c, 2), *td = tissue(d, 2), *again = tissue(a, 3);
+    assert_memory_equal(ta->mask, again->mask, (size_t)ta->width * (size_t)ta->height);
+    if (iou(ta, tb) < 0.98) fail_msg("pyramids disagree: %.4f", iou(ta, tb));
+    assert_true(td->source_level == 0 && ta->source_level > 0);
+    if (iou(ta, td) < 0.98) fail_msg("a flat file disagrees: %.4f", iou(ta, td));
+    if (iou(ta, tc) < 0.97) fail_msg("a pen mark changes the mask: %.4f", iou(ta, tc));
+
+    mt_synth_opts o = MT_SYNTH_OPTS_INIT;
+    o.width = 5000, o.height = 4100, o.seed = 11;
+    double drawn_mm2 = 0, wrong = 0, boxes = 0;
+    for (int64_t y = 0; y + 100 <= o.height; y += 100)
+        for (int64_t x = 0; x + 100 <= o.width; x += 100) {
+            double f[MT_SYNTH_CLASSES];
+            mt_synth_truth(f, &o, x, y, 100, 100);
+            double stained = 1 - f[MT_SYNTH_GLASS], found = mt_tissue_fraction(ta, (double)x, (double)y, 100, 100);
+            drawn_mm2 += stained * 0.0025;
+            wrong += (stained > 0.95 && found < 0.5) || (stained < 0.05 && found > 0.5);
+            boxes++;
+        }
+    print_message("tissue found %.3f mm2, drawn %.3f mm2, %.0f of %.0f boxes wrong\n", ta->tissue_mm2, drawn_mm2, wrong, boxes);
+    assert_true(fabs(ta->tissue_mm2 - drawn_mm2) < 0.08 * drawn_mm2);
+    assert_true(wrong < 0.02 * boxes);
+    mt_tissue_free(&ta), mt_tissue_free(&tb), mt_tissue_free(&tc), mt_tissue_free(&td), mt_tissue_free(&again);
+    mt_slide_close(&a), mt_slide_close(&b), mt_slide_close(&c), mt_slide_close(&d);
+}
+
+static void tissue_of_real_slides(void **state)
+{
+    /* Shares measured by eye on the thumbnails: a skin biopsy on glass, a section that fills its glass. */
+    static const struct { const char *name; double assume, low, high; int pieces; } slides[] = {
+        {"slides/CMU-1-Small-Region.svs", 0, 0.28, 0.42, 1}, {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5, 0.55, 0.72, 1},
+        {"slides/OS-1-detail.ome.tif", 0.5, 0.98, 1.0, 1},
+    };
+    int found = 0;
+    for (size_t i = 0; i < sizeof slides / sizeof *slides; i++) {
+        const char *path = tt_data(slides[i].name);
+        if (!path) continue;
+        mt_slide *s = opened(path, slides[i].assume);
+        mt_tissue *t = tissue(s, 2);
+        double share = t->tissue_mm2 / t->slide_mm2;
+        if (share < slides[i].low || share > slides[i].high || t->n_pieces != slides[i].pieces)
+            fail_msg("%s: %.3f is tissue, %d pieces", slides[i].name, share, t->n_pieces);
+        mt_tissue_free(&t);
+        mt_slide_close(&s);
+        found++;
+    }
+    if (!found) skip();
+}
+
+static struct sigaction guard; /* the guarded maps' handler */
+
+static void keep_guard(void)
+{
+    mt_map m;
+    tt_ok(mt_file_write(tt_tmp_file("any"), "any", 3, NULL), NULL);
+    if (mt_map_open(&m, tt_tmp_file("any"), NULL) != MT_OK) abort();
+    mt_map_close(&m);
+    sigaction(SIGBUS, NULL, &guard);
+}
+
+typedef struct tally { _Atomic int seen, bad; } tally;
+static mt_status count(void *ctx, int worker, const mt_fetched *f, int n, mt_err *err)
+{
+    tally *t = ctx;
+    for (int i = 0; i < n; i++) {
+        t->seen++;
+        t->bad += f[i].unreadable;
+    }
+    return MT_OK;
+}
+
+/* A native tile overwritten on disk: its crops are flagged, the pass goes on. A file cut short under the map: the pass fails. */
+static void damaged_files(void **state)
+{
+    mt_slide *s = opened(drawn("d.svs", MT_SYNTH_SVS, 240, 0), 0);
+    mt_tile_span span;
+    mt_map map;
+    mt_err e = MT_ERR_INIT;
+    tt_ok(mt_slide_tile_span(&span, s, 0, 7, 7, &e), &e);
+    tt_ok(mt_map_open(&map, tt_tmp_file("d.svs"), &e), &e);
+    long at = -1; /* where the span lies in the file */
+    for (size_t i = 0; i + span.size <= map.size && at < 0; i++)
+        if (map.data[i] == span.data[0] && !memcmp(map.data + i, span.data, span.size)) at = (long)i;
+    mt_map_close(&map);
+    assert_true(at > 0);
+    mt_slide_close(&s);
+    FILE *f = fopen(tt_tmp_file("d.svs"), "r+b");
+    fseek(f, at, SEEK_SET);
+    for (size_t i = 0; i < span.size; i++) fputc(0x5a, f);
+    fclose(f);
+
+    s = opened(tt_tmp_file("d.svs"), 0);
+    mt_plan *p = planned(s, 240, 0.5, 0);
+    mt_fetch_opts o = MT_FETCH_OPTS_INIT;
+    tally t = {0, 0};
+    mt_fetch_stats st;
+    o.threads = 2;
+    tt_ok(mt_fetch_run(s, p, &o, count, &t, &st, &e), &e);
+    assert_int_equal(t.seen, p->n_tiles);
+    assert_int_equal(t.bad, 1);
+    assert_int_equal(st.unreadable, 1);
+
+    sigaction(SIGBUS, &guard, NULL); /* cmocka takes the signal at the start of every test */
+    assert_int_equal(truncate(tt_tmp_file("d.svs"), at), 0);
+    assert_int_equal(mt_fetch_run(s, p, &o, count, &t, &st, &e), MT_ERR_IO);
+    mt_plan_free(&p);
+    mt_slide_close(&s);
+}
+
+static void bench_gives_figures(void **state)
+{
+    mt_bench_tiling b;
+    mt_err e = MT_ERR_INIT;
+    mt_bench_tiling_opts o = MT_BENCH_TILING_OPTS_INIT;
+    o.max_crops = 60;
+    o.threads = 2;
+    o.with_openslide = 1;
+    const char *path = drawn("a.svs", MT_SYNTH_SVS, 240, 0);
+    tt_ok(mt_bench_run_tiling(&b, path, &o, &e), &e);
+    assert_true(b.crops > 0 && b.crops <= 60);
+    assert_true(b.mpix == (double)b.crops * 65536e-6 && b.raw_mpix >= b.mpix && b.openslide_mpix == b.mpix);
+    assert_true(b.cpu_s > 0 && b.raw_cpu_s > 0 && b.openslide_cpu_s > 0);
+    assert_true(b.w_l0 * b.h_l0 == (int64_t)b.crops * 65536);
+    o.tile_px = 8000;
+    assert_int_equal(mt_bench_run_tiling(&b, path, &o, &e), MT_ERR_ARG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crops_of_drawn_slides),  cmocka_unit_test(crops_of_real_slides), cmocka_unit_test(tissue_of_drawn_slides),
+        cmocka_unit_test(tissue_of_real_slides),  cmocka_unit_test(damaged_files),        cmocka_unit_test(bench_gives_figures),
+    };
+    keep_guard();
+    return cmocka_run_group_tests_name("slides", tests, NULL, NULL);
+}
