@@ -311,8 +311,9 @@ static void every_byte(void **state)
                             mt_err_clear(&err);
                             if (mt_tiff_picture_span(&span, &t, &p, (uint64_t)k, &err) == MT_OK &&
                                 span.size)
-                                touched += span.data[0] + span.data[span.size - 1];
+                                touched = touched + span.data[0] + span.data[span.size - 1];
                         }
+                        (void)touched;
                     }
                 }
                 mt_tiff_free(&t);
