@@ -1,14 +1,14 @@
-/* Convolution layers of a network, each by every variant that fits, against the multiply-add peak of
- * the same run.
+/* Convolution layers of a network, each by every variant that fits, against the multiply-add peak
+ * of the same run.
  *
  *   bench_kernels [-l ref|avx2|avx512] [-t milliseconds] [-v variant] [-c] SHAPES.txt...
  *   bench_kernels -n ...  all layers of a file in a row, as a network runs them
  *   bench_kernels -o      the other families, every instruction set
  *
- * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each sample
- * the layer's weights and input are as warm as the layer before it leaves them in a network: with -c
- * they are pushed out of the caches first. GFLOP/s counts the direct convolution's operations, so a
- * Winograd variant may pass the peak. */
+ * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each
+ * sample the layer's weights and input are as warm as the layer before it leaves them in a network:
+ * with -c they are pushed out of the caches first. GFLOP/s counts the direct convolution's
+ * operations, so a Winograd variant may pass the peak. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,17 +37,19 @@ static float *flush_area;
 /* ---- the peak ---- */
 
 #if defined(__x86_64__)
-#define PEAK(name, isa, type, set, fma, lanes)                                                       \
-    __attribute__((target(isa), noinline)) static double name(void)                                 \
-    {                                                                                                \
-        type a[12], m = set(0.999f);                                                                 \
-        for (int i = 0; i < 12; i++) a[i] = set((float)i);                                           \
-        double t = mt_clock_thread_cpu();                                                            \
-        for (int n = 0; n < 4000000; n++)                                                            \
-            _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = fma(a[i], m, m);            \
-        t = mt_clock_thread_cpu() - t;                                                               \
-        for (int i = 0; i < 12; i++) __asm__ volatile("" ::"x"(a[i]));                               \
-        return 4e6 * 12 * 2 * lanes / t / 1e9;                                                       \
+#define PEAK(name, isa, type, set, fma, lanes)                                                     \
+    __attribute__((target(isa), noinline)) static double name(void)                                \
+    {                                                                                              \
+        type a[12], m = set(0.999f);                                                               \
+        for (int i = 0; i < 12; i++)                                                               \
+            a[i] = set((float)i);                                                                  \
+        double t = mt_clock_thread_cpu();                                                          \
+        for (int n = 0; n < 4000000; n++)                                                          \
+            _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = fma(a[i], m, m);          \
+        t = mt_clock_thread_cpu() - t;                                                             \
+        for (int i = 0; i < 12; i++)                                                               \
+            __asm__ volatile("" ::"x"(a[i]));                                                      \
+        return 4e6 * 12 * 2 * lanes / t / 1e9;                                                     \
     }
 #include <immintrin.h>
 #ifndef MT_NO_SIMD
@@ -90,10 +92,12 @@ static float *floats(size_t n, float scale)
 
 static void push_out(void)
 {
-    for (size_t i = 0; i < FLUSH_FLOATS; i += 16) flush_area[i] += 1.0f;
+    for (size_t i = 0; i < FLUSH_FLOATS; i += 16)
+        flush_area[i] += 1.0f;
 }
 
-static timing measure(const mt_conv *c, const float *in, const float *res, float *out, void *scratch)
+static timing measure(const mt_conv *c, const float *in, const float *res, float *out,
+                      void *scratch)
 {
     static double samples[MAX_SAMPLES];
     int n = 0;
@@ -115,14 +119,16 @@ static double gflop(const mt_conv_desc *d)
 }
 
 /* Prints one line a variant; returns the seconds of the variant the rule picks. */
-static double run_layer(const mt_kernels *k, const layer *l, const char *only, double top, double *best_s)
+static double run_layer(const mt_kernels *k, const layer *l, const char *only, double top,
+                        double *best_s)
 {
     const mt_conv_desc *d = &l->d;
     size_t in_n = d->in_plain ? (size_t)d->cin * (size_t)d->h * (size_t)d->w
                               : mt_blocked_floats(k, d->cin, (size_t)d->h * (size_t)d->w);
     size_t out_n = mt_blocked_floats(k, d->cout, (size_t)d->oh * (size_t)d->ow);
     float *in = floats(in_n, 1.0f), *res = floats(out_n, 1.0f), *out = floats(out_n, 1.0f);
-    float *w = floats((size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw, 0.05f);
+    float *w = floats(
+        (size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw, 0.05f);
     static const char *const names[] = {"plain", "direct", "wino2", "wino4", "depthwise"};
     double chosen_s = 0;
     *best_s = INFINITY;
@@ -137,8 +143,9 @@ static double run_layer(const mt_kernels *k, const layer *l, const char *only, d
         timing t = measure(c, in, res, out, scratch);
         bool chosen = strcmp(mt_conv_variant(c), mt_conv_variant(rule)) == 0;
         double rate = gflop(d) / t.median;
-        printf("%2dx %4d->%4d g%-3d %3dx%-3d k%d s%d  %-12s %8.3f ms (%.3f-%.3f) %7.1f GFLOP/s", l->count, d->cin, d->cout,
-               d->groups, d->h, d->w, d->kh, d->sh, mt_conv_variant(c), t.median * 1e3, t.q1 * 1e3, t.q3 * 1e3, rate);
+        printf("%2dx %4d->%4d g%-3d %3dx%-3d k%d s%d  %-12s %8.3f ms (%.3f-%.3f) %7.1f GFLOP/s",
+               l->count, d->cin, d->cout, d->groups, d->h, d->w, d->kh, d->sh, mt_conv_variant(c),
+               t.median * 1e3, t.q1 * 1e3, t.q3 * 1e3, rate);
         if (top > 0) printf(" %5.1f%% of peak", 100 * rate / top);
         printf("%s\n", chosen ? " *" : "");
         if (chosen) chosen_s = t.median;
@@ -166,15 +173,18 @@ static int read_shapes(layer *layers, const char *path)
         mt_conv_desc *d = &layers[n].d;
         int kk, s, p;
         *d = (mt_conv_desc){.dh = 1, .dw = 1};
-        if (line[0] == '#' || sscanf(line, "%d %d %d %d %d %d %d %d %d %15s %d %d", &layers[n].count, &d->cin, &d->cout,
-                                     &d->groups, &d->h, &d->w, &kk, &s, &p, act, &d->residual, &d->in_plain) != 12)
+        if (line[0] == '#' || sscanf(line, "%d %d %d %d %d %d %d %d %d %15s %d %d",
+                                     &layers[n].count, &d->cin, &d->cout, &d->groups, &d->h, &d->w,
+                                     &kk, &s, &p, act, &d->residual, &d->in_plain) != 12)
             continue;
         d->kh = d->kw = kk;
         d->sh = d->sw = s;
         d->pt = d->pl = p;
         d->oh = (d->h + 2 * p - kk) / s + 1;
         d->ow = (d->w + 2 * p - kk) / s + 1;
-        d->act = strcmp(act, "relu") == 0 ? MT_ACT_RELU : strcmp(act, "relu6") == 0 ? MT_ACT_CLIP : MT_ACT_NONE;
+        d->act = strcmp(act, "relu") == 0    ? MT_ACT_RELU
+                 : strcmp(act, "relu6") == 0 ? MT_ACT_CLIP
+                                             : MT_ACT_NONE;
         d->act_b = 6.0f;
         n++;
     }
@@ -182,7 +192,8 @@ static int read_shapes(layer *layers, const char *path)
     return n;
 }
 
-/* ---- the other families: one typical shape each, every instruction set against the reference ---- */
+/* ---- the other families: one typical shape each, every instruction set against the reference ----
+ */
 
 enum { OP_C = 64, OP_SIDE = 112, OP_HW = OP_SIDE * OP_SIDE };
 
@@ -190,32 +201,82 @@ typedef struct op_data {
     float *x, *y, *z, *plain;
 } op_data;
 
-static void op_add(const mt_kernels *k, op_data *o) { mt_f32_add(k, o->z, o->x, o->y, OP_C * OP_HW); }
-static void op_add_relu(const mt_kernels *k, op_data *o) { mt_f32_add_act(k, o->z, o->x, o->y, OP_C * OP_HW, MT_ACT_RELU, 0, 0); }
-static void op_silu(const mt_kernels *k, op_data *o) { mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_SILU, 0, 0); }
-static void op_tanh(const mt_kernels *k, op_data *o) { mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_TANH, 0, 0); }
+static void op_add(const mt_kernels *k, op_data *o)
+{
+    mt_f32_add(k, o->z, o->x, o->y, OP_C * OP_HW);
+}
+static void op_add_relu(const mt_kernels *k, op_data *o)
+{
+    mt_f32_add_act(k, o->z, o->x, o->y, OP_C * OP_HW, MT_ACT_RELU, 0, 0);
+}
+static void op_silu(const mt_kernels *k, op_data *o)
+{
+    mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_SILU, 0, 0);
+}
+static void op_tanh(const mt_kernels *k, op_data *o)
+{
+    mt_f32_act(k, o->z, o->x, OP_C * OP_HW, MT_ACT_TANH, 0, 0);
+}
 static void op_affine(const mt_kernels *k, op_data *o)
 {
     mt_blocked_scale_shift(k, o->z, o->x, OP_C, OP_HW, o->y, o->y + OP_C, MT_ACT_RELU, 0, 0);
 }
 static void op_max(const mt_kernels *k, op_data *o)
 {
-    mt_pool_desc d = {.c = OP_C, .h = OP_SIDE, .w = OP_SIDE, .oh = OP_SIDE / 2, .ow = OP_SIDE / 2, .kh = 3, .kw = 3, .sh = 2, .sw = 2,
-                      .dh = 1, .dw = 1, .pt = 1, .pl = 1};
+    mt_pool_desc d = {.c = OP_C,
+                      .h = OP_SIDE,
+                      .w = OP_SIDE,
+                      .oh = OP_SIDE / 2,
+                      .ow = OP_SIDE / 2,
+                      .kh = 3,
+                      .kw = 3,
+                      .sh = 2,
+                      .sw = 2,
+                      .dh = 1,
+                      .dw = 1,
+                      .pt = 1,
+                      .pl = 1};
     mt_max_pool(k, &d, o->x, o->z);
 }
 static void op_avg(const mt_kernels *k, op_data *o)
 {
-    mt_pool_desc d = {.c = OP_C, .h = OP_SIDE, .w = OP_SIDE, .oh = OP_SIDE / 2, .ow = OP_SIDE / 2, .kh = 2, .kw = 2, .sh = 2, .sw = 2,
-                      .dh = 1, .dw = 1};
+    mt_pool_desc d = {.c = OP_C,
+                      .h = OP_SIDE,
+                      .w = OP_SIDE,
+                      .oh = OP_SIDE / 2,
+                      .ow = OP_SIDE / 2,
+                      .kh = 2,
+                      .kw = 2,
+                      .sh = 2,
+                      .sw = 2,
+                      .dh = 1,
+                      .dw = 1};
     mt_avg_pool(k, &d, o->x, o->z);
 }
-static void op_gavg(const mt_kernels *k, op_data *o) { mt_global_avg_pool(k, o->x, OP_C, OP_HW, o->z); }
-static void op_to(const mt_kernels *k, op_data *o) { mt_to_blocked(k, o->z, o->plain, OP_C, OP_HW); }
-static void op_from(const mt_kernels *k, op_data *o) { mt_from_blocked(k, o->z, o->x, OP_C, OP_HW); }
-static void op_nn(const mt_kernels *k, op_data *o) { mt_f32_gemm(k, 64, 256, 256, 1, o->x, 256, 0, o->y, 256, 0, 0, o->z, 256, NULL); }
-static void op_nt(const mt_kernels *k, op_data *o) { mt_f32_gemm(k, 1, 1000, 512, 1, o->x, 512, 0, o->y, 512, 1, 0, o->z, 1000, NULL); }
-static void op_softmax(const mt_kernels *k, op_data *o) { mt_f32_softmax(k, o->z, o->x, 64, 1000); }
+static void op_gavg(const mt_kernels *k, op_data *o)
+{
+    mt_global_avg_pool(k, o->x, OP_C, OP_HW, o->z);
+}
+static void op_to(const mt_kernels *k, op_data *o)
+{
+    mt_to_blocked(k, o->z, o->plain, OP_C, OP_HW);
+}
+static void op_from(const mt_kernels *k, op_data *o)
+{
+    mt_from_blocked(k, o->z, o->x, OP_C, OP_HW);
+}
+static void op_nn(const mt_kernels *k, op_data *o)
+{
+    mt_f32_gemm(k, 64, 256, 256, 1, o->x, 256, 0, o->y, 256, 0, 0, o->z, 256, NULL);
+}
+static void op_nt(const mt_kernels *k, op_data *o)
+{
+    mt_f32_gemm(k, 1, 1000, 512, 1, o->x, 512, 0, o->y, 512, 1, 0, o->z, 1000, NULL);
+}
+static void op_softmax(const mt_kernels *k, op_data *o)
+{
+    mt_f32_softmax(k, o->z, o->x, 64, 1000);
+}
 
 static timing measure_op(const mt_kernels *k, void (*fn)(const mt_kernels *, op_data *), op_data *o)
 {
@@ -234,11 +295,22 @@ static timing measure_op(const mt_kernels *k, void (*fn)(const mt_kernels *, op_
 
 static void run_ops(void)
 {
-    static const struct { const char *name; void (*fn)(const mt_kernels *, op_data *); } ops[] = {
-        {"add 64x112x112", op_add}, {"add+relu 64x112x112", op_add_relu}, {"silu 64x112x112", op_silu},
-        {"tanh 64x112x112", op_tanh}, {"scale+shift+relu 64x112x112", op_affine}, {"maxpool 3x3s2 64x112x112", op_max},
-        {"avgpool 2x2s2 64x112x112", op_avg}, {"global avg 64x112x112", op_gavg}, {"to blocked 64x112x112", op_to},
-        {"from blocked 64x112x112", op_from}, {"gemm nn 64x256x256", op_nn}, {"gemm nt 1x1000x512", op_nt}, {"softmax 64x1000", op_softmax}};
+    static const struct {
+        const char *name;
+        void (*fn)(const mt_kernels *, op_data *);
+    } ops[] = {{"add 64x112x112", op_add},
+               {"add+relu 64x112x112", op_add_relu},
+               {"silu 64x112x112", op_silu},
+               {"tanh 64x112x112", op_tanh},
+               {"scale+shift+relu 64x112x112", op_affine},
+               {"maxpool 3x3s2 64x112x112", op_max},
+               {"avgpool 2x2s2 64x112x112", op_avg},
+               {"global avg 64x112x112", op_gavg},
+               {"to blocked 64x112x112", op_to},
+               {"from blocked 64x112x112", op_from},
+               {"gemm nn 64x256x256", op_nn},
+               {"gemm nt 1x1000x512", op_nt},
+               {"softmax 64x1000", op_softmax}};
     size_t n = (size_t)OP_C * OP_HW;
     op_data o = {floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f)};
     for (size_t i = 0; i < MT_COUNT(ops); i++) {
@@ -247,8 +319,8 @@ static void run_ops(void)
             mt_cpu_mask(level);
             timing t = measure_op(mt_kernels_get(), ops[i].fn, &o);
             if (!level) ref = t.median;
-            printf("%-28s %-7s %9.1f us (%.1f-%.1f)  x%.1f\n", ops[i].name, mt_kernels_get()->name, t.median * 1e6, t.q1 * 1e6, t.q3 * 1e6,
-                   ref / t.median);
+            printf("%-28s %-7s %9.1f us (%.1f-%.1f)  x%.1f\n", ops[i].name, mt_kernels_get()->name,
+                   t.median * 1e6, t.q1 * 1e6, t.q3 * 1e6, ref / t.median);
         }
     }
     free(o.x), free(o.y), free(o.z), free(o.plain);
@@ -271,8 +343,8 @@ static void run_file(const mt_kernels *k, const char *path, const char *only, do
     printf(", %.1f networks/s (best variants %.2f ms)\n", 1 / sum, best * 1e3);
 }
 
-/* All layers of a file one after the other, each with weights of its own: what a network does to the
- * caches. Pools and the head are not part of it. */
+/* All layers of a file one after the other, each with weights of its own: what a network does to
+ * the caches. Pools and the head are not part of it. */
 static void run_network(const mt_kernels *k, const char *path, const char *only)
 {
     static layer layers[MAX_LAYERS];
@@ -284,29 +356,38 @@ static void run_network(const mt_kernels *k, const char *path, const char *only)
     for (int i = 0; i < n_rows; i++)
         for (int j = 0; j < layers[i].count && n < MAX_LAYERS; j++, n++) {
             const mt_conv_desc *d = &layers[i].d;
-            float *w = floats((size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw, 0.05f);
-            mt_status st = only ? mt_conv_new_variant(&convs[n], k, d, only, w, NULL, NULL) : MT_ERR_UNSUPPORTED;
+            float *w = floats((size_t)d->cout * (size_t)(d->cin / d->groups) * (size_t)d->kh *
+                                  (size_t)d->kw,
+                              0.05f);
+            mt_status st = only ? mt_conv_new_variant(&convs[n], k, d, only, w, NULL, NULL)
+                                : MT_ERR_UNSUPPORTED;
             if (st != MT_OK && mt_conv_new(&convs[n], k, d, w, NULL, NULL) != MT_OK) exit(1);
             free(w);
-            most = MT_MAX(most, MT_MAX(mt_blocked_floats(k, d->cin, (size_t)d->h * (size_t)d->w),
-                                       mt_blocked_floats(k, d->cout, (size_t)d->oh * (size_t)d->ow)));
+            most =
+                MT_MAX(most, MT_MAX(mt_blocked_floats(k, d->cin, (size_t)d->h * (size_t)d->w),
+                                    mt_blocked_floats(k, d->cout, (size_t)d->oh * (size_t)d->ow)));
             most_scratch = MT_MAX(most_scratch, mt_conv_scratch_bytes(convs[n]));
             weights += mt_conv_weight_bytes(convs[n]);
             flops += gflop(d);
         }
-    float *a = floats(most, 1.0f), *b = floats(most, 1.0f), *r = floats(most, 1.0f), *s = floats(most_scratch / 4 + 16, 0.0f);
+    float *a = floats(most, 1.0f), *b = floats(most, 1.0f), *r = floats(most, 1.0f),
+          *s = floats(most_scratch / 4 + 16, 0.0f);
     int m = 0;
-    for (double end = mt_clock_wall() + 10 * budget_s; m < MAX_SAMPLES && (m < 5 || mt_clock_wall() < end); m++) {
+    for (double end = mt_clock_wall() + 10 * budget_s;
+         m < MAX_SAMPLES && (m < 5 || mt_clock_wall() < end); m++) {
         double t = mt_clock_thread_cpu();
-        for (int i = 0; i < n; i++) mt_conv_run(convs[i], i % 2 ? b : a, r, i % 2 ? a : b, s);
+        for (int i = 0; i < n; i++)
+            mt_conv_run(convs[i], i % 2 ? b : a, r, i % 2 ? a : b, s);
         samples[m] = mt_clock_thread_cpu() - t;
     }
     qsort(samples, (size_t)m, sizeof samples[0], by_value);
     double t = samples[m / 2];
-    printf("network %s %s: %.2f ms (%.2f-%.2f, best %.2f), %.1f GFLOP/s, %.1f networks per CPU second (best %.1f), weights %.1f MB\n",
-           path, k->name, t * 1e3, samples[m / 4] * 1e3, samples[3 * m / 4] * 1e3, samples[0] * 1e3, flops / t, 1 / t, 1 / samples[0],
-           (double)weights / 1e6);
-    for (int i = 0; i < n; i++) mt_conv_free(&convs[i]);
+    printf("network %s %s: %.2f ms (%.2f-%.2f, best %.2f), %.1f GFLOP/s, %.1f networks per CPU "
+           "second (best %.1f), weights %.1f MB\n",
+           path, k->name, t * 1e3, samples[m / 4] * 1e3, samples[3 * m / 4] * 1e3, samples[0] * 1e3,
+           flops / t, 1 / t, 1 / samples[0], (double)weights / 1e6);
+    for (int i = 0; i < n; i++)
+        mt_conv_free(&convs[i]);
     free(a), free(b), free(r), free(s);
 }
 
@@ -316,15 +397,23 @@ int main(int argc, char **argv)
     int i = 1;
     bool ops = false, network = false;
     for (; i < argc && argv[i][0] == '-'; i++) {
-        if (strcmp(argv[i], "-c") == 0) cold = true;
-        else if (strcmp(argv[i], "-o") == 0) ops = true;
-        else if (strcmp(argv[i], "-n") == 0) network = true;
-        else if (i + 1 >= argc) break;
-        else if (strcmp(argv[i], "-v") == 0) only = argv[++i];
-        else if (strcmp(argv[i], "-t") == 0) budget_s = atof(argv[++i]) / 1e3;
+        if (strcmp(argv[i], "-c") == 0)
+            cold = true;
+        else if (strcmp(argv[i], "-o") == 0)
+            ops = true;
+        else if (strcmp(argv[i], "-n") == 0)
+            network = true;
+        else if (i + 1 >= argc)
+            break;
+        else if (strcmp(argv[i], "-v") == 0)
+            only = argv[++i];
+        else if (strcmp(argv[i], "-t") == 0)
+            budget_s = atof(argv[++i]) / 1e3;
         else if (strcmp(argv[i], "-l") == 0) {
             i++;
-            mt_cpu_mask(strcmp(argv[i], "ref") == 0 ? MT_CPU_REF : strcmp(argv[i], "avx2") == 0 ? MT_CPU_AVX2 : MT_CPU_AVX512);
+            mt_cpu_mask(strcmp(argv[i], "ref") == 0    ? MT_CPU_REF
+                        : strcmp(argv[i], "avx2") == 0 ? MT_CPU_AVX2
+                                                       : MT_CPU_AVX512);
         }
     }
     if (ops) {
@@ -332,7 +421,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (i >= argc) {
-        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] [-n] SHAPES.txt... | -o\n");
+        fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] [-n] "
+                        "SHAPES.txt... | -o\n");
         return 2;
     }
     if (cold) flush_area = floats(FLUSH_FLOATS, 1.0f);
@@ -340,8 +430,10 @@ int main(int argc, char **argv)
     double top = peak(k->level);
     printf("multiply-add peak %s: %.1f GFLOP/s\n", k->name, top);
     for (; i < argc; i++) {
-        if (network) run_network(k, argv[i], only);
-        else run_file(k, argv[i], only, top);
+        if (network)
+            run_network(k, argv[i], only);
+        else
+            run_file(k, argv[i], only, top);
     }
     free(flush_area);
     return 0;

@@ -1,5 +1,6 @@
-/* Fills the tables: the reference everywhere, then overwritten upwards, returning at the first missing
- * level. Filled once, whatever the machine has; the level only chooses which one is handed out. */
+/* Fills the tables: the reference everywhere, then overwritten upwards, returning at the first
+ * missing level. Filled once, whatever the machine has; the level only chooses which one is handed
+ * out. */
 #include "kernels/kernels.h"
 
 #include <pthread.h>
@@ -64,8 +65,8 @@ static const mt_kernel_row *best_row(const char *kernel, int level)
 {
     const mt_kernel_row *best = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].level <= level && rows[i].level < LEVELS && strcmp(rows[i].kernel, kernel) == 0 &&
-            (!best || rows[i].level > best->level))
+        if (rows[i].level <= level && rows[i].level < LEVELS &&
+            strcmp(rows[i].kernel, kernel) == 0 && (!best || rows[i].level > best->level))
             best = &rows[i];
     return best;
 }
@@ -90,7 +91,8 @@ static void fill_all(void)
             tables[level].tile_p = tile->p;
             tables[level].tile_q = tile->q;
         }
-        sets[level] = (mt_kernels){names[level], level, level == MT_CPU_AVX512 ? 16 : 8, &tables[level]};
+        sets[level] =
+            (mt_kernels){names[level], level, level == MT_CPU_AVX512 ? 16 : 8, &tables[level]};
     }
 }
 

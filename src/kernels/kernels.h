@@ -1,15 +1,15 @@
 /* Float32 kernels behind one dispatch table.
  *
- * A table holds the best variant of every kernel for one instruction set. It is immutable and shared
- * by all threads. Every function here is a pure function of its arguments: which variant runs depends
- * on shape and instruction set alone, never on addresses, threads or batch, so that the same input
- * gives the same bits. Between instruction sets results differ by rounding (1e-4 of the largest output
- * at most).
+ * A table holds the best variant of every kernel for one instruction set. It is immutable and
+ * shared by all threads. Every function here is a pure function of its arguments: which variant
+ * runs depends on shape and instruction set alone, never on addresses, threads or batch, so that
+ * the same input gives the same bits. Between instruction sets results differ by rounding (1e-4 of
+ * the largest output at most).
  *
  * Blocked activations. A tensor of C channels, H rows, W columns of ONE image is stored as
  * [ceil(C/b)][H][W][b] floats, b = table->block, 64-byte aligned. Lanes past C are zero, and every
- * function below that writes a blocked tensor keeps them zero (mt_f32_add, mt_f32_mul and mt_f32_act
- * work on any floats: see there). A batch is a loop outside.
+ * function below that writes a blocked tensor keeps them zero (mt_f32_add, mt_f32_mul and
+ * mt_f32_act work on any floats: see there). A batch is a loop outside.
  *
  * NaN and Inf travel: a NaN in the input reaches the output, possibly in more places than in exact
  * arithmetic (Winograd tiles, groups narrower than a block). */
@@ -25,17 +25,21 @@
 struct mt_kernel_table; /* kernels/table.h: for the kernels, their tests and the bench */
 
 typedef struct mt_kernels {
-    const char *name;  /* "ref", "avx2", "avx512" */
-    int level;         /* MT_CPU_REF, MT_CPU_AVX2, MT_CPU_AVX512 of base/cpu.h */
-    int block;         /* channels per block b: 16 for avx512, else 8 */
+    const char *name; /* "ref", "avx2", "avx512" */
+    int level;        /* MT_CPU_REF, MT_CPU_AVX2, MT_CPU_AVX512 of base/cpu.h */
+    int block;        /* channels per block b: 16 for avx512, else 8 */
     const struct mt_kernel_table *fn;
 } mt_kernels;
 
-/* The table for mt_cpu_level(), for ever valid. Objects made with one table (mt_conv) are run with it. */
+/* The table for mt_cpu_level(), for ever valid. Objects made with one table (mt_conv) are run with
+ * it. */
 const mt_kernels *mt_kernels_get(void);
 
 /* Blocks of c channels, and floats of a blocked tensor of c channels and hw = H*W places. */
-static inline int mt_blocks(const mt_kernels *k, int c) { return (c + k->block - 1) / k->block; }
+static inline int mt_blocks(const mt_kernels *k, int c)
+{
+    return (c + k->block - 1) / k->block;
+}
 static inline size_t mt_blocked_floats(const mt_kernels *k, int c, size_t hw)
 {
     return (size_t)mt_blocks(k, c) * (size_t)k->block * hw;
@@ -60,25 +64,26 @@ typedef enum mt_act {
 
 typedef struct mt_conv_desc {
     int cin, cout, groups;
-    int h, w, oh, ow;      /* input and output size; 1-D: h = oh = kh = 1 */
+    int h, w, oh, ow; /* input and output size; 1-D: h = oh = kh = 1 */
     int kh, kw, sh, sw, dh, dw;
-    int pt, pl;            /* pads at top and left; bottom and right follow from oh, ow */
-    int in_plain;          /* 1: input is plain CHW (first layers, small cin); 0: blocked */
-    int residual;          /* 1: a blocked tensor of the output's shape is added before the activation */
+    int pt, pl;   /* pads at top and left; bottom and right follow from oh, ow */
+    int in_plain; /* 1: input is plain CHW (first layers, small cin); 0: blocked */
+    int residual; /* 1: a blocked tensor of the output's shape is added before the activation */
     mt_act act;
     float act_a, act_b;
 } mt_conv_desc;
 
 typedef struct mt_conv mt_conv;
 
-/* Packs weights (cout, cin/groups, kh, kw; row-major) and bias (cout, or NULL) for table k and picks
- * the variant. Weights and bias are copied. *out is the caller's. Errors: ARG (a description that makes
- * no sense, with the values), LIMIT, NO_MEMORY. */
+/* Packs weights (cout, cin/groups, kh, kw; row-major) and bias (cout, or NULL) for table k and
+ * picks the variant. Weights and bias are copied. *out is the caller's. Errors: ARG (a description
+ * that makes no sense, with the values), LIMIT, NO_MEMORY. */
 MT_MUST_USE mt_status mt_conv_new(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
                                   const float *weights_oihw, const float *bias, mt_err *err);
 
 /* The same with a named variant instead of the rule's choice ("plain", "direct", "wino2", "wino4",
- * "depthwise"): for checks and the bench. UNSUPPORTED when the variant does not fit table or shape. */
+ * "depthwise"): for checks and the bench. UNSUPPORTED when the variant does not fit table or shape.
+ */
 MT_MUST_USE mt_status mt_conv_new_variant(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
                                           const char *variant, const float *weights_oihw,
                                           const float *bias, mt_err *err);
@@ -96,10 +101,11 @@ size_t mt_conv_weight_bytes(const mt_conv *conv);
  * "depthwise3x3", ... Never NULL, lives as long as the object. */
 const char *mt_conv_variant(const mt_conv *conv);
 
-/* One image. in: plain or blocked as described; out: blocked, every lane written, never aliases in or
- * scratch; residual: blocked, NULL unless d.residual, may be the same pointer as out. Thread-safe on
- * one object as long as scratch and out differ. */
-void mt_conv_run(const mt_conv *conv, const float *in, const float *residual, float *out, void *scratch);
+/* One image. in: plain or blocked as described; out: blocked, every lane written, never aliases in
+ * or scratch; residual: blocked, NULL unless d.residual, may be the same pointer as out.
+ * Thread-safe on one object as long as scratch and out differ. */
+void mt_conv_run(const mt_conv *conv, const float *in, const float *residual, float *out,
+                 void *scratch);
 
 /* ---- pools (blocked in, blocked out, never in place) ---- */
 
@@ -107,10 +113,12 @@ typedef struct mt_pool_desc {
     int c, h, w, oh, ow;
     int kh, kw, sh, sw, dh, dw;
     int pt, pl, pb, pr;    /* pb and pr only matter to count_include_pad */
-    int count_include_pad; /* average: divide by the window's part inside the padded input, else inside the input */
+    int count_include_pad; /* average: divide by the window's part inside the padded input, else
+                              inside the input */
 } mt_pool_desc;
 
-/* Places outside the input do not take part. A window wholly outside gives -FLT_MAX (max) or 0 (average). */
+/* Places outside the input do not take part. A window wholly outside gives -FLT_MAX (max) or 0
+ * (average). */
 void mt_max_pool(const mt_kernels *k, const mt_pool_desc *d, const float *in, float *out);
 void mt_avg_pool(const mt_kernels *k, const mt_pool_desc *d, const float *in, float *out);
 /* out: ceil(c/b)*b floats, which is the blocked tensor of c channels and one place. */
@@ -123,20 +131,21 @@ void mt_f32_add(const mt_kernels *k, float *dst, const float *x, const float *y,
 void mt_f32_sub(const mt_kernels *k, float *dst, const float *x, const float *y, size_t n);
 void mt_f32_mul(const mt_kernels *k, float *dst, const float *x, const float *y, size_t n);
 /* On blocked tensors whose C is no multiple of b use mt_blocked_act: act(0) need not be 0. */
-void mt_f32_act(const mt_kernels *k, float *dst, const float *x, size_t n, mt_act act, float a, float b);
-void mt_f32_add_act(const mt_kernels *k, float *dst, const float *x, const float *y, size_t n, mt_act act,
-                    float a, float b);
+void mt_f32_act(const mt_kernels *k, float *dst, const float *x, size_t n, mt_act act, float a,
+                float b);
+void mt_f32_add_act(const mt_kernels *k, float *dst, const float *x, const float *y, size_t n,
+                    mt_act act, float a, float b);
 
 /* ---- blocked tensors of c channels and hw places; dst may be the same pointer as x ---- */
 
-void mt_blocked_act(const mt_kernels *k, float *dst, const float *x, int c, size_t hw, mt_act act, float a,
-                    float b);
+void mt_blocked_act(const mt_kernels *k, float *dst, const float *x, int c, size_t hw, mt_act act,
+                    float a, float b);
 /* act(x*scale[ch] + shift[ch]); scale and shift hold c floats, either may be NULL (1, 0). */
 void mt_blocked_scale_shift(const mt_kernels *k, float *dst, const float *x, int c, size_t hw,
                             const float *scale, const float *shift, mt_act act, float a, float b);
 /* x * gate[ch]; gate is a blocked tensor of one place (ceil(c/b)*b floats). */
-void mt_blocked_mul_channels(const mt_kernels *k, float *dst, const float *x, const float *gate, int c,
-                             size_t hw);
+void mt_blocked_mul_channels(const mt_kernels *k, float *dst, const float *x, const float *gate,
+                             int c, size_t hw);
 /* Sets the lanes past c to zero. */
 void mt_blocked_clear_pad(const mt_kernels *k, float *x, int c, size_t hw);
 
@@ -148,11 +157,12 @@ void mt_from_blocked(const mt_kernels *k, float *dst_chw, const float *src, int 
 /* ---- dense ---- */
 
 /* C = alpha * op(A) * op(B) + beta * C + bias. op(A) is m x n_k, op(B) is n_k x n, row-major with
- * leading dimensions in floats; trans_x = 1 reads the stored matrix transposed. bias: n floats added to
- * every row, or NULL. beta 0 never reads C. C never aliases A or B. The result of a row does not depend
- * on m or on other rows; no memory is allocated. */
-void mt_f32_gemm(const mt_kernels *k, int m, int n, int n_k, float alpha, const float *a, size_t lda, int trans_a,
-                 const float *b, size_t ldb, int trans_b, float beta, float *c, size_t ldc, const float *bias);
+ * leading dimensions in floats; trans_x = 1 reads the stored matrix transposed. bias: n floats
+ * added to every row, or NULL. beta 0 never reads C. C never aliases A or B. The result of a row
+ * does not depend on m or on other rows; no memory is allocated. */
+void mt_f32_gemm(const mt_kernels *k, int m, int n, int n_k, float alpha, const float *a,
+                 size_t lda, int trans_a, const float *b, size_t ldb, int trans_b, float beta,
+                 float *c, size_t ldc, const float *bias);
 
 /* Softmax of each of `rows` rows of `cols` floats (row maximum subtracted). dst may be src. */
 void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols);

@@ -1,5 +1,5 @@
-/* exp and friends of the reference: own polynomials, so that the answer does not hang on the C library
- * (whose expf picks its own instruction set). Relative error of exp below 2e-7. */
+/* exp and friends of the reference: own polynomials, so that the answer does not hang on the C
+ * library (whose expf picks its own instruction set). Relative error of exp below 2e-7. */
 #ifndef MT_KERNELS_SCALAR_MATH_H
 #define MT_KERNELS_SCALAR_MATH_H
 
@@ -33,7 +33,9 @@ static inline float mt_expf(float x)
     float fn = x * MT_LOG2E;
     int32_t n = (int32_t)(fn + (fn < 0 ? -0.5f : 0.5f));
     float r = x - (float)n * MT_LN2_HI - (float)n * MT_LN2_LO;
-    float p = ((((MT_EXP_P0 * r + MT_EXP_P1) * r + MT_EXP_P2) * r + MT_EXP_P3) * r + MT_EXP_P4) * r + MT_EXP_P5;
+    float p =
+        ((((MT_EXP_P0 * r + MT_EXP_P1) * r + MT_EXP_P2) * r + MT_EXP_P3) * r + MT_EXP_P4) * r +
+        MT_EXP_P5;
     p = p * r * r + r + 1.0f;
     uint32_t bits = (uint32_t)(n + 127) << 23;
     float scale;
@@ -41,14 +43,18 @@ static inline float mt_expf(float x)
     return p * scale;
 }
 
-static inline float mt_sigmoidf(float x) { return 1.0f / (1.0f + mt_expf(-x)); }
+static inline float mt_sigmoidf(float x)
+{
+    return 1.0f / (1.0f + mt_expf(-x));
+}
 
 static inline float mt_tanhf(float x)
 {
     float z = x < 0 ? -x : x;
     if (z < MT_TANH_SMALL) {
         float s = x * x;
-        float p = (((MT_TANH_P0 * s + MT_TANH_P1) * s + MT_TANH_P2) * s + MT_TANH_P3) * s + MT_TANH_P4;
+        float p =
+            (((MT_TANH_P0 * s + MT_TANH_P1) * s + MT_TANH_P2) * s + MT_TANH_P3) * s + MT_TANH_P4;
         return x + x * s * p;
     }
     float y = 1.0f - 2.0f / (mt_expf(2.0f * z) + 1.0f);
@@ -65,15 +71,24 @@ static inline float mt_clipf(float x, float lo, float hi)
 static inline float mt_act1(float x, mt_act act, float a, float b)
 {
     switch (act) {
-    case MT_ACT_RELU: return x < 0.0f ? 0.0f : x;
-    case MT_ACT_CLIP: return mt_clipf(x, a, b);
-    case MT_ACT_LEAKY: return x < 0.0f ? a * x : x;
-    case MT_ACT_SIGMOID: return mt_sigmoidf(x);
-    case MT_ACT_HSIGMOID: return mt_clipf(a * x + b, 0.0f, 1.0f);
-    case MT_ACT_HSWISH: return x * mt_clipf(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
-    case MT_ACT_SILU: return x * mt_sigmoidf(x);
-    case MT_ACT_TANH: return mt_tanhf(x);
-    default: return x;
+    case MT_ACT_RELU:
+        return x < 0.0f ? 0.0f : x;
+    case MT_ACT_CLIP:
+        return mt_clipf(x, a, b);
+    case MT_ACT_LEAKY:
+        return x < 0.0f ? a * x : x;
+    case MT_ACT_SIGMOID:
+        return mt_sigmoidf(x);
+    case MT_ACT_HSIGMOID:
+        return mt_clipf(a * x + b, 0.0f, 1.0f);
+    case MT_ACT_HSWISH:
+        return x * mt_clipf(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
+    case MT_ACT_SILU:
+        return x * mt_sigmoidf(x);
+    case MT_ACT_TANH:
+        return mt_tanhf(x);
+    default:
+        return x;
     }
 }
 

@@ -1,5 +1,6 @@
-/* One vector type under two instruction sets. A file defines MT_SIMD_AVX2 or MT_SIMD_AVX512, includes
- * this, then the family's simd.inc: the same code becomes both variants. vf holds VL floats, one block. */
+/* One vector type under two instruction sets. A file defines MT_SIMD_AVX2 or MT_SIMD_AVX512,
+ * includes this, then the family's simd.inc: the same code becomes both variants. vf holds VL
+ * floats, one block. */
 #ifndef MT_KERNELS_SIMD_H
 #define MT_KERNELS_SIMD_H
 
@@ -20,31 +21,92 @@
 #define MT_ISA(name) name##__avx512
 typedef __m512 vf;
 typedef __mmask16 vmask;
-MT_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
-MT_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
-MT_INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
-MT_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
-MT_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-MT_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-MT_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-MT_INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
-MT_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a*b + c */
-MT_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a*b */
+MT_INLINE vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+MT_INLINE void v_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+MT_INLINE vf v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+MT_INLINE vf v_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+MT_INLINE vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+MT_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+MT_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+MT_INLINE vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+MT_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+} /* a*b + c */
+MT_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+} /* c - a*b */
 /* The second operand when either is NaN: v_max(bound, x) lets a NaN x through. */
-MT_INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-MT_INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
-MT_INLINE vmask v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-MT_INLINE vmask v_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
-MT_INLINE vf v_pick(vmask m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
-MT_INLINE vmask v_first(size_t n) { return n >= 16 ? (vmask)0xffff : (vmask)((1u << n) - 1); }
-MT_INLINE vf v_load_m(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }
-MT_INLINE void v_store_m(float *p, vf x, vmask m) { _mm512_mask_storeu_ps(p, m, x); }
-MT_INLINE vf v_abs(vf x) { return _mm512_abs_ps(x); }
+MT_INLINE vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+MT_INLINE vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+MT_INLINE vmask v_lt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+MT_INLINE vmask v_nan(vf a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+MT_INLINE vf v_pick(vmask m, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+MT_INLINE vmask v_first(size_t n)
+{
+    return n >= 16 ? (vmask)0xffff : (vmask)((1u << n) - 1);
+}
+MT_INLINE vf v_load_m(const float *p, vmask m)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+MT_INLINE void v_store_m(float *p, vf x, vmask m)
+{
+    _mm512_mask_storeu_ps(p, m, x);
+}
+MT_INLINE vf v_abs(vf x)
+{
+    return _mm512_abs_ps(x);
+}
 MT_INLINE vf v_copysign(vf mag, vf sign)
 {
-    return _mm512_or_ps(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), mag), _mm512_and_ps(_mm512_set1_ps(-0.0f), sign));
+    return _mm512_or_ps(_mm512_andnot_ps(_mm512_set1_ps(-0.0f), mag),
+                        _mm512_and_ps(_mm512_set1_ps(-0.0f), sign));
 }
-MT_INLINE vf v_round(vf x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+MT_INLINE vf v_round(vf x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 MT_INLINE vf v_exp2i(vf n) /* 2^n of an integral n in -126..127 */
 {
     __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
@@ -52,10 +114,14 @@ MT_INLINE vf v_exp2i(vf n) /* 2^n of an integral n in -126..127 */
 }
 MT_INLINE double v_sum_double(vf x)
 {
-    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+            hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
     return _mm512_reduce_add_pd(_mm512_add_pd(lo, hi));
 }
-MT_INLINE float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
+MT_INLINE float v_sum(vf x)
+{
+    return _mm512_reduce_add_ps(x);
+}
 
 #elif defined(MT_SIMD_AVX2)
 
@@ -63,35 +129,92 @@ MT_INLINE float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 #define MT_ISA(name) name##__avx2
 typedef __m256 vf;
 typedef __m256 vmask;
-MT_INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
-MT_INLINE void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
-MT_INLINE vf v_set1(float x) { return _mm256_set1_ps(x); }
-MT_INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
-MT_INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-MT_INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-MT_INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-MT_INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-MT_INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-MT_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
-MT_INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-MT_INLINE vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
-MT_INLINE vmask v_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
-MT_INLINE vmask v_nan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
-MT_INLINE vf v_pick(vmask m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
+MT_INLINE vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+MT_INLINE void v_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+MT_INLINE vf v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+MT_INLINE vf v_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+MT_INLINE vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+MT_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+MT_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+MT_INLINE vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+MT_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+MT_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+MT_INLINE vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+MT_INLINE vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+MT_INLINE vmask v_lt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+MT_INLINE vmask v_nan(vf a)
+{
+    return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+}
+MT_INLINE vf v_pick(vmask m, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, m);
+}
 MT_INLINE vmask v_first(size_t n)
 {
     static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
     return _mm256_loadu_ps((const float *)(const void *)(ones + 8 - (n > 8 ? 8 : n)));
 }
-MT_INLINE vf v_load_m(const float *p, vmask m) { return _mm256_maskload_ps(p, _mm256_castps_si256(m)); }
-MT_INLINE void v_store_m(float *p, vf x, vmask m) { _mm256_maskstore_ps(p, _mm256_castps_si256(m), x); }
-MT_INLINE vf v_abs(vf x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+MT_INLINE vf v_load_m(const float *p, vmask m)
+{
+    return _mm256_maskload_ps(p, _mm256_castps_si256(m));
+}
+MT_INLINE void v_store_m(float *p, vf x, vmask m)
+{
+    _mm256_maskstore_ps(p, _mm256_castps_si256(m), x);
+}
+MT_INLINE vf v_abs(vf x)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+}
 MT_INLINE vf v_copysign(vf mag, vf sign)
 {
     vf s = _mm256_set1_ps(-0.0f);
     return _mm256_or_ps(_mm256_andnot_ps(s, mag), _mm256_and_ps(s, sign));
 }
-MT_INLINE vf v_round(vf x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+MT_INLINE vf v_round(vf x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 MT_INLINE vf v_exp2i(vf n)
 {
     __m256i i = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
@@ -99,7 +222,8 @@ MT_INLINE vf v_exp2i(vf n)
 }
 MT_INLINE double v_sum_double(vf x)
 {
-    __m256d s = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+    __m256d s = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
+                              _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
     __m128d h = _mm_add_pd(_mm256_castpd256_pd128(s), _mm256_extractf128_pd(s, 1));
     return _mm_cvtsd_f64(h) + _mm_cvtsd_f64(_mm_unpackhi_pd(h, h));
 }
@@ -115,7 +239,13 @@ MT_INLINE float v_sum(vf x)
 #endif
 
 /* The larger; NaN when either is. */
-MT_INLINE vf v_max_nan(vf a, vf b) { return v_pick(v_nan(a), a, v_max(a, b)); }
-MT_INLINE vf v_clip(vf x, vf lo, vf hi) { return v_min(hi, v_max(lo, x)); }
+MT_INLINE vf v_max_nan(vf a, vf b)
+{
+    return v_pick(v_nan(a), a, v_max(a, b));
+}
+MT_INLINE vf v_clip(vf x, vf lo, vf hi)
+{
+    return v_min(hi, v_max(lo, x));
+}
 
 #endif

@@ -42,15 +42,24 @@ MT_INLINE vf v_act(vf x, mt_act act, vf a, vf b)
 {
     vf zero = v_zero(), one = v_set1(1.0f);
     switch (act) {
-    case MT_ACT_RELU: return v_max(zero, x);
-    case MT_ACT_CLIP: return v_clip(x, a, b);
-    case MT_ACT_LEAKY: return v_pick(v_lt(x, zero), v_mul(a, x), x);
-    case MT_ACT_SIGMOID: return v_sigmoid(x);
-    case MT_ACT_HSIGMOID: return v_clip(v_fma(a, x, b), zero, one);
-    case MT_ACT_HSWISH: return v_mul(x, v_clip(v_fma(x, v_set1(1.0f / 6.0f), v_set1(0.5f)), zero, one));
-    case MT_ACT_SILU: return v_mul(x, v_sigmoid(x));
-    case MT_ACT_TANH: return v_tanh(x);
-    default: return x;
+    case MT_ACT_RELU:
+        return v_max(zero, x);
+    case MT_ACT_CLIP:
+        return v_clip(x, a, b);
+    case MT_ACT_LEAKY:
+        return v_pick(v_lt(x, zero), v_mul(a, x), x);
+    case MT_ACT_SIGMOID:
+        return v_sigmoid(x);
+    case MT_ACT_HSIGMOID:
+        return v_clip(v_fma(a, x, b), zero, one);
+    case MT_ACT_HSWISH:
+        return v_mul(x, v_clip(v_fma(x, v_set1(1.0f / 6.0f), v_set1(0.5f)), zero, one));
+    case MT_ACT_SILU:
+        return v_mul(x, v_sigmoid(x));
+    case MT_ACT_TANH:
+        return v_tanh(x);
+    default:
+        return x;
     }
 }
 

@@ -1,8 +1,8 @@
 /* The table behind mt_kernels: one member a kernel, filled from the families' kernels.def.
  *
  * Only src/kernels, tests/kernels and benchmarks include this. Kernels that work on blocked tensors
- * handle ONE block (b lanes) unless they say otherwise; the reference works for any b, so that a table
- * may keep it where no faster variant exists. */
+ * handle ONE block (b lanes) unless they say otherwise; the reference works for any b, so that a
+ * table may keep it where no faster variant exists. */
 #ifndef MT_KERNELS_TABLE_H
 #define MT_KERNELS_TABLE_H
 
@@ -14,15 +14,16 @@
 
 /* ---- f32_conv ---- */
 
-/* The specification: plain loops over blocked (or plain) input, any shape, any group. Weights OIHW. */
-typedef void mt_conv_plain_fn(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
-                              const float *res, float *out);
+/* The specification: plain loops over blocked (or plain) input, any shape, any group. Weights OIHW.
+ */
+typedef void mt_conv_plain_fn(const mt_conv_desc *d, int b, const float *in, const float *w,
+                              const float *bias, const float *res, float *out);
 
-/* One register tile: p output places x q output blocks, summed over n_blocks x n_taps x len products.
- *   in + j*in_step + off[t*p + i] .. + len  are the inputs of place i, tap t, input block j;
- *   off < 0 stands for zeros (padding);
- *   w runs [n_blocks][n_taps][len][q][b]; out block o of place i is out + o*out_step + i*b.
- * first: start from bias (+ res), else from what out holds. Results are clipped to lo..hi (NaN stays). */
+/* One register tile: p output places x q output blocks, summed over n_blocks x n_taps x len
+ * products. in + j*in_step + off[t*p + i] .. + len  are the inputs of place i, tap t, input block
+ * j; off < 0 stands for zeros (padding); w runs [n_blocks][n_taps][len][q][b]; out block o of place
+ * i is out + o*out_step + i*b. first: start from bias (+ res), else from what out holds. Results
+ * are clipped to lo..hi (NaN stays). */
 typedef struct mt_conv_tile {
     const float *in;
     size_t in_step;
@@ -31,7 +32,8 @@ typedef struct mt_conv_tile {
     int p, q;
     int first;
     const float *w;
-    ptrdiff_t w_ahead; /* weights this far behind the ones in use are brought near: the next panel's, or 0 */
+    ptrdiff_t w_ahead; /* weights this far behind the ones in use are brought near: the next
+                          panel's, or 0 */
     const float *bias; /* q*b */
     const float *res;  /* as out, or NULL */
     float *out;
@@ -43,7 +45,8 @@ typedef void mt_conv_tile_fn(const mt_conv_tile *t);
 /* Winograd transforms of one tile, one block. m = 2 or 4 outputs a side, t = m + 2.
  * in: t x t patch, row pitch in floats, read where rows y0..y1 and columns x0..x1 of the patch lie
  * inside the image (the rest is zero); v: place s of the t*t is v + s*v_step. */
-typedef void mt_wino_in_fn(float *v, size_t v_step, const float *in, size_t pitch, int y0, int y1, int x0, int x1);
+typedef void mt_wino_in_fn(float *v, size_t v_step, const float *in, size_t pitch, int y0, int y1,
+                           int x0, int x1);
 /* m: t*t places, m_step apart; writes ny x nx of the m x m outputs, + bias + res, clipped. */
 typedef void mt_wino_out_fn(float *out, size_t pitch, const float *m, size_t m_step, int ny, int nx,
                             const float *bias, const float *res, float lo, float hi);
@@ -51,11 +54,12 @@ typedef mt_wino_in_fn mt_wino2_in_fn, mt_wino4_in_fn;
 typedef mt_wino_out_fn mt_wino2_out_fn, mt_wino4_out_fn;
 
 /* Plain CHW to zero-padded [hp][wp][c]; the image's corner lands on (pt, pl). */
-typedef void mt_conv_pack_fn(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt, int pl);
+typedef void mt_conv_pack_fn(float *dst, int hp, int wp, const float *src, int c, int h, int w,
+                             int pt, int pl);
 
 /* ---- f32_dwconv: one block, one channel a group; w [kh*kw][b], bias b floats ---- */
-typedef void mt_dwconv_fn(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
-                          const float *res, float *out);
+typedef void mt_dwconv_fn(const mt_conv_desc *d, int b, const float *in, const float *w,
+                          const float *bias, const float *res, float *out);
 
 /* ---- f32_pool: one block ---- */
 typedef void mt_pool_fn(const mt_pool_desc *d, int b, const float *in, float *out);
@@ -67,9 +71,11 @@ typedef mt_gpool_fn mt_gpool_avg_fn, mt_gpool_max_fn;
 typedef void mt_elem2_fn(float *dst, const float *x, const float *y, size_t n);
 typedef mt_elem2_fn mt_elem_add_fn, mt_elem_sub_fn, mt_elem_mul_fn;
 typedef void mt_elem_act_fn(float *dst, const float *x, size_t n, mt_act act, float a, float b);
-typedef void mt_elem_add_act_fn(float *dst, const float *x, const float *y, size_t n, mt_act act, float a, float b);
+typedef void mt_elem_add_act_fn(float *dst, const float *x, const float *y, size_t n, mt_act act,
+                                float a, float b);
 /* One block: dst[i][l] = x[i][l]*scale[l] + shift[l] over hw places. */
-typedef void mt_elem_affine_fn(float *dst, const float *x, int b, size_t hw, const float *scale, const float *shift);
+typedef void mt_elem_affine_fn(float *dst, const float *x, int b, size_t hw, const float *scale,
+                               const float *shift);
 
 /* ---- f32_layout: one block of c <= b channels ---- */
 typedef void mt_layout_fn(float *dst, const float *src, int b, int c, size_t hw);
@@ -130,7 +136,8 @@ typedef struct mt_kernel_row {
     float tol;       /* largest error allowed, relative to the largest reference output */
 } mt_kernel_row;
 const mt_kernel_row *mt_kernel_rows(size_t *n);
-/* Tolerance of `kernel` in the table of `level`: of the best row not above it. 0 when there is none. */
+/* Tolerance of `kernel` in the table of `level`: of the best row not above it. 0 when there is
+ * none. */
 float mt_kernel_tolerance(const char *kernel, int level);
 
 #endif

@@ -4,8 +4,10 @@
 #include "kernel_check.h"
 #include "kernels/scalar_math.h"
 
-/* Plain CHW in and out, straight from the definition. Returns the largest sum before the activation. */
-static float naive(float *out, const mt_conv_desc *d, const float *in, const float *w, const float *bias, const float *res)
+/* Plain CHW in and out, straight from the definition. Returns the largest sum before the
+ * activation. */
+static float naive(float *out, const mt_conv_desc *d, const float *in, const float *w,
+                   const float *bias, const float *res)
 {
     int cpg = d->cin / d->groups, opg = d->cout / d->groups;
     double top = 0;
@@ -16,10 +18,12 @@ static float naive(float *out, const mt_conv_desc *d, const float *in, const flo
                 for (int i = 0; i < cpg; i++)
                     for (int ky = 0; ky < d->kh; ky++)
                         for (int kx = 0; kx < d->kw; kx++) {
-                            int iy = y * d->sh + ky * d->dh - d->pt, ix = x * d->sw + kx * d->dw - d->pl;
+                            int iy = y * d->sh + ky * d->dh - d->pt,
+                                ix = x * d->sw + kx * d->dw - d->pl;
                             if (iy < 0 || ix < 0 || iy >= d->h || ix >= d->w) continue;
                             int c = o / opg * cpg + i;
-                            s += (double)in[(c * d->h + iy) * d->w + ix] * (double)w[((o * cpg + i) * d->kh + ky) * d->kw + kx];
+                            s += (double)in[(c * d->h + iy) * d->w + ix] *
+                                 (double)w[((o * cpg + i) * d->kh + ky) * d->kw + kx];
                         }
                 size_t at = ((size_t)o * (size_t)d->oh + (size_t)y) * (size_t)d->ow + (size_t)x;
                 if (res) s += (double)res[at];
@@ -29,12 +33,28 @@ static float naive(float *out, const mt_conv_desc *d, const float *in, const flo
     return (float)top;
 }
 
-static int out_size(int n, int k, int s, int d, int p0, int p1) { return (n + p0 + p1 - (k - 1) * d - 1) / s + 1; }
+static int out_size(int n, int k, int s, int d, int p0, int p1)
+{
+    return (n + p0 + p1 - (k - 1) * d - 1) / s + 1;
+}
 
 static mt_conv_desc conv(int cin, int cout, int groups, int h, int w, int kh, int kw)
 {
-    return (mt_conv_desc){.cin = cin, .cout = cout, .groups = groups, .h = h, .w = w, .kh = kh, .kw = kw, .sh = 1, .sw = 1,
-                          .dh = 1, .dw = 1, .pt = kh / 2, .pl = kw / 2, .oh = h, .ow = w};
+    return (mt_conv_desc){.cin = cin,
+                          .cout = cout,
+                          .groups = groups,
+                          .h = h,
+                          .w = w,
+                          .kh = kh,
+                          .kw = kw,
+                          .sh = 1,
+                          .sw = 1,
+                          .dh = 1,
+                          .dw = 1,
+                          .pt = kh / 2,
+                          .pl = kw / 2,
+                          .oh = h,
+                          .ow = w};
 }
 
 static mt_conv_desc strided(mt_conv_desc d, int s, int p)
@@ -70,7 +90,10 @@ static problem make(mt_conv_desc d, uint32_t seed)
     return p;
 }
 
-static void drop(problem *p) { free(p->in), free(p->w), free(p->bias), free(p->res), free(p->want); }
+static void drop(problem *p)
+{
+    free(p->in), free(p->w), free(p->bias), free(p->res), free(p->want);
+}
 
 static const char *row_of(const char *variant)
 {
@@ -91,20 +114,26 @@ static bool check(const mt_kernels *k, const problem *p, const char *variant, bo
                            : mt_conv_new(&c, k, d, p->w, p->bias, &err);
     if (st == MT_ERR_UNSUPPORTED && variant) return false;
     tt_ok(st, &err);
-    size_t hw = (size_t)(d->h * d->w), ohw = (size_t)(d->oh * d->ow), n_plain = (size_t)d->cout * ohw;
-    kc_buf in = kc_new(d->in_plain ? (size_t)d->cin * hw : mt_blocked_floats(k, d->cin, hw), d->in_plain ? 1 : 0);
+    size_t hw = (size_t)(d->h * d->w), ohw = (size_t)(d->oh * d->ow),
+           n_plain = (size_t)d->cout * ohw;
+    kc_buf in = kc_new(d->in_plain ? (size_t)d->cin * hw : mt_blocked_floats(k, d->cin, hw),
+                       d->in_plain ? 1 : 0);
     kc_buf out = kc_new(mt_blocked_floats(k, d->cout, ohw), 0), res = kc_new(out.n, 0);
     kc_buf scratch = kc_new(mt_conv_scratch_bytes(c) / sizeof(float), 0);
-    if (d->in_plain) memcpy(in.p, p->in, in.n * sizeof(float));
-    else mt_to_blocked(k, in.p, p->in, d->cin, hw);
+    if (d->in_plain)
+        memcpy(in.p, p->in, in.n * sizeof(float));
+    else
+        mt_to_blocked(k, in.p, p->in, d->cin, hw);
     mt_to_blocked(k, res.p, p->res, d->cout, ohw);
     if (in_place) memcpy(out.p, res.p, out.n * sizeof(float));
     mt_conv_run(c, in.p, in_place ? out.p : res.p, out.p, scratch.p);
 
     char what[200];
-    snprintf(what, sizeof what, "%s %s (%s) %d->%d g%d %dx%d -> %dx%d k%dx%d s%d,%d d%d,%d p%d,%d act%d%s%s", k->name,
-             mt_conv_variant(c), variant ? variant : "rule", d->cin, d->cout, d->groups, d->h, d->w, d->oh, d->ow, d->kh,
-             d->kw, d->sh, d->sw, d->dh, d->dw, d->pt, d->pl, (int)d->act, d->in_plain ? " plain" : "", in_place ? " in place" : "");
+    snprintf(what, sizeof what,
+             "%s %s (%s) %d->%d g%d %dx%d -> %dx%d k%dx%d s%d,%d d%d,%d p%d,%d act%d%s%s", k->name,
+             mt_conv_variant(c), variant ? variant : "rule", d->cin, d->cout, d->groups, d->h, d->w,
+             d->oh, d->ow, d->kh, d->kw, d->sh, d->sw, d->dh, d->dw, d->pt, d->pl, (int)d->act,
+             d->in_plain ? " plain" : "", in_place ? " in place" : "");
     float *got = malloc(n_plain * sizeof(float) + 1);
     mt_from_blocked(k, got, out.p, d->cout, ohw);
     float tol = mt_kernel_tolerance(row_of(mt_conv_variant(c)), k->level);
@@ -112,7 +141,8 @@ static bool check(const mt_kernels *k, const problem *p, const char *variant, bo
     int used = d->cout % k->block;
     for (size_t i = 0; used && i < ohw; i++)
         for (int l = used; l < k->block; l++)
-            if (out.p[out.n - (ohw - i) * (size_t)k->block + (size_t)l] != 0.0f) fail_msg("%s: a lane past the channels is not zero", what);
+            if (out.p[out.n - (ohw - i) * (size_t)k->block + (size_t)l] != 0.0f)
+                fail_msg("%s: a lane past the channels is not zero", what);
 
     /* Same bits when run again into other memory. */
     kc_buf again = kc_new(out.n, 0);
@@ -124,7 +154,8 @@ static bool check(const mt_kernels *k, const problem *p, const char *variant, bo
     return true;
 }
 
-/* All variants of all instruction sets on one shape; returns how many served it besides the rule's. */
+/* All variants of all instruction sets on one shape; returns how many served it besides the rule's.
+ */
 static int check_all(mt_conv_desc d, uint32_t seed)
 {
     static const char *const variants[] = {"plain", "direct", "wino2", "wino4", "depthwise"};
@@ -132,7 +163,8 @@ static int check_all(mt_conv_desc d, uint32_t seed)
     int served = 0;
     KC_EACH_LEVEL(k)
     {
-        for (size_t v = 0; v < MT_COUNT(variants); v++) served += check(k, &p, variants[v], false);
+        for (size_t v = 0; v < MT_COUNT(variants); v++)
+            served += check(k, &p, variants[v], false);
         check(k, &p, NULL, d.residual != 0);
     }
     drop(&p);
@@ -172,9 +204,16 @@ static void strides_pads_dilations(void **state)
 {
     uint32_t seed = 77;
     for (int i = 0; i < 160; i++) {
-        mt_conv_desc d = {.cin = 1 + kc_pick(&seed, 40), .cout = 1 + kc_pick(&seed, 70), .groups = 1, .h = 1 + kc_pick(&seed, 14),
-                          .w = 1 + kc_pick(&seed, 20), .kh = 1 + kc_pick(&seed, 5), .kw = 1 + kc_pick(&seed, 7),
-                          .sh = 1 + kc_pick(&seed, 3), .sw = 1 + kc_pick(&seed, 3), .dh = 1 + kc_pick(&seed, 3),
+        mt_conv_desc d = {.cin = 1 + kc_pick(&seed, 40),
+                          .cout = 1 + kc_pick(&seed, 70),
+                          .groups = 1,
+                          .h = 1 + kc_pick(&seed, 14),
+                          .w = 1 + kc_pick(&seed, 20),
+                          .kh = 1 + kc_pick(&seed, 5),
+                          .kw = 1 + kc_pick(&seed, 7),
+                          .sh = 1 + kc_pick(&seed, 3),
+                          .sw = 1 + kc_pick(&seed, 3),
+                          .dh = 1 + kc_pick(&seed, 3),
                           .dw = 1 + kc_pick(&seed, 3)};
         int pb = kc_pick(&seed, 5), pr = kc_pick(&seed, 5);
         d.pt = kc_pick(&seed, 5);
@@ -183,7 +222,8 @@ static void strides_pads_dilations(void **state)
         d.residual = kc_pick(&seed, 2);
         d.act = (mt_act)kc_pick(&seed, MT_ACT_COUNT);
         d.act_a = 0.25f, d.act_b = 0.5f;
-        if (d.h + d.pt + pb < (d.kh - 1) * d.dh + 1 || d.w + d.pl + pr < (d.kw - 1) * d.dw + 1) continue;
+        if (d.h + d.pt + pb < (d.kh - 1) * d.dh + 1 || d.w + d.pl + pr < (d.kw - 1) * d.dw + 1)
+            continue;
         d.oh = out_size(d.h, d.kh, d.sh, d.dh, d.pt, pb);
         d.ow = out_size(d.w, d.kw, d.sw, d.dw, d.pl, pr);
         int served = check_all(d, seed);
@@ -194,8 +234,9 @@ static void strides_pads_dilations(void **state)
 static void groups(void **state)
 {
     /* groups, channels in and out of a group */
-    static const int cases[][3] = {{2, 8, 8}, {2, 16, 32}, {4, 4, 4}, {8, 2, 2}, {3, 5, 7}, {32, 4, 4}, {6, 1, 2},
-                                   {24, 1, 1}, {17, 1, 3}, {40, 1, 1}, {2, 33, 17}, {5, 16, 16}, {9, 2, 1}};
+    static const int cases[][3] = {{2, 8, 8},   {2, 16, 32}, {4, 4, 4},  {8, 2, 2},  {3, 5, 7},
+                                   {32, 4, 4},  {6, 1, 2},   {24, 1, 1}, {17, 1, 3}, {40, 1, 1},
+                                   {2, 33, 17}, {5, 16, 16}, {9, 2, 1}};
     for (size_t i = 0; i < MT_COUNT(cases); i++)
         for (int k = 1; k <= 5; k += 2) {
             int g = cases[i][0];
@@ -211,7 +252,8 @@ static void groups(void **state)
 
 static void depthwise(void **state)
 {
-    static const int kernels[][4] = {{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 2, 1}, {5, 2, 2, 1}, {7, 1, 3, 1}, {3, 1, 2, 2}, {2, 2, 0, 1}, {9, 3, 4, 1}};
+    static const int kernels[][4] = {{3, 1, 1, 1}, {3, 2, 1, 1}, {5, 1, 2, 1}, {5, 2, 2, 1},
+                                     {7, 1, 3, 1}, {3, 1, 2, 2}, {2, 2, 0, 1}, {9, 3, 4, 1}};
     for (size_t i = 0; i < MT_COUNT(kernels); i++)
         for (int w = 9; w <= 33; w += 4)
             for (int act = 0; act < MT_ACT_COUNT; act += 2) {
@@ -237,8 +279,8 @@ static void real_layers(void **state)
     check_all(strided(body, 2, 1), 3);
     check_all(conv(128, 96, 1, 13, 13, 3, 3), 4);
     check_all(conv(320, 130, 1, 7, 7, 1, 1), 5);
-    check_all(conv(600, 48, 1, 4, 4, 3, 3), 6);     /* several chunks of input blocks */
-    check_all(conv(520, 80, 1, 1, 30, 1, 3), 7);    /* 1-D */
+    check_all(conv(600, 48, 1, 4, 4, 3, 3), 6);  /* several chunks of input blocks */
+    check_all(conv(520, 80, 1, 1, 30, 1, 3), 7); /* 1-D */
     check_all(strided(conv(64, 128, 1, 17, 17, 1, 1), 2, 0), 8);
 }
 
@@ -255,18 +297,24 @@ static void valid_and_asymmetric_winograd(void **state)
         }
 }
 
-/* The choice is a function of the shape: every table names its variant, small kernels at stride 1 of a
- * body layer go to Winograd, strided ones to the direct loop. */
+/* The choice is a function of the shape: every table names its variant, small kernels at stride 1
+ * of a body layer go to Winograd, strided ones to the direct loop. */
 static void rule(void **state)
 {
     float *w = calloc((size_t)128 * 128 * 9, sizeof *w);
     KC_EACH_LEVEL(k)
     {
-        static const struct { int cin, cout, g, n, kk, s, p; const char *simd; } cases[] = {
-            {64, 64, 1, 64, 3, 1, 1, "wino4x3"}, {128, 128, 1, 32, 3, 2, 1, "direct3x3"}, {64, 64, 1, 32, 1, 1, 0, "gemm1x1"},
-            {96, 96, 96, 32, 3, 1, 1, "depthwise3x3"}, {64, 64, 16, 16, 3, 1, 1, "grouped3x3"}};
+        static const struct {
+            int cin, cout, g, n, kk, s, p;
+            const char *simd;
+        } cases[] = {{64, 64, 1, 64, 3, 1, 1, "wino4x3"},
+                     {128, 128, 1, 32, 3, 2, 1, "direct3x3"},
+                     {64, 64, 1, 32, 1, 1, 0, "gemm1x1"},
+                     {96, 96, 96, 32, 3, 1, 1, "depthwise3x3"},
+                     {64, 64, 16, 16, 3, 1, 1, "grouped3x3"}};
         for (size_t i = 0; i < MT_COUNT(cases); i++) {
-            mt_conv_desc d = strided(conv(cases[i].cin, cases[i].cout, cases[i].g, cases[i].n, cases[i].n, cases[i].kk, cases[i].kk),
+            mt_conv_desc d = strided(conv(cases[i].cin, cases[i].cout, cases[i].g, cases[i].n,
+                                          cases[i].n, cases[i].kk, cases[i].kk),
                                      cases[i].s, cases[i].p);
             mt_conv *c = NULL;
             mt_err err = MT_ERR_INIT;
@@ -287,11 +335,11 @@ static void bad_descriptions(void **state)
     mt_conv_desc good = conv(4, 4, 1, 8, 8, 3, 3), d;
     mt_conv *c = NULL;
     mt_err err = MT_ERR_INIT;
-#define REFUSED(change, want)                                            \
-    d = good, change;                                                    \
-    mt_err_clear(&err);                                                  \
-    assert_int_equal(mt_conv_new(&c, k, &d, w, NULL, &err), want);       \
-    assert_null(c);                                                      \
+#define REFUSED(change, want)                                                                      \
+    d = good, change;                                                                              \
+    mt_err_clear(&err);                                                                            \
+    assert_int_equal(mt_conv_new(&c, k, &d, w, NULL, &err), want);                                 \
+    assert_null(c);                                                                                \
     assert_int_equal(err.code, want)
     REFUSED(d.cin = 0, MT_ERR_ARG);
     REFUSED(d.groups = 3, MT_ERR_ARG);
@@ -301,7 +349,8 @@ static void bad_descriptions(void **state)
     REFUSED(d.act = MT_ACT_COUNT, MT_ERR_ARG);
     REFUSED((d.h = d.w = d.oh = d.ow = 1 << 20), MT_ERR_LIMIT);
     REFUSED((d.dw = 1 << 23, d.kw = 9), MT_ERR_LIMIT);
-    assert_int_equal(mt_conv_new_variant(&c, k, &good, "no such", w, NULL, NULL), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_conv_new_variant(&c, k, &good, "no such", w, NULL, NULL),
+                     MT_ERR_UNSUPPORTED);
     mt_conv_free(&c);
     mt_conv_free(NULL);
 }
@@ -320,11 +369,13 @@ static void nan_travels(void **state)
         {
             mt_conv *c = NULL;
             if (mt_conv_new_variant(&c, k, &d, variants[v], p.w, p.bias, NULL) != MT_OK) continue;
-            kc_buf in = kc_new(16 * 64, 0), out = kc_new(16 * 64, 0), s = kc_new(mt_conv_scratch_bytes(c) / 4, 0);
+            kc_buf in = kc_new(16 * 64, 0), out = kc_new(16 * 64, 0),
+                   s = kc_new(mt_conv_scratch_bytes(c) / 4, 0);
             mt_to_blocked(k, in.p, p.in, 16, 64);
             mt_conv_run(c, in.p, NULL, out.p, s.p);
             for (int l = 0; l < k->block; l++)
-                if (!isnan(out.p[27 * k->block + l])) fail_msg("%s %s act %d swallows NaN", k->name, variants[v], act);
+                if (!isnan(out.p[27 * k->block + l]))
+                    fail_msg("%s %s act %d swallows NaN", k->name, variants[v], act);
             kc_free(&in), kc_free(&out), kc_free(&s);
             mt_conv_free(&c);
         }
@@ -334,10 +385,15 @@ static void nan_travels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(channels), cmocka_unit_test(row_tails), cmocka_unit_test(strides_pads_dilations),
-        cmocka_unit_test(groups), cmocka_unit_test(depthwise), cmocka_unit_test(real_layers),
-        cmocka_unit_test(valid_and_asymmetric_winograd), cmocka_unit_test(rule), cmocka_unit_test(bad_descriptions),
-        cmocka_unit_test(nan_travels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(channels),
+                                       cmocka_unit_test(row_tails),
+                                       cmocka_unit_test(strides_pads_dilations),
+                                       cmocka_unit_test(groups),
+                                       cmocka_unit_test(depthwise),
+                                       cmocka_unit_test(real_layers),
+                                       cmocka_unit_test(valid_and_asymmetric_winograd),
+                                       cmocka_unit_test(rule),
+                                       cmocka_unit_test(bad_descriptions),
+                                       cmocka_unit_test(nan_travels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

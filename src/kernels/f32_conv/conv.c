@@ -8,14 +8,17 @@
 #include "kernels/scalar_math.h"
 
 static const mt_conv_algo *const algos[] = {
-    &mt_conv_algo_plain, &mt_conv_algo_depthwise, &mt_conv_algo_direct, &mt_conv_algo_wino2, &mt_conv_algo_wino4,
+    &mt_conv_algo_plain, &mt_conv_algo_depthwise, &mt_conv_algo_direct,
+    &mt_conv_algo_wino2, &mt_conv_algo_wino4,
 };
 
 mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err)
 {
     size_t bytes;
-    if (!mt_mul(&bytes, floats, sizeof(float))) return mt_err_set(err, MT_ERR_LIMIT, "convolution weights: size overflow");
-    MT_TRY(mt_alloc_aligned(out, MT_MAX(bytes, (size_t)64), MT_CONV_MAX_BYTES, "convolution weights", err));
+    if (!mt_mul(&bytes, floats, sizeof(float)))
+        return mt_err_set(err, MT_ERR_LIMIT, "convolution weights: size overflow");
+    MT_TRY(mt_alloc_aligned(out, MT_MAX(bytes, (size_t)64), MT_CONV_MAX_BYTES,
+                            "convolution weights", err));
     memset(*out, 0, bytes);
     return MT_OK;
 }
@@ -23,14 +26,19 @@ mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err)
 void mt_conv_finish(const mt_conv *c, float *out, size_t n_places, int ob)
 {
     int b = c->k->block, lanes = c->d.cout - ob * b;
-    if (c->late_act) c->k->fn->elem_act(out, out, n_places * (size_t)b, c->d.act, c->d.act_a, c->d.act_b);
+    if (c->late_act)
+        c->k->fn->elem_act(out, out, n_places * (size_t)b, c->d.act, c->d.act_a, c->d.act_b);
     if (c->late_pad && lanes < b)
-        for (size_t i = 0; i < n_places; i++) memset(out + i * (size_t)b + lanes, 0, (size_t)(b - lanes) * sizeof *out);
+        for (size_t i = 0; i < n_places; i++)
+            memset(out + i * (size_t)b + lanes, 0, (size_t)(b - lanes) * sizeof *out);
 }
 
 /* ---- the reference algorithm ---- */
 
-static bool plain_fits(const mt_kernels *k, const mt_conv_desc *d) { return true; }
+static bool plain_fits(const mt_kernels *k, const mt_conv_desc *d)
+{
+    return true;
+}
 
 static double plain_cost(const mt_kernels *k, const mt_conv_desc *d)
 {
@@ -48,7 +56,8 @@ static mt_status plain_pack(mt_conv *c, const float *w, const float *bias, mt_er
     return MT_OK;
 }
 
-static void plain_run(const mt_conv *c, const float *in, const float *res, float *out, void *scratch)
+static void plain_run(const mt_conv *c, const float *in, const float *res, float *out,
+                      void *scratch)
 {
     c->k->fn->conv_plain(&c->d, c->k->block, in, c->w, c->bias, res, out);
 }
@@ -60,24 +69,29 @@ const mt_conv_algo mt_conv_algo_plain = {"plain", plain_fits, plain_cost, plain_
 /* Every product the kernels form must fit an int32 offset. */
 static mt_status check(const mt_kernels *k, const mt_conv_desc *d, mt_err *err)
 {
-    const int positive[] = {d->cin, d->cout, d->groups, d->h, d->w, d->oh, d->ow,
-                            d->kh, d->kw, d->sh, d->sw, d->dh, d->dw};
+    const int positive[] = {d->cin, d->cout, d->groups, d->h,  d->w,  d->oh, d->ow,
+                            d->kh,  d->kw,   d->sh,     d->sw, d->dh, d->dw};
     for (size_t i = 0; i < MT_COUNT(positive); i++)
         if (positive[i] < 1 || positive[i] > 1 << 24)
-            return mt_err_set(err, MT_ERR_ARG, "convolution: value %d of its description is out of range (field %zu)",
-                              positive[i], i);
+            return mt_err_set(
+                err, MT_ERR_ARG,
+                "convolution: value %d of its description is out of range (field %zu)", positive[i],
+                i);
     if (d->cin % d->groups || d->cout % d->groups)
-        return mt_err_set(err, MT_ERR_ARG, "convolution: %d to %d channels do not divide into %d groups", d->cin,
+        return mt_err_set(err, MT_ERR_ARG,
+                          "convolution: %d to %d channels do not divide into %d groups", d->cin,
                           d->cout, d->groups);
     if (d->pt < 0 || d->pl < 0 || d->pt > 1 << 20 || d->pl > 1 << 20)
         return mt_err_set(err, MT_ERR_ARG, "convolution: pads %d, %d", d->pt, d->pl);
-    if ((unsigned)d->act >= MT_ACT_COUNT) return mt_err_set(err, MT_ERR_ARG, "convolution: activation %d", (int)d->act);
+    if ((unsigned)d->act >= MT_ACT_COUNT)
+        return mt_err_set(err, MT_ERR_ARG, "convolution: activation %d", (int)d->act);
     int64_t y = (int64_t)(d->oh - 1) * d->sh + (int64_t)(d->kh - 1) * d->dh + 1;
     int64_t x = (int64_t)(d->ow - 1) * d->sw + (int64_t)(d->kw - 1) * d->dw + 1;
     int64_t c = MT_MAX(d->in_plain ? d->cin : k->block, k->block);
     if (y > 1 << 24 || x > 1 << 24 || MT_MAX(y, d->h) * MT_MAX(x, d->w) > INT32_MAX / c ||
         (int64_t)d->oh * d->ow > INT32_MAX / k->block)
-        return mt_err_set(err, MT_ERR_LIMIT, "convolution: a plane of %d x %d is too large", d->w, d->h);
+        return mt_err_set(err, MT_ERR_LIMIT, "convolution: a plane of %d x %d is too large", d->w,
+                          d->h);
     return MT_OK;
 }
 
@@ -97,8 +111,9 @@ static mt_status pack_bias(mt_conv *c, const float *bias, mt_err *err)
     return MT_OK;
 }
 
-static mt_status build(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d, const mt_conv_algo *algo,
-                       const float *weights, const float *bias, mt_err *err)
+static mt_status build(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
+                       const mt_conv_algo *algo, const float *weights, const float *bias,
+                       mt_err *err)
 {
     MT_AUTO(mt_conv_free) mt_conv *c = NULL;
     MT_TRY(mt_alloc(&c, 1, sizeof *c, sizeof *c, "convolution", err));
@@ -112,8 +127,8 @@ static mt_status build(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d
     return MT_OK;
 }
 
-mt_status mt_conv_new(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d, const float *weights_oihw,
-                      const float *bias, mt_err *err)
+mt_status mt_conv_new(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
+                      const float *weights_oihw, const float *bias, mt_err *err)
 {
     MT_TRY(check(k, d, err));
     const mt_conv_algo *best = algos[0];
@@ -122,14 +137,16 @@ mt_status mt_conv_new(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
     return build(out, k, d, best, weights_oihw, bias, err);
 }
 
-mt_status mt_conv_new_variant(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d, const char *variant,
-                              const float *weights_oihw, const float *bias, mt_err *err)
+mt_status mt_conv_new_variant(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d,
+                              const char *variant, const float *weights_oihw, const float *bias,
+                              mt_err *err)
 {
     MT_TRY(check(k, d, err));
     for (size_t i = 0; i < MT_COUNT(algos); i++)
         if (strcmp(algos[i]->name, variant) == 0 && algos[i]->fits(k, d))
             return build(out, k, d, algos[i], weights_oihw, bias, err);
-    return mt_err_set(err, MT_ERR_UNSUPPORTED, "convolution variant %s does not serve this shape on %s", variant, k->name);
+    return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                      "convolution variant %s does not serve this shape on %s", variant, k->name);
 }
 
 void mt_conv_free(mt_conv **conv)
@@ -142,11 +159,21 @@ void mt_conv_free(mt_conv **conv)
     *conv = NULL;
 }
 
-size_t mt_conv_scratch_bytes(const mt_conv *conv) { return conv->scratch_bytes; }
-size_t mt_conv_weight_bytes(const mt_conv *conv) { return conv->w_floats * sizeof(float); }
-const char *mt_conv_variant(const mt_conv *conv) { return conv->variant; }
+size_t mt_conv_scratch_bytes(const mt_conv *conv)
+{
+    return conv->scratch_bytes;
+}
+size_t mt_conv_weight_bytes(const mt_conv *conv)
+{
+    return conv->w_floats * sizeof(float);
+}
+const char *mt_conv_variant(const mt_conv *conv)
+{
+    return conv->variant;
+}
 
-void mt_conv_run(const mt_conv *conv, const float *in, const float *residual, float *out, void *scratch)
+void mt_conv_run(const mt_conv *conv, const float *in, const float *residual, float *out,
+                 void *scratch)
 {
     conv->algo->run(conv, in, conv->d.residual ? residual : NULL, out, scratch);
 }

@@ -7,15 +7,16 @@
 
 #define MT_CONV_MAX_BYTES ((size_t)4 << 30) /* packed weights of one layer */
 
-/* Vector multiply-adds that bringing one vector of weights from memory costs: in a network every layer's
- * weights are cold when it starts. */
+/* Vector multiply-adds that bringing one vector of weights from memory costs: in a network every
+ * layer's weights are cold when it starts. */
 #define MT_CONV_WEIGHT_COST 8.0
 
 typedef struct mt_conv_algo {
     const char *name;
     /* Whether table and shape are something this algorithm can do at all. */
     bool (*fits)(const mt_kernels *k, const mt_conv_desc *d);
-    /* Estimated vector multiply-adds, of all costs taken together; the smallest wins. Shape and table only. */
+    /* Estimated vector multiply-adds, of all costs taken together; the smallest wins. Shape and
+     * table only. */
     double (*cost)(const mt_kernels *k, const mt_conv_desc *d);
     mt_status (*pack)(mt_conv *c, const float *w, const float *bias, mt_err *err);
     void (*run)(const mt_conv *c, const float *in, const float *res, float *out, void *scratch);
@@ -26,29 +27,29 @@ struct mt_conv {
     const mt_kernels *k;
     const mt_conv_algo *algo;
     char variant[32];
-    float *w;              /* packed as the algorithm likes it */
-    float *bias;           /* every lane of every output block */
+    float *w;    /* packed as the algorithm likes it */
+    float *bias; /* every lane of every output block */
     size_t w_floats, scratch_bytes;
-    float lo, hi;          /* the clip that the last write applies */
-    bool late_act;         /* an activation that is no clip: a pass over each finished tile */
-    bool late_pad;         /* act(0) != 0 and cout is no multiple of b: lanes past cout are cleared */
+    float lo, hi;  /* the clip that the last write applies */
+    bool late_act; /* an activation that is no clip: a pass over each finished tile */
+    bool late_pad; /* act(0) != 0 and cout is no multiple of b: lanes past cout are cleared */
     /* direct: groups of output blocks, each with the input blocks it needs */
     int n_panels;
     struct mt_conv_panel *panels;
-    int n_taps, len;       /* of the register tile's inner loops */
-    int chunk;             /* input blocks whose weights stay in the cache */
+    int n_taps, len; /* of the register tile's inner loops */
+    int chunk;       /* input blocks whose weights stay in the cache */
     /* winograd */
     int tiles_y, tiles_x, tile_group;
 };
 
 typedef struct mt_conv_panel {
-    int ob, q;             /* first output block, count */
-    int ib0, ib1;          /* input blocks that its groups read */
-    size_t w_at;           /* floats into w */
+    int ob, q;    /* first output block, count */
+    int ib0, ib1; /* input blocks that its groups read */
+    size_t w_at;  /* floats into w */
 } mt_conv_panel;
 
-extern const mt_conv_algo mt_conv_algo_plain, mt_conv_algo_direct, mt_conv_algo_wino2, mt_conv_algo_wino4,
-    mt_conv_algo_depthwise;
+extern const mt_conv_algo mt_conv_algo_plain, mt_conv_algo_direct, mt_conv_algo_wino2,
+    mt_conv_algo_wino4, mt_conv_algo_depthwise;
 
 /* 64-byte aligned, zeroed weights. */
 MT_MUST_USE mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err);

@@ -1,13 +1,18 @@
-/* Direct convolution: panels of output blocks x chunks of input blocks x tiles of places, every group,
- * stride, pad and dilation. 1x1 layers and the plain-input stem are the same loop with other taps. */
+/* Direct convolution: panels of output blocks x chunks of input blocks x tiles of places, every
+ * group, stride, pad and dilation. 1x1 layers and the plain-input stem are the same loop with other
+ * taps. */
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/f32_conv/conv.h"
 
-#define CHUNK_BYTES (256 << 10) /* weights of one panel and chunk: a quarter of a second-level cache */
+#define CHUNK_BYTES                                                                                \
+    (256 << 10) /* weights of one panel and chunk: a quarter of a second-level cache */
 
-static bool fits(const mt_kernels *k, const mt_conv_desc *d) { return k->fn->conv_tile != NULL; }
+static bool fits(const mt_kernels *k, const mt_conv_desc *d)
+{
+    return k->fn->conv_tile != NULL;
+}
 
 /* Input blocks that output channels c0..c1-1 read. */
 static void reads(const mt_kernels *k, const mt_conv_desc *d, int c0, int c1, int *ib0, int *ib1)
@@ -17,11 +22,13 @@ static void reads(const mt_kernels *k, const mt_conv_desc *d, int c0, int c1, in
     *ib1 = (((c1 - 1) / opg + 1) * cpg + k->block - 1) / k->block;
 }
 
-/* Output blocks of a panel: as many as the tile holds, fewer where groups would widen what it reads. */
+/* Output blocks of a panel: as many as the tile holds, fewer where groups would widen what it
+ * reads. */
 static int panel_blocks(const mt_kernels *k, const mt_conv_desc *d, int ob)
 {
     int left = mt_blocks(k, d->cout) - ob, q = MT_MIN(left, k->fn->tile_q);
-    if (left > k->fn->tile_q && left < 2 * k->fn->tile_q) q = (left + 1) / 2; /* 5 = 3 + 2, not 4 + 1 */
+    if (left > k->fn->tile_q && left < 2 * k->fn->tile_q)
+        q = (left + 1) / 2; /* 5 = 3 + 2, not 4 + 1 */
     if (d->groups == 1) return q;
     int b = k->block, first0, first1, ib0, ib1;
     reads(k, d, ob * b, MT_MIN(d->cout, (ob + 1) * b), &first0, &first1);
@@ -48,17 +55,22 @@ static mt_status plan_panels(mt_conv *c, mt_err *err)
 {
     const mt_conv_desc *d = &c->d;
     int b = c->k->block, n_blocks = mt_blocks(c->k, d->cout), most = 1;
-    MT_TRY(mt_alloc(&c->panels, (size_t)n_blocks, sizeof *c->panels, MT_CONV_MAX_BYTES, "convolution panels", err));
+    MT_TRY(mt_alloc(&c->panels, (size_t)n_blocks, sizeof *c->panels, MT_CONV_MAX_BYTES,
+                    "convolution panels", err));
     size_t at = 0;
     for (int ob = 0; ob < n_blocks; ob += c->panels[c->n_panels++].q) {
         mt_conv_panel *p = &c->panels[c->n_panels];
-        *p = (mt_conv_panel){.ob = ob, .q = panel_blocks(c->k, d, ob), .ib0 = 0, .ib1 = 1, .w_at = at};
-        if (!d->in_plain) reads(c->k, d, ob * b, MT_MIN(d->cout, (ob + p->q) * b), &p->ib0, &p->ib1);
-        at += (size_t)(p->ib1 - p->ib0) * (size_t)c->n_taps * (size_t)c->len * (size_t)p->q * (size_t)b;
+        *p = (mt_conv_panel){
+            .ob = ob, .q = panel_blocks(c->k, d, ob), .ib0 = 0, .ib1 = 1, .w_at = at};
+        if (!d->in_plain)
+            reads(c->k, d, ob * b, MT_MIN(d->cout, (ob + p->q) * b), &p->ib0, &p->ib1);
+        at += (size_t)(p->ib1 - p->ib0) * (size_t)c->n_taps * (size_t)c->len * (size_t)p->q *
+              (size_t)b;
         most = MT_MAX(most, p->ib1 - p->ib0);
     }
     c->w_floats = at;
-    size_t per_block = (size_t)c->n_taps * (size_t)c->len * (size_t)c->k->fn->tile_q * (size_t)b * sizeof(float);
+    size_t per_block =
+        (size_t)c->n_taps * (size_t)c->len * (size_t)c->k->fn->tile_q * (size_t)b * sizeof(float);
     int chunk = (int)MT_MAX(CHUNK_BYTES / per_block, (size_t)1);
     int n_chunks = (most + chunk - 1) / chunk;
     c->chunk = (most + n_chunks - 1) / n_chunks;
@@ -85,18 +97,25 @@ static float weight(const mt_conv *c, const float *w, int oc, int ib, int s, int
     }
     int i = ic - oc / opg * cpg; /* within the group */
     if (i < 0 || i >= cpg) return 0.0f;
-    return w[(((size_t)oc * (size_t)cpg + (size_t)i) * (size_t)d->kh + (size_t)ky) * (size_t)d->kw + (size_t)kx];
+    return w[(((size_t)oc * (size_t)cpg + (size_t)i) * (size_t)d->kh + (size_t)ky) * (size_t)d->kw +
+             (size_t)kx];
 }
 
 static void name(mt_conv *c)
 {
     const mt_conv_desc *d = &c->d;
-    const char *what = d->in_plain ? "stem" : d->groups > 1 ? "grouped" : d->kh * d->kw == 1 ? "gemm" : "direct";
+    const char *what = d->in_plain          ? "stem"
+                       : d->groups > 1      ? "grouped"
+                       : d->kh * d->kw == 1 ? "gemm"
+                                            : "direct";
     snprintf(c->variant, sizeof c->variant, "%s%dx%d", what, d->kh, d->kw);
 }
 
 /* Scratch for the offsets of one tile and the steps of plain input. */
-static size_t offset_bytes(const mt_conv *c) { return ((size_t)c->n_taps * 9 * sizeof(int32_t) + 63) / 64 * 64; }
+static size_t offset_bytes(const mt_conv *c)
+{
+    return ((size_t)c->n_taps * 9 * sizeof(int32_t) + 63) / 64 * 64;
+}
 
 static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err)
 {
@@ -113,7 +132,8 @@ static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err
         for (int ib = p->ib0; ib < p->ib1; ib++)
             for (int s = 0; s < c->n_taps; s++)
                 for (int l = 0; l < c->len; l++)
-                    for (int o = 0; o < p->q * b; o++) *to++ = weight(c, w, p->ob * b + o, ib, s, l);
+                    for (int o = 0; o < p->q * b; o++)
+                        *to++ = weight(c, w, p->ob * b + o, ib, s, l);
     }
     c->scratch_bytes = offset_bytes(c);
     if (d->in_plain) {
@@ -140,7 +160,8 @@ static void offsets(const mt_conv *c, int32_t *off, int p, int *oy, int *ox)
         for (int kx = 0; kx < d->kw; kx++, off += p) {
             int dy = ky * d->dh, dx = kx * d->dw, step = (dy * d->w + dx) * b;
             for (int i = 0; i < p; i++) {
-                bool inside = (unsigned)(y0[i] + dy) < (unsigned)d->h && (unsigned)(x0[i] + dx) < (unsigned)d->w;
+                bool inside = (unsigned)(y0[i] + dy) < (unsigned)d->h &&
+                              (unsigned)(x0[i] + dx) < (unsigned)d->w;
                 off[i] = inside ? at[i] + step : -1;
             }
         }
@@ -152,10 +173,12 @@ static void plain_steps(const mt_conv *c, int32_t *step)
     const mt_conv_desc *d = &c->d;
     int wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
     int columns = c->n_taps / d->kh; /* 1 when a kernel row is one run */
-    for (int s = 0; s < c->n_taps; s++) step[s] = (s / columns * d->dh * wp + s % columns * d->dw) * d->cin;
+    for (int s = 0; s < c->n_taps; s++)
+        step[s] = (s / columns * d->dh * wp + s % columns * d->dw) * d->cin;
 }
 
-static void plain_offsets(const mt_conv *c, int32_t *off, const int32_t *step, int p, int *oy, int *ox)
+static void plain_offsets(const mt_conv *c, int32_t *off, const int32_t *step, int p, int *oy,
+                          int *ox)
 {
     const mt_conv_desc *d = &c->d;
     int wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1, at[8];
@@ -164,11 +187,12 @@ static void plain_offsets(const mt_conv *c, int32_t *off, const int32_t *step, i
         if (++*ox == d->ow) *ox = 0, ++*oy;
     }
     for (int s = 0; s < c->n_taps; s++, off += p)
-        for (int i = 0; i < p; i++) off[i] = at[i] + step[s];
+        for (int i = 0; i < p; i++)
+            off[i] = at[i] + step[s];
 }
 
-static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int n_ib, mt_conv_tile *t, const float *res,
-                      float *out, int32_t *off)
+static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int n_ib,
+                      mt_conv_tile *t, const float *res, float *out, int32_t *off)
 {
     const mt_conv_desc *d = &c->d;
     int b = c->k->block, most = panel->q == c->k->fn->tile_q ? c->k->fn->tile_p : 8;
@@ -183,14 +207,19 @@ static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int 
     for (int i = 0; i < n; i += t->p) {
         size_t at = (size_t)i * (size_t)b;
         t->p = MT_MIN(most, n - i);
-        t->w_ahead = i + 3 * most >= n ? (ptrdiff_t)((size_t)n_ib * (size_t)c->n_taps * (size_t)c->len * (size_t)t->q * (size_t)b) : 0;
-        if (d->in_plain) plain_offsets(c, off, off + 8 * c->n_taps, t->p, &oy, &ox);
-        else offsets(c, off, t->p, &oy, &ox);
+        t->w_ahead = i + 3 * most >= n ? (ptrdiff_t)((size_t)n_ib * (size_t)c->n_taps *
+                                                     (size_t)c->len * (size_t)t->q * (size_t)b)
+                                       : 0;
+        if (d->in_plain)
+            plain_offsets(c, off, off + 8 * c->n_taps, t->p, &oy, &ox);
+        else
+            offsets(c, off, t->p, &oy, &ox);
         t->out = out + at;
         t->res = res ? res + at : NULL;
         c->k->fn->conv_tile(t);
         if (last && (c->late_act || c->late_pad))
-            for (int q = 0; q < panel->q; q++) mt_conv_finish(c, t->out + (size_t)q * t->out_step, (size_t)t->p, panel->ob + q);
+            for (int q = 0; q < panel->q; q++)
+                mt_conv_finish(c, t->out + (size_t)q * t->out_step, (size_t)t->p, panel->ob + q);
     }
 }
 
@@ -201,7 +230,8 @@ static void run(const mt_conv *c, const float *in, const float *res, float *out,
     size_t out_plane = (size_t)d->oh * (size_t)d->ow * b;
     int32_t *off = scratch;
     if (d->in_plain) {
-        int hp = (d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1, wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
+        int hp = (d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1,
+            wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
         float *padded = (float *)(void *)((char *)scratch + offset_bytes(c));
         c->k->fn->conv_pack(padded, hp, wp, in, d->cin, d->h, d->w, d->pt, d->pl);
         plain_steps(c, off + 8 * c->n_taps);
@@ -211,12 +241,14 @@ static void run(const mt_conv *c, const float *in, const float *res, float *out,
     mt_conv_tile t = {.in_step = plane, .n_taps = c->n_taps, .len = c->len, .out_step = out_plane};
     for (int i = 0; i < c->n_panels; i++) {
         const mt_conv_panel *p = &c->panels[i];
-        size_t at = (size_t)p->ob * out_plane, w_block = (size_t)c->n_taps * (size_t)c->len * (size_t)p->q * b;
+        size_t at = (size_t)p->ob * out_plane,
+               w_block = (size_t)c->n_taps * (size_t)c->len * (size_t)p->q * b;
         t.bias = c->bias + (size_t)p->ob * b;
         for (int ib = p->ib0; ib < p->ib1; ib += c->chunk) {
             t.in = in + (size_t)ib * plane;
             t.w = c->w + p->w_at + (size_t)(ib - p->ib0) * w_block;
-            run_panel(c, p, ib, MT_MIN(c->chunk, p->ib1 - ib), &t, res ? res + at : NULL, out + at, off);
+            run_panel(c, p, ib, MT_MIN(c->chunk, p->ib1 - ib), &t, res ? res + at : NULL, out + at,
+                      off);
         }
     }
 }

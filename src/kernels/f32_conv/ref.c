@@ -5,8 +5,8 @@
 #include "kernels/table.h"
 
 /* Sums of the b output channels starting at c0 at one output place, before the activation. */
-static void place(float *acc, const mt_conv_desc *d, int b, const float *in, const float *w, int c0, int lanes, int oy,
-                  int ox)
+static void place(float *acc, const mt_conv_desc *d, int b, const float *in, const float *w, int c0,
+                  int lanes, int oy, int ox)
 {
     int cpg = d->cin / d->groups, opg = d->cout / d->groups;
     size_t plane = (size_t)d->h * (size_t)d->w, taps = (size_t)d->kh * (size_t)d->kw;
@@ -22,8 +22,10 @@ static void place(float *acc, const mt_conv_desc *d, int b, const float *in, con
                 const float *wl = w + (size_t)(c0 + l) * (size_t)cpg * taps + tap;
                 for (int i = 0; i < cpg; i++) {
                     int c = first + i;
-                    float x = d->in_plain ? in[(size_t)c * plane + at]
-                                          : in[((size_t)(c / b) * plane + at) * (size_t)b + (size_t)(c % b)];
+                    float x =
+                        d->in_plain
+                            ? in[(size_t)c * plane + at]
+                            : in[((size_t)(c / b) * plane + at) * (size_t)b + (size_t)(c % b)];
                     acc[l] += x * wl[(size_t)i * taps];
                 }
             }
@@ -31,15 +33,16 @@ static void place(float *acc, const mt_conv_desc *d, int b, const float *in, con
     }
 }
 
-void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const float *w, const float *bias,
-                        const float *res, float *out)
+void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const float *w,
+                        const float *bias, const float *res, float *out)
 {
     for (int c0 = 0; c0 < d->cout; c0 += b) {
         int lanes = d->cout - c0 < b ? d->cout - c0 : b;
         for (int oy = 0; oy < d->oh; oy++)
             for (int ox = 0; ox < d->ow; ox++) {
                 float acc[MT_MAX_BLOCK] = {0};
-                for (int l = 0; l < lanes; l++) acc[l] = bias ? bias[c0 + l] : 0.0f;
+                for (int l = 0; l < lanes; l++)
+                    acc[l] = bias ? bias[c0 + l] : 0.0f;
                 place(acc, d, b, in, w, c0, lanes, oy, ox);
                 for (int l = 0; l < lanes; l++)
                     acc[l] = mt_act1(acc[l] + (res ? res[l] : 0.0f), d->act, d->act_a, d->act_b);
@@ -50,7 +53,8 @@ void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const flo
     }
 }
 
-void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt, int pl)
+void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt,
+                       int pl)
 {
     int n = w < wp - pl ? w : wp - pl; /* columns that land inside */
     size_t row = (size_t)wp * (size_t)c;
@@ -61,7 +65,8 @@ void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int 
         for (int i = 0; i < c; i++) {
             const float *from = src + ((size_t)i * (size_t)h + (size_t)sy) * (size_t)w;
             float *to = dst + (size_t)pl * (size_t)c + i;
-            for (int x = 0; x < n; x++) to[(size_t)x * (size_t)c] = from[x];
+            for (int x = 0; x < n; x++)
+                to[(size_t)x * (size_t)c] = from[x];
         }
     }
 }

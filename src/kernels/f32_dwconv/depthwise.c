@@ -20,7 +20,8 @@ static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err
     c->w_floats = mt_blocked_floats(c->k, d->cin, taps);
     MT_TRY(mt_conv_alloc(&c->w, c->w_floats, err));
     for (size_t ch = 0; ch < (size_t)d->cin; ch++)
-        for (size_t s = 0; s < taps; s++) c->w[(ch / b * taps + s) * b + ch % b] = w[ch * taps + s];
+        for (size_t s = 0; s < taps; s++)
+            c->w[(ch / b * taps + s) * b + ch % b] = w[ch * taps + s];
     snprintf(c->variant, sizeof c->variant, "depthwise%dx%d", d->kh, d->kw);
     return MT_OK;
 }
@@ -32,8 +33,8 @@ static void run(const mt_conv *c, const float *in, const float *res, float *out,
     size_t in_plane = (size_t)d->h * (size_t)d->w * b, out_places = (size_t)d->oh * (size_t)d->ow;
     for (size_t i = 0; i < (size_t)mt_blocks(c->k, d->cin); i++) {
         size_t at = i * out_places * b;
-        c->k->fn->dwconv(d, c->k->block, in + i * in_plane, c->w + i * taps * b, c->bias + i * b, res ? res + at : NULL,
-                         out + at);
+        c->k->fn->dwconv(d, c->k->block, in + i * in_plane, c->w + i * taps * b, c->bias + i * b,
+                         res ? res + at : NULL, out + at);
         if (c->late_pad && ((int)i + 1) * c->k->block > d->cout) {
             mt_blocked_clear_pad(c->k, out + at, d->cout - (int)i * c->k->block, out_places);
         }

@@ -6,12 +6,14 @@ void mt_softmax_row__ref(float *dst, const float *src, size_t n)
 {
     if (!n) return;
     float m = src[0];
-    for (size_t i = 1; i < n; i++) m = src[i] <= m ? m : src[i];
+    for (size_t i = 1; i < n; i++)
+        m = src[i] <= m ? m : src[i];
     double sum = 0.0;
     for (size_t i = 0; i < n; i++) {
         dst[i] = mt_expf(src[i] - m);
         sum += dst[i];
     }
     float r = (float)(1.0 / sum);
-    for (size_t i = 0; i < n; i++) dst[i] *= r;
+    for (size_t i = 0; i < n; i++)
+        dst[i] *= r;
 }
