@@ -250,6 +250,34 @@ static void nothing_is_transparent_black(void **state)
     made_free(&m);
 }
 
+/* Coarser levels average what is there: a lone tile grows pale, it does not change its colour. */
+static void coarse_levels_keep_the_colour(void **state)
+{
+    made m;
+    const float p[2] = {0.5f, 0.5f};
+    made_begin(&m, 100);
+    m.plan.step_l0 = m.plan.box_l0 = 128;
+    m.r.slide.levels[0].width = m.r.slide.levels[0].height = 65536;
+    made_add_tile(&m, 128 * 100, 128 * 200, MT_TILE_DONE, p);
+    TIFF *t = TIFFOpen(write_heatmap(&m, "heatmap.tif"), "r");
+    assert_non_null(t);
+    uint32_t w;
+    uint8_t *tile = malloc(256 * 256 * 4), want[3];
+    mt_heat_map(want, 0.5f);
+    /* pixel (200, 400) of 64, two by two; one pixel at half, a quarter of one at a quarter */
+    assert_true(TIFFSetDirectory(t, 2));
+    TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &w);
+    assert_int_equal(w, 256);
+    assert_true(TIFFReadTile(t, tile, 0, 0, 0, 0) > 0);
+    const uint8_t *q = tile + 4 * (100 * 256 + 50);
+    assert_true(q[3] >= 63 && q[3] <= 64);
+    for (int c = 0; c < 3; c++) assert_true(abs(q[c] - want[c]) <= 3);
+    assert_int_equal(q[4 + 3], 0);
+    free(tile);
+    TIFFClose(t);
+    made_free(&m);
+}
+
 static uint8_t *read_png(const char *path, int32_t *w, int32_t *h)
 {
     png_image image = {.version = PNG_IMAGE_VERSION};
@@ -395,6 +423,7 @@ int main(void)
         cmocka_unit_test(colour_map_is_ordered),
         cmocka_unit_test(openslide_reads_the_pyramid),
         cmocka_unit_test(nothing_is_transparent_black),
+        cmocka_unit_test(coarse_levels_keep_the_colour),
         cmocka_unit_test(picture_shows_the_tile),
         cmocka_unit_test(not_analysed_has_a_picture),
         cmocka_unit_test(real_slide_under_the_heat),
