@@ -196,8 +196,9 @@ static void print_grade(const mt_report_row *r, const json_t *grade)
 
 static void print_marks(const json_t *result)
 {
-    const char *scope = text_of(json_object_get(result, "scope"), "state");
-    if (scope[0] && strcmp(scope, "in scope")) printf("scope      %s\n", MT_CLEAN(scope));
+    const json_t *scope = json_object_get(result, "scope");
+    if (!strcmp(text_of(scope, "state"), "out of scope")) /* "unverified" stands among the warnings */
+        printf("scope      out of scope: %s\n", MT_CLEAN(text_of(scope, "override_reason")));
     const json_t *warnings = json_object_get(result, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         const char *text = json_string_value(json_array_get(warnings, i));
