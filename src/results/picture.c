@@ -8,7 +8,9 @@
 #include "results/writers.h"
 
 static const mt_colour_rgb ink = {32, 32, 40}, quiet = {96, 96, 108}, alarm = {190, 24, 32},
-                           line = {150, 150, 160};
+                           line = {150, 150, 160}, white = {255, 255, 255};
+
+enum { FRAMED = 5 }; /* top tiles shown */
 
 /* Where things are. Lengths in pixels. */
 typedef struct layout {
@@ -21,6 +23,12 @@ typedef struct layout {
 static const char *class_name(const mt_result *r)
 {
     return r->card->class_names[MT_MAX(r->card->positive_class, 0)];
+}
+
+/* No positive class to give a probability of: each tile shows its class. */
+static bool shows_classes(const mt_result *r)
+{
+    return r->card->positive_class < 0 && r->card->n_classes > 1;
 }
 
 static mt_colour_rgb of(const uint8_t rgb[3])
@@ -62,7 +70,35 @@ static void outline_tissue(mt_ground *g, const mt_tissue *t, int32_t width)
         }
 }
 
+/* Frames around the best tiles: a human wants to see those first. */
+static void frame_top(mt_ground *g, const mt_result *r, const layout *l)
+{
+    mt_canvas *c = &g->picture;
+    int32_t least = 8 * l->scale, s = l->scale;
+    for (int i = MT_MIN(r->grade.n_top, FRAMED) - 1; i >= 0; i--) {
+        double cx = ((double)r->grade.top[i].x_l0 + r->grade.top[i].w_l0 / 2.0) / g->l0_x;
+        double cy = ((double)r->grade.top[i].y_l0 + r->grade.top[i].h_l0 / 2.0) / g->l0_y;
+        int32_t w = MT_MAX((int32_t)lround(r->grade.top[i].w_l0 / g->l0_x), least);
+        int32_t h = MT_MAX((int32_t)lround(r->grade.top[i].h_l0 / g->l0_y), least);
+        int32_t x = (int32_t)lround(cx - w / 2.0), y = (int32_t)lround(cy - h / 2.0);
+        mt_canvas_frame(c, x - 2 * s, y - 2 * s, w + 4 * s, h + 4 * s, 2 * s, white);
+        mt_canvas_frame(c, x - 3 * s / 2, y - 3 * s / 2, w + 3 * s, h + 3 * s, s, alarm);
+    }
+}
+
 /* ---- words ---- */
+
+static bool speaks_of_scope(const char *warning)
+{
+    return strncmp(warning, "scope unverified", 16) == 0;
+}
+
+static const char *scope_words(const mt_result *r)
+{
+    for (int i = 0; i < r->n_warnings && i < (int)MT_COUNT(r->warnings); i++)
+        if (speaks_of_scope(r->warnings[i])) return r->warnings[i];
+    return "scope unverified: the slide does not say what it is";
+}
 
 /* Lines over the picture; returns their height. c NULL only measures. */
 static int32_t header(mt_canvas *c, const mt_result *r, const layout *l)
@@ -70,7 +106,7 @@ static int32_t header(mt_canvas *c, const mt_result *r, const layout *l)
     char text[400];
     int32_t y = l->margin, w = l->width - 2 * l->margin;
     const mt_card *k = r->card;
-    if (k->positive_class < 0 && k->n_classes > 1)
+    if (shows_classes(r))
         snprintf(text, sizeof text, "Heatmap: class of each tile");
     else
         snprintf(text, sizeof text, "Heatmap: probability of %s", class_name(r));
@@ -89,8 +125,7 @@ static int32_t header(mt_canvas *c, const mt_result *r, const layout *l)
         snprintf(text, sizeof text, "OUT OF THE MODEL'S SCOPE, allowed for: %s", r->out_of_scope);
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, text);
     } else if (r->scope_unverified) {
-        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm,
-                                 "scope unverified: the slide does not say what it is");
+        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm, scope_words(r));
     }
     if (r->slide.synthetic)
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, "synthetic slide");
@@ -108,7 +143,8 @@ static int32_t footer(mt_canvas *c, const mt_result *r, const layout *l, bool in
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, text);
     }
     for (int i = 0; i < r->n_warnings && i < (int)MT_COUNT(r->warnings); i++)
-        y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, r->warnings[i]);
+        if (!speaks_of_scope(r->warnings[i])) /* the header says that */
+            y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, quiet, r->warnings[i]);
     if (incomplete)
         y += mt_canvas_paragraph(c, l->margin, y, w, l->scale, alarm,
                                  "Part of the slide could not be read and is shown white.");
@@ -206,19 +242,27 @@ static int32_t facts(mt_canvas *c, const mt_result *r, const layout *l, int32_t 
 static int32_t panel(mt_canvas *c, const mt_result *r, const layout *l, int32_t y)
 {
     int32_t top = y, s = l->scale;
-    static const uint8_t white[3] = {255, 255, 255};
-    if (r->card->positive_class < 0 && r->card->n_classes > 1) {
+    static const uint8_t blank[3] = {255, 255, 255};
+    if (shows_classes(r)) {
         y += class_rows(c, r, l, y);
     } else {
         y += mt_canvas_paragraph(c, l->panel_x, y, l->panel_w, s, ink, class_name(r)) + 4 * s;
         if (c) colour_bar(c, l, &r->grade, y);
         y += l->bar_h + 8 * s;
     }
-    y += swatch(c, l, y, white, "no colour: not analysed");
+    y += swatch(c, l, y, blank, "no colour: not analysed");
     if (r->tissue) {
         if (c) mt_canvas_box(c, l->panel_x, y + 3 * s, 9 * s, MT_MAX(s * 2 / 3, 1), ink, 256);
         y += MT_MAX(mt_canvas_paragraph(c, l->panel_x + 13 * s, y, l->panel_w - 13 * s, s, ink,
                                         "tissue outline"),
+                    11 * s);
+    }
+    if (r->grade.n_top > 0 && !shows_classes(r)) {
+        char text[48];
+        if (c) mt_canvas_frame(c, l->panel_x, y, 9 * s, 8 * s, s, alarm);
+        snprintf(text, sizeof text, "%d highest tiles", MT_MIN(r->grade.n_top, FRAMED));
+        y += MT_MAX(mt_canvas_paragraph(c, l->panel_x + 13 * s, y + s / 2, l->panel_w - 13 * s, s,
+                                        ink, text),
                     11 * s);
     }
     y += 6 * s;
@@ -317,6 +361,7 @@ mt_status mt_picture_write(const mt_heat *heat, const mt_result *r, const mt_sli
                          err));
     blend_heat(&g, heat, r->card);
     outline_tissue(&g, r->tissue, longest >= 1000 ? 2 : 1);
+    if (!heat->class_map) frame_top(&g, r, &l);
     header(&c, r, &l);
     paste(&c, &g.picture, l.margin, l.slide_y);
     scale_bar(&c, r, &l, &g, l.slide_y + g.picture.h + 4 * l.scale);
