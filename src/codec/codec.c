@@ -71,7 +71,9 @@ static mt_status check(const mt_coding *c, const mt_codec_row *row, const mt_pix
         return mt_err_set(err, MT_ERR_LIMIT, "%s picture of %d x %d pixels", row->name, out->w,
                           out->h);
     bool grey = c->colour == MT_COLOUR_GREY || c->colour == MT_COLOUR_GREY_INVERTED;
-    if (c->samples != (grey ? 1 : 3))
+    bool plain = c->codec != MT_CODEC_JPEG && c->codec != MT_CODEC_JP2K;
+    bool rgba = c->samples == 4 && c->colour == MT_COLOUR_RGB && plain;
+    if (c->samples != (grey ? 1 : 3) && !rgba)
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "%d samples a pixel in a %s picture", c->samples,
                           grey ? "grey" : "colour");
     return MT_OK;

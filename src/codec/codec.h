@@ -20,10 +20,14 @@ typedef enum mt_colour {
     MT_COLOUR_RGB, MT_COLOUR_YCBCR
 } mt_colour;
 
+/* What a fourth sample beside RGB means; shown over white. */
+typedef enum mt_alpha { MT_ALPHA_IGNORED, MT_ALPHA_PREMULTIPLIED, MT_ALPHA_STRAIGHT } mt_alpha;
+
 typedef struct mt_coding {
     mt_codec_id codec;
     mt_colour colour;       /* JPEG: holds where the stream has neither JFIF nor Adobe marker */
-    int samples;            /* interleaved 8-bit samples a pixel: 1 or 3 */
+    int samples;           /* interleaved 8-bit samples a pixel: 1, 3, or 4 (RGB, no JPEG) */
+    mt_alpha alpha;        /* with 4 samples */
     int predictor;          /* TIFF: 1 none, 2 horizontal differences (LZW, deflate) */
     const uint8_t *tables;  /* JPEG: abbreviated table stream all tiles share, or NULL */
     size_t n_tables;

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "codec/row.h"
 
-enum { ROWS_AT_ONCE = 256, MAX_SCANS = 128 };
+enum { ROWS_AT_ONCE = 256, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
 #define ALL_TABLES 0xffffu
 
 typedef struct jpeg {
@@ -35,8 +35,14 @@ typedef struct jpeg {
 static void fail(j_common_ptr d)
 {
     jpeg *s = d->client_data;
-    s->fault = MT_ERR_FORMAT;
-    s->e.format_message(d, s->text);
+    const int code = d->err->msg_code;
+    s->fault = code == JERR_OUT_OF_MEMORY     ? MT_ERR_NO_MEMORY
+               : code == JERR_NO_BACKING_STORE ? MT_ERR_LIMIT /* more than MAX_MEMORY */
+                                               : MT_ERR_FORMAT;
+    if (s->fault == MT_ERR_LIMIT)
+        snprintf(s->text, sizeof s->text, "needs more than %d MiB", MAX_MEMORY >> 20);
+    else
+        s->e.format_message(d, s->text);
     longjmp(s->jump, 1);
 }
 
@@ -108,6 +114,7 @@ static void create(jpeg *s)
     s->d.client_data = s;
     jpeg_create_decompress(&s->d);
     s->created = true;
+    s->d.mem->max_memory_to_use = MAX_MEMORY;
     s->d.src = &s->src;
     s->d.progress = &s->progress;
 }

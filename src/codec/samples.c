@@ -24,17 +24,29 @@ void mt_ycc_to_rgb(uint8_t rgb[3], int y, int cb, int cr)
     rgb[2] = clamp8(y + ((116130 * b + 32768) >> 16));
 }
 
-static void undo_differences(uint8_t *row, size_t width, int samples)
+static void undo_differences(uint8_t *row, size_t width, size_t samples)
 {
-    if (samples == 1) {
-        for (size_t i = 1; i < width; i++) row[i] = (uint8_t)(row[i] + row[i - 1]);
+    if (samples != 3) {
+        for (size_t i = samples; i < samples * width; i++)
+            row[i] = (uint8_t)(row[i] + row[i - samples]);
         return;
     }
-    uint8_t r = row[0], g = row[1], b = row[2];
+    uint8_t r = row[0], g = row[1], b = row[2]; /* the usual case, kept in registers */
     for (size_t i = 3; i < 3 * width; i += 3) {
         row[i] = r = (uint8_t)(r + row[i]);
         row[i + 1] = g = (uint8_t)(g + row[i + 1]);
         row[i + 2] = b = (uint8_t)(b + row[i + 2]);
+    }
+}
+
+static void rgba_row(uint8_t *rgb, const uint8_t *s, size_t width, mt_alpha alpha)
+{
+    for (size_t i = 0; i < width; i++, rgb += 3, s += 4) {
+        const unsigned a = alpha == MT_ALPHA_IGNORED ? 255 : s[3];
+        for (int c = 0; c < 3; c++) {
+            const unsigned v = alpha == MT_ALPHA_STRAIGHT ? (s[c] * a + 127) / 255 : s[c];
+            rgb[c] = (uint8_t)MT_MIN(v + 255 - a, 255u);
+        }
     }
 }
 
@@ -60,9 +72,12 @@ static void spread_row(uint8_t *rgb, const uint8_t *s, size_t width, mt_colour c
 void mt_samples_copy(const uint8_t *samples, const mt_coding *c, const mt_pixels *out)
 {
     const size_t row = (size_t)out->w * (size_t)c->samples;
-    for (int32_t y = 0; y < out->h; y++)
-        spread_row(out->rgb + (size_t)y * out->stride, samples + (size_t)y * row, (size_t)out->w,
-                   c->colour);
+    for (int32_t y = 0; y < out->h; y++) {
+        uint8_t *rgb = out->rgb + (size_t)y * out->stride;
+        const uint8_t *from = samples + (size_t)y * row;
+        if (c->samples == 4) rgba_row(rgb, from, (size_t)out->w, c->alpha);
+        else spread_row(rgb, from, (size_t)out->w, c->colour);
+    }
 }
 
 mt_status mt_samples_to_rgb(uint8_t *samples, const mt_coding *c, const mt_pixels *out, mt_err *err)
@@ -72,7 +87,7 @@ mt_status mt_samples_to_rgb(uint8_t *samples, const mt_coding *c, const mt_pixel
     const size_t row = (size_t)out->w * (size_t)c->samples;
     if (c->predictor == 2)
         for (int32_t y = 0; y < out->h; y++)
-            undo_differences(samples + (size_t)y * row, (size_t)out->w, c->samples);
+            undo_differences(samples + (size_t)y * row, (size_t)out->w, (size_t)c->samples);
     mt_samples_copy(samples, c, out);
     return MT_OK;
 }

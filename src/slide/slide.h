@@ -1,7 +1,8 @@
 /* The slide room's door for the rooms above: native tiles.
  *
- * Every level of every slide is a grid of native tiles; formats without one (OpenSlide's) are given a
- * nominal grid. Readers hold what decoding needs (codec state, scratch) and belong to one thread. */
+ * Every level of every slide is a grid of native tiles; formats without one (OpenSlide's) are given
+ * a nominal grid. Readers hold what decoding needs (codec state, scratch) and belong to one thread.
+ */
 #ifndef MT_SLIDE_SLIDE_H
 #define MT_SLIDE_SLIDE_H
 
@@ -9,7 +10,8 @@
 #include "microtome/slide.h"
 
 typedef struct mt_tile_span {
-    const uint8_t *data; /* straight from the map, valid while the slide is open; NULL when absent or not native */
+    const uint8_t *data; /* straight from the map, valid while the slide is open; NULL when absent
+                            or not native */
     size_t size;
 } mt_tile_span;
 
@@ -24,12 +26,15 @@ void mt_tile_reader_free(mt_tile_reader **reader);
 
 /* Decodes the whole native tile (edge tiles too: their part beyond the level is whatever the file
  * holds) reduced by scale_denom (1, 2, 4 or 8) into rgb: tile_h/scale rows of `stride` bytes.
- * FORMAT/UNSUPPORTED when this tile's bytes are bad (the reader stays usable); IO when the map faulted. */
-MT_MUST_USE mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, int64_t ty,
-                                            int scale_denom, uint8_t *rgb, size_t stride, mt_err *err);
+ * FORMAT/UNSUPPORTED when this tile's bytes are bad (the reader stays usable); IO when the map
+ * faulted. */
+MT_MUST_USE mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx,
+                                            int64_t ty, int scale_denom, uint8_t *rgb,
+                                            size_t stride, mt_err *err);
 
 /* Largest scale_denom (1, 2, 4, 8) the level's codec reduces by itself with exact pixel alignment
- * (tile sides divisible, JPEG or JPEG 2000); 1 when it cannot. */
+ * (JPEG with tile sides divisible; a wavelet's coarse samples sit half a pixel off); 1 when it
+ * cannot. */
 int mt_slide_max_reduce(const mt_slide *slide, int level);
 
 /* IO error when a page under the slide could not be read since it was opened. Ask after a batch. */
@@ -38,8 +43,8 @@ MT_MUST_USE mt_status mt_slide_check(const mt_slide *slide, mt_err *err);
 /* Files the slide consists of, in name order; NULL past the last. */
 const char *mt_slide_file(const mt_slide *slide, int i);
 
-/* Level to read for a wanted downsample of level 0: the coarsest whose downsample does not pass it by
- * more than 1 %. */
+/* Level to read for a wanted downsample of level 0: the coarsest whose downsample does not pass it
+ * by more than 1 %. */
 int mt_slide_level_for(const mt_slide *slide, double downsample);
 
 #endif

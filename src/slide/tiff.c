@@ -30,7 +30,7 @@ enum tag {
     TILE_LENGTH = 323,
     TILE_OFFSETS = 324,
     TILE_BYTE_COUNTS = 325,
-    SAMPLE_FORMAT = 339,
+    EXTRA_SAMPLES = 338, SAMPLE_FORMAT = 339,
     JPEG_TABLES = 347,
     XMP = 700,
     ICC_PROFILE = 34675,
@@ -212,6 +212,7 @@ static mt_status take(mt_tiff_dir *d, const mt_tiff *t, const entry *e, mt_err *
     case PREDICTOR: return get_small(&d->predictor, t, e, err);
     case TILE_WIDTH: return get_u64(&d->tile_w, t, e, err);
     case TILE_LENGTH: return get_u64(&d->tile_h, t, e, err);
+    case EXTRA_SAMPLES: return get_small(&d->extra_sample, t, e, err);
     case SAMPLE_FORMAT: return get_small(&d->sample_format, t, e, err);
     case JPEG_TABLES: return get_bytes(&d->jpeg_tables, e, err);
     case XMP: return get_bytes(&d->xmp, e, err);

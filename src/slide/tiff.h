@@ -22,7 +22,7 @@ typedef struct mt_tiff_dir {
     uint64_t rows_per_strip;
     uint64_t subfile;                  /* NewSubfileType: 1 reduced image, 4 mask */
     unsigned compression, photometric, planar, predictor, orientation, fill_order;
-    unsigned samples, bits, sample_format;
+    unsigned samples, bits, sample_format, extra_sample;
     bool mixed_bits;                   /* samples of several sizes */
     bool has_photometric;
     mt_tiff_array offsets, counts;     /* of tiles or strips */

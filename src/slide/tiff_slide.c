@@ -25,12 +25,16 @@ static mt_status choose_colour(mt_coding *c, const mt_tiff_dir *d, mt_err *err)
                               d->photometric);
     }
     bool grey = c->colour == MT_COLOUR_GREY || c->colour == MT_COLOUR_GREY_INVERTED;
-    if (d->samples != (grey ? 1u : 3u))
+    const bool plain = c->codec != MT_CODEC_JPEG && c->codec != MT_CODEC_JP2K;
+    const bool rgba = d->samples == 4 && c->colour == MT_COLOUR_RGB && plain;
+    if (rgba && d->extra_sample)
+        c->alpha = d->extra_sample == 1 ? MT_ALPHA_PREMULTIPLIED : MT_ALPHA_STRAIGHT;
+    if (d->samples != (grey ? 1u : 3u) && !rgba)
         return mt_err_set(err, MT_ERR_UNSUPPORTED,
                           "%u samples a pixel with photometric interpretation %u", d->samples,
                           d->photometric);
     c->samples = (int)d->samples;
-    if (c->colour == MT_COLOUR_YCBCR && c->codec != MT_CODEC_JPEG && c->codec != MT_CODEC_JP2K)
+    if (c->colour == MT_COLOUR_YCBCR && plain)
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "YCbCr samples under compression %u (%s)",
                           d->compression, mt_tiff_compression_name(d->compression));
     return MT_OK;
@@ -160,7 +164,9 @@ static mt_status check(const mt_slide *s, mt_err *err)
     const mt_tiff_slide *ts = s->impl;
     MT_TRY(mt_map_check(&ts->map, err));
     struct stat sb;
-    if (stat(s->path, &sb) == 0 && (uint64_t)sb.st_size < ts->map.size)
+    if (stat(s->path, &sb) != 0 || sb.st_ino != ts->inode)
+        return MT_OK; /* moved or replaced: ours is whole */
+    if ((uint64_t)sb.st_size < ts->map.size)
         return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
                           (unsigned long long)sb.st_size, ts->map.size);
     return MT_OK;
@@ -415,6 +421,8 @@ mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_
     MT_TRY(mt_alloc(&ts, 1, sizeof *ts, sizeof *ts, "slide", err));
     ts->map = p->map;
     ts->tiff = p->tiff;
+    struct stat sb;
+    ts->inode = stat(p->path, &sb) == 0 ? (uint64_t)sb.st_ino : 0;
     p->map = (mt_map){NULL, 0, -1};
     p->tiff = (mt_tiff){0};
     s->impl = ts;

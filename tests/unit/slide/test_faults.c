@@ -123,6 +123,25 @@ static void cut_under_the_map(void **state)
     mt_slide_close(&other);
 }
 
+/* A smaller file put in the place of an open one is another file: the open one is whole. */
+static void replaced_while_open(void **state)
+{
+    with_guard(state);
+    const char *path = made_slide("replaced.tif", "wl", big, 1), *other = tt_tmp_file("new.tif");
+    mt_slide *s = opened(path);
+    FILE *f = fopen(other, "w");
+    fputs("short", f);
+    fclose(f);
+    assert_int_equal(rename(other, path), 0);
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_slide_check(s, &err), &err);
+    uint8_t *rgb = region(s, 0, 900, 900, 64, 64), want[3];
+    made_pixel(want, 900, 900);
+    assert_memory_equal(rgb, want, 3);
+    free(rgb);
+    mt_slide_close(&s);
+}
+
 /* The directory itself is gone: offsets read as zeros must not pass for tiles left out. */
 static void directory_cut_away(void **state)
 {
@@ -164,6 +183,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads),
         cmocka_unit_test(cut_under_the_map),
+        cmocka_unit_test(replaced_while_open),
         cmocka_unit_test(directory_cut_away),
         cmocka_unit_test(cut_before_opening),
     };

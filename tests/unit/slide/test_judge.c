@@ -213,6 +213,54 @@ static void aperio_jp2k_kinds(void **state)
     }
 }
 
+/* ---- alpha ---- */
+
+static void alpha_over_white(void **state)
+{
+    static const uint16_t meaning[] = {EXTRASAMPLE_ASSOCALPHA, EXTRASAMPLE_UNASSALPHA};
+    static uint8_t tile[64 * 64 * 4];
+    for (size_t m = 0; m < MT_COUNT(meaning); m++) {
+        const char *path = tt_tmp_file("alpha.tif");
+        const made_dir d = MADE(128, 128, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_RGB, 2);
+        TIFF *t = TIFFOpen(path, "wl");
+        made_fields(t, &d);
+        TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 4);
+        TIFFSetField(t, TIFFTAG_EXTRASAMPLES, 1, &meaning[m]);
+        for (uint32_t i = 0; i < 4; i++) {
+            for (uint32_t k = 0; k < 64 * 64; k++) {
+                uint8_t *p = tile + 4 * k;
+                made_pixel(p, i % 2 * 64 + k % 64, i / 2 * 64 + k / 64);
+                p[3] = (uint8_t)(k % 64 * 4 + i);
+                for (int c = 0; c < 3 && m == 0; c++) p[c] = MT_MIN(p[c], p[3]);
+            }
+            assert_true(TIFFWriteEncodedTile(t, i, tile, sizeof tile) > 0);
+        }
+        assert_int_equal(TIFFWriteDirectory(t), 1);
+        TIFFClose(t);
+        mt_slide *s = opened(path);
+        openslide_t *o = judge_open(path);
+        compare_levels(s, o, 1);
+        openslide_close(o);
+        mt_slide_close(&s);
+    }
+}
+
+/* The file's tag says RGB, the tiles' JFIF marker says YCbCr and is right: tissue is pink, not
+ * green. */
+static void markers_over_tag(void **state)
+{
+    const char *path = tt_data("slides/OS-1-detail.ome.tif");
+    if (!path) skip();
+    mt_slide *s = opened(path);
+    assert_true(fabs(mt_slide_get_info(s)->mpp_x - 0.2271) < 1e-4);
+    uint8_t *rgb = region(s, 0, 0, 0, 1101, 1101);
+    double mean[3] = {0, 0, 0};
+    for (size_t i = 0; i < 3 * 1101 * 1101; i++) mean[i % 3] += rgb[i] / (1101.0 * 1101.0);
+    assert_true(mean[0] > mean[1] + 20 && mean[2] > mean[1] + 20 && mean[0] > 140);
+    free(rgb);
+    mt_slide_close(&s);
+}
+
 /* ---- another maker's slide with one bad tile ---- */
 
 /* OpenSlide's handle fails for ever once it has failed: one lost tile must stay one lost tile, on
@@ -430,6 +478,7 @@ int main(void)
         cmocka_unit_test(aperio_small),
         cmocka_unit_test(aperio_jp2k),
         cmocka_unit_test(aperio_jp2k_kinds),
+        cmocka_unit_test(alpha_over_white), cmocka_unit_test(markers_over_tag),
         cmocka_unit_test(bad_tile_of_another_maker),
         cmocka_unit_test(hamamatsu),
         cmocka_unit_test(jpeg_420),

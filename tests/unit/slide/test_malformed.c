@@ -141,8 +141,8 @@ static const fault faults[] = {
      .change = {{262, 99, 1, 0}},
      .want = MT_ERR_FORMAT,
      .says = "tag 262"},
-    {.name = "4 samples",
-     .change = {{277, SHORT, 1, 4}},
+    {.name = "4 samples under JPEG",
+     .change = {{277, SHORT, 1, 4}, {259, SHORT, 1, 7}},
      .want = MT_ERR_UNSUPPORTED,
      .says = "4 samples"},
     {.name = "70000 samples",
@@ -261,6 +261,29 @@ static void every_fault(void **state)
     }
 }
 
+/* A BigTIFF whose directory and tile lie past 4 GiB, in a file that is mostly a hole. */
+static void past_4_gib(void **state)
+{
+    static uint8_t file[FILE_SIZE], rgb[768];
+    const uint64_t far = (uint64_t)5 << 30;
+    fault x = {
+        .big_tiff = true, .first = far + DIR_AT, .change = {{324, LONG8, 1, far + PIXELS_AT}}};
+    const size_t n = make(file, &x);
+    const char *path = tt_tmp_file("far.tif");
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(file, 1, 16, f), 16);
+    if (fseeko(f, (off_t)far + 16, SEEK_SET) != 0 || fwrite(file + 16, 1, n - 16, f) != n - 16 ||
+        fclose(f) != 0) {
+        print_message("no file of 5 GiB can be made here\n");
+        skip();
+    }
+    mt_err err = MT_ERR_INIT;
+    tt_ok(try_file(path, rgb, &err), &err);
+    assert_memory_equal(rgb, file + PIXELS_AT, 768);
+    remove(path);
+}
+
 /* A thousand directories are enough. */
 static void endless_chain(void **state)
 {
@@ -354,7 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault),
-        cmocka_unit_test(endless_chain),
+        cmocka_unit_test(past_4_gib), cmocka_unit_test(endless_chain),
         cmocka_unit_test(every_byte),
         cmocka_unit_test(numbers),
     };
