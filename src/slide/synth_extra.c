@@ -109,7 +109,7 @@ mt_status synth_macro(uint8_t **rgb, int w, int h, const synth_ctx *c, const cha
     picture p;
     MT_TRY(picture_new(&p, w, h, 0x9A9A98, err));
     const uint32_t glass = (uint32_t)c->glass[0] << 16 | (uint32_t)c->glass[1] << 8 | c->glass[2];
-    box_fill(&p, 10, 12, w - 20, h - 24, glass - 0x0C0C0C);
+    box_fill(&p, 10, 12, w - 20, h - 24, glass);
     label_draw(&p, 14, 16, h - 32, h - 32, 5, c, text);
     /* the scanned area keeps its shape inside the rest of the glass */
     const int x0 = h + 10, aw = w - x0 - 40, ah = h - 60;
