@@ -109,7 +109,6 @@ struct mt_kernel_table {
 #include "kernels/all.def"
 #undef MT_K_ref
     /* These have no reference: the plain convolution is theirs. */
-    mt_conv_tile_fn *conv_tile;
     mt_wino2_in_fn *wino2_in;
     mt_wino2_out_fn *wino2_out;
     mt_wino4_in_fn *wino4_in;

@@ -458,7 +458,7 @@ static void rows_are_whole(void **state)
     KC_EACH_LEVEL(k)
     {
         assert_non_null(k->fn->conv_plain);
-        assert_int_equal(k->fn->conv_tile != NULL, k->level > MT_CPU_REF);
+        assert_int_equal(k->fn->wino4_in != NULL, k->level > MT_CPU_REF);
         assert_int_equal(k->block, k->level == MT_CPU_AVX512 ? 16 : 8);
     }
 }

@@ -53,6 +53,58 @@ void mt_conv_plain__ref(const mt_conv_desc *d, int b, const float *in, const flo
     }
 }
 
+enum { LANES = 8 }; /* block of the reference table */
+
+/* Four floats in one register: every x86-64 has that much, and each lane is plain arithmetic. */
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Sums of one place over n quads of channels; n is known where this is inlined. */
+static inline __attribute__((always_inline)) void sums(quad *acc, const mt_conv_tile *t, int p,
+                                                       const int n)
+{
+    quad a[4] = {acc[0], acc[1], acc[2 % n], acc[3 % n]};
+    const float *in = t->in, *w = t->w;
+    for (int j = 0; j < t->n_blocks; j++, in += t->in_step)
+        for (int s = 0; s < t->n_taps; s++) {
+            int32_t off = t->off[s * t->p + p];
+            if (off < 0) {
+                w += t->len * n * 4;
+                continue;
+            }
+            for (int l = 0; l < t->len; l++, w += n * 4) {
+                const quad *v = (const quad *)(const void *)w;
+                float x = in[off + l];
+                a[0] += x * v[0];
+                a[1] += x * v[1];
+                if (n == 4) a[2] += x * v[2], a[3] += x * v[3];
+            }
+        }
+    for (int i = 0; i < n; i++)
+        acc[i] = a[i];
+}
+
+/* The tile of the vector variants in plain code, one place at a time: the same sums as the plain
+ * convolution in an order that a machine without our instruction sets can run at a bearable speed.
+ */
+void mt_conv_tile__ref(const mt_conv_tile *t)
+{
+    for (int p = 0; p < t->p; p++) {
+        quad quads[4] = {{0}};
+        float *acc = (float *)(void *)quads;
+        for (int o = 0; o < t->q * LANES; o++) {
+            size_t at = (size_t)(o / LANES) * t->out_step + (size_t)(p * LANES + o % LANES);
+            acc[o] = t->first ? t->bias[o] + (t->res ? t->res[at] : 0.0f) : t->out[at];
+        }
+        if (t->q == 2)
+            sums(quads, t, p, 4);
+        else
+            sums(quads, t, p, 2);
+        for (int o = 0; o < t->q * LANES; o++)
+            t->out[(size_t)(o / LANES) * t->out_step + (size_t)(p * LANES + o % LANES)] =
+                mt_clipf(acc[o], t->lo, t->hi);
+    }
+}
+
 void mt_conv_pack__ref(float *dst, int hp, int wp, const float *src, int c, int h, int w, int pt,
                        int pl)
 {

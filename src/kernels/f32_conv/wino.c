@@ -14,7 +14,7 @@
 
 static bool fits(const mt_kernels *k, const mt_conv_desc *d)
 {
-    return k->fn->conv_tile && d->kh == 3 && d->kw == 3 && d->sh == 1 && d->sw == 1 && d->dh == 1 &&
+    return k->fn->wino2_in && d->kh == 3 && d->kw == 3 && d->sh == 1 && d->sw == 1 && d->dh == 1 &&
            d->dw == 1 && d->groups == 1 && !d->in_plain;
 }
 
