@@ -14,8 +14,14 @@ typedef struct mt_writer_info {
 MT_API const mt_writer_info *mt_result_writers(void);
 
 /* Writes one result under out_dir at the place "A result on disk" names. The slide is read only for
- * the thumbnail and may be NULL (then heatmap.png has a white ground). Whole or not at all. Pure
- * function of the result but for its run block. */
+ * the thumbnail and may be NULL (then heatmap.png stands on the tissue mask). Whole or not at all.
+ * Pure function of the result but for its run block. Errors: ARG (no such writer, a result that makes
+ * no sense), IO, LIMIT, NO_MEMORY.
+ *
+ * heatmap.tif: tiled RGBA pyramid; a pixel of its first level covers a whole number N of level-0
+ * pixels each way, pixel (i, j) from (N i, N j) on; N stands in the JSON of ImageDescription, and the
+ * resolution tags say N times the slide's spacing. Colour is the mean over the tiles above it; where
+ * nothing was scored all four bytes are 0. A slide without size or spacing gets no heatmap.tif. */
 MT_API MT_MUST_USE mt_status mt_result_write(const char *writer, const mt_result *result,
                                              const mt_slide *slide, const char *out_dir, mt_err *err);
 

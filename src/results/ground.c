@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define LONG_SIDE 2048
+#define LONG_SIDE 2048                /* of the picture, at most */
+#define ENOUGH 1400                   /* a level this long is not worth a finer one */
 #define MOST_READ ((int64_t)64 << 20) /* pixels decoded for a picture */
 #define BLOCK_W 4096
 #define BLOCK_H 512
@@ -16,13 +17,13 @@ static bool affordable(const mt_level *l)
     return l->width * l->height <= MOST_READ;
 }
 
-/* Coarsest affordable level with LONG_SIDE pixels, else the largest affordable one, else -1. */
+/* Coarsest affordable level that is long ENOUGH, else the largest affordable one, else -1. */
 static int choose_level(const mt_slide_info *s)
 {
     int best = -1;
     for (int i = 0; i < s->n_levels; i++) {
         if (!affordable(&s->levels[i])) continue;
-        if (best < 0 || long_side(&s->levels[i]) >= LONG_SIDE) best = i;
+        if (best < 0 || long_side(&s->levels[i]) >= ENOUGH) best = i;
     }
     return best;
 }

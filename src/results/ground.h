@@ -11,7 +11,7 @@ typedef struct mt_ground {
     bool incomplete;   /* part of the slide could not be read and is white */
 } mt_ground;
 
-/* The coarsest level that still has 2048 pixels a side, averaged over whole pixels to at most that.
+/* The coarsest level of 1400 pixels or more a side, averaged over whole pixels to at most 2048.
  * Without a slide, or when its only levels are too large to read for a picture, the tissue mask, or
  * white. The caller frees ground->picture. Errors: ARG (no size), NO_MEMORY. */
 MT_MUST_USE mt_status mt_ground_make(mt_ground *ground, const mt_result *r, const mt_slide *slide,
