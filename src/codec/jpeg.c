@@ -116,7 +116,6 @@ static void create(jpeg *s)
     s->created = true;
     s->d.mem->max_memory_to_use = MAX_MEMORY;
     s->d.src = &s->src;
-    s->d.progress = &s->progress;
 }
 
 /* Which tables a stream defines before its first scan; ALL_TABLES when that cannot be known so. */
@@ -261,6 +260,7 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
     mt_status st = check_header(s, c, out, err);
     if (st == MT_OK) {
         choose_colour(&s->d, c->colour);
+        s->d.progress = jpeg_has_multiple_scans(&s->d) ? &s->progress : NULL;
         s->d.scale_num = 1;
         s->d.scale_denom = (unsigned)out->scale;
         jpeg_start_decompress(&s->d);

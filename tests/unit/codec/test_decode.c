@@ -306,6 +306,42 @@ static void jpeg_refusals(void **state)
     mt_decoder_free(&d);
 }
 
+/* Every coefficient in a scan of its own: well-formed, and 190 times the work. */
+static void jpeg_too_many_scans(void **state)
+{
+    static jpeg_scan_info script[1 + 3 * 63];
+    script[0] = (jpeg_scan_info){.comps_in_scan = 3, .component_index = {0, 1, 2}};
+    for (int i = 0; i < 3 * 63; i++)
+        script[1 + i] = (jpeg_scan_info){.comps_in_scan = 1, .component_index = {i / 63},
+                                         .Ss = 1 + i % 63, .Se = 1 + i % 63};
+    mt_decoder *d = new_decoder();
+    mt_coding c = coding(MT_CODEC_JPEG, MT_COLOUR_YCBCR);
+    uint8_t got[STRIDE * H];
+    for (int n = 0; n < 2; n++) {
+        struct jpeg_compress_struct z;
+        struct jpeg_error_mgr e;
+        stream tile = {NULL, 0};
+        const jpeg_kind k = {.h = 1, .v = 1, .jfif = true};
+        z.err = jpeg_std_error(&e);
+        jpeg_create_compress(&z);
+        kind_setup(&z, &k);
+        z.scan_info = script;
+        z.num_scans = n ? 1 + 3 * 63 : 1 + 63;
+        jpeg_mem_dest(&z, &tile.p, &tile.n);
+        jpeg_start_compress(&z, TRUE);
+        for (int y = 0; y < H; y++) {
+            JSAMPROW row = picture + y * STRIDE;
+            jpeg_write_scanlines(&z, &row, 1);
+        }
+        jpeg_finish_compress(&z);
+        jpeg_destroy_compress(&z);
+        mt_err err = MT_ERR_INIT;
+        assert_int_equal(decode(got, d, &c, tile.p, tile.n, 1, &err), n ? MT_ERR_LIMIT : MT_OK);
+        free(tile.p);
+    }
+    mt_decoder_free(&d);
+}
+
 static void jpeg_inverted_grey(void **state)
 {
     stream tables, tile;
@@ -571,6 +607,7 @@ int main(void)
         cmocka_unit_test(jpeg_kinds),       cmocka_unit_test(jpeg_markers_win),
         cmocka_unit_test(jpeg_tables_do_not_leak), cmocka_unit_test(jpeg_cut_short),
         cmocka_unit_test(jpeg_refusals),    cmocka_unit_test(jpeg_inverted_grey),
+        cmocka_unit_test(jpeg_too_many_scans),
         cmocka_unit_test(lossless),         cmocka_unit_test(lzw_extremes),
         cmocka_unit_test(jp2k_kinds),       cmocka_unit_test(jp2k_ycbcr),
         cmocka_unit_test(garbage),          cmocka_unit_test(names),
