@@ -1,5 +1,6 @@
 #include "fake.h"
 
+#include <time.h>
 #include "kernels/u8_resample.h"
 #include "tiles/fetch.h"
 
@@ -394,6 +395,44 @@ static void faults_end_the_pass(void **state)
     mt_slide_close(&s);
 }
 
+static mt_status take_slowly(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err)
+{
+    struct timespec t = {0, 20 * 1000 * 1000};
+    nanosleep(&t, NULL);
+    return take(ctx, worker, tiles, n, err);
+}
+
+/* Progress comes while the pass runs, not too often, and can stop it half-way. */
+static void progress_in_between(void **state)
+{
+    mt_slide *s = three_levels();
+    mt_plan_opts o = whole(128, 0.25, 0); /* 48 tiles, 20 ms each */
+    mt_plan *p = plan_of(s, &o);
+    mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+    mt_fetch_stats st;
+    mt_err e = MT_ERR_INIT;
+    seen w = {0, 0, 0};
+    got g;
+    f.threads = 2;
+    f.batch = 1;
+    f.progress = watch;
+    f.progress_ctx = &w;
+    got_init(&g, p, 1);
+    tt_ok(mt_fetch_run(s, p, &f, take_slowly, &g, &st, &e), &e);
+    assert_int_equal(w.last, p->n_tiles);
+    assert_int_equal(w.total, p->n_tiles);
+    assert_true(w.calls >= 2 && w.calls <= 2 + (uint64_t)(st.wall_s * 10));
+    got_free(&g);
+
+    f.progress = stop_now;
+    got_init(&g, p, 1);
+    assert_int_equal(mt_fetch_run(s, p, &f, take_slowly, &g, &st, &e), MT_ERR_CANCELLED);
+    assert_true(st.tiles > 0 && st.tiles < p->n_tiles);
+    got_free(&g);
+    mt_plan_free(&p);
+    mt_slide_close(&s);
+}
+
 static void skipped_tiles_cost_nothing(void **state)
 {
     mt_slide *s = three_levels();
@@ -493,6 +532,7 @@ int main(void)
         cmocka_unit_test(aligned_tiles),
         cmocka_unit_test(unreadable_tile_is_white_and_flagged),
         cmocka_unit_test(faults_end_the_pass),
+        cmocka_unit_test(progress_in_between),
         cmocka_unit_test(skipped_tiles_cost_nothing),
         cmocka_unit_test(empty_plan_and_bad_requests),
         cmocka_unit_test(cell_beyond_the_level),
