@@ -243,8 +243,8 @@ def figures(names, p, y, ids, threshold):
 
 def card(names, mean, std, digest, threshold, fig, table, n_train, n_test, slides, n_params, n_macs):
     data = f"{slides} unseen synthetic slides, every grid tile with at least 25 % tissue"
-    evaluation = [{"data": data, "unit": "tile", "clustered_by": "slide", "n": n_test, "metric": m if m != "auc" else "auc tumour against rest",
-                   "value": v[0], "ci95": v[1:]} for m, v in fig.items()]
+    evaluation = [{"data": data, "unit": "tile", "clustered_by": "slide", "n": n_test, "of": "all classes" if m == "accuracy" else "tumour against rest",
+                   "metric": m, "value": v[0], "ci95": v[1:]} for m, v in fig.items()]
     return {
         "spec_version": "1.0", "architecture": "tiny-resnet-16-32-64-80", "num_classes": len(names), "class_names": names,
         "patch_size_pixels": PATCH, "spacing_um_px": MPP,
@@ -258,7 +258,7 @@ def card(names, mean, std, digest, threshold, fig, table, n_train, n_test, slide
             "outputs": [{"name": "logits", "activation": "softmax"}],
             "stride_pixels": PATCH, "positive_class": "tumour",
             "thresholds": [{"name": "default", "value": threshold, "chosen_on": "val"}],
-            "stain": "HE", "normalise_stain": False, "scope": {"synthetic_only": True},
+            "normalise_stain": False, "scope": {"synthetic_only": True},
             "license": "Apache-2.0", "weights_license": "CC0-1.0",
             "intended_use": "demonstration and self-test on slides drawn by microtome synth",
             "not_for": "diagnosis; any real slide; not for clinical use",
