@@ -7,9 +7,14 @@
 
 #define MT_CONV_MAX_BYTES ((size_t)4 << 30) /* packed weights of one layer */
 
-/* Vector multiply-adds that bringing one vector of weights from memory costs: in a network every
- * layer's weights are cold when it starts. */
-#define MT_CONV_WEIGHT_COST 8.0
+/* Vector multiply-adds that bringing a layer's weights costs, in vectors of b lanes. In a large
+ * network they are cold when the layer starts; those of a layer below a megabyte are likely those
+ * of a small network, which stays near as a whole. */
+static inline double mt_conv_weight_cost(const mt_kernels *k, double vectors)
+{
+    double bytes = vectors * k->block * (double)sizeof(float);
+    return vectors * (bytes <= 1 << 20 ? 2.0 : 8.0);
+}
 
 typedef struct mt_conv_algo {
     const char *name;

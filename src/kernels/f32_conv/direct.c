@@ -48,7 +48,7 @@ static double cost(const mt_kernels *k, const mt_conv_desc *d)
         reads(k, d, ob * k->block, MT_MIN(d->cout, (ob + q) * k->block), &ib0, &ib1);
         macs += q * taps * (d->in_plain ? d->cin : (ib1 - ib0) * k->block);
     }
-    return macs * ((double)d->oh * d->ow + MT_CONV_WEIGHT_COST);
+    return macs * d->oh * d->ow + mt_conv_weight_cost(k, macs);
 }
 
 static mt_status plan_panels(mt_conv *c, mt_err *err)

@@ -18,16 +18,15 @@ static bool fits(const mt_kernels *k, const mt_conv_desc *d)
            d->dw == 1 && d->groups == 1 && !d->in_plain;
 }
 
-/* Vector multiply-adds of the products, of the transforms (counted on the machine at 1.2 and 0.7 of
- * a multiply-add per value) and of bringing the weights, which are larger than the direct ones and
- * are touched once a group. */
+/* Vector multiply-adds of the products, of the transforms (4 and 3 for a vector going in and coming
+ * out, as measured) and of bringing the weights. */
 static double cost(const mt_kernels *k, const mt_conv_desc *d, int m)
 {
     double t = m + 2, tiles = (double)((d->oh + m - 1) / m) * ((d->ow + m - 1) / m);
     double nib = mt_blocks(k, d->cin), nob = mt_blocks(k, d->cout);
     double products = t * t * tiles * nib * nob * k->block;
     double transforms = tiles * t * t * (4.0 * nib + 3.0 * nob);
-    double weights = t * t * nib * nob * k->block * MT_CONV_WEIGHT_COST;
+    double weights = mt_conv_weight_cost(k, t * t * nib * nob * k->block);
     return products + transforms + weights;
 }
 
