@@ -22,6 +22,7 @@
 
 #define DEFAULT_MEMORY ((uint64_t)400 << 20)
 #define RESULT_CEILING ((size_t)16 << 20)
+static const double REPORT_EVERY_S = 1.0;
 enum { DEFAULT_BATCH = 8, MAX_THREADS = 1024, MAX_EXPORTS = 32 };
 
 typedef struct run {
@@ -39,7 +40,7 @@ typedef struct run {
     char exports_key[256];
     size_t at;                        /* current slide */
     bool stop;
-    double began_wall, began_cpu;
+    double began_wall, began_cpu, reported_wall;
     mt_run_summary *sum;
 } run;
 
@@ -67,6 +68,7 @@ static void report_now(run *r)
     mt_err err = MT_ERR_INIT;
     mt_clock_rfc3339(r->report.updated);
     r->report.wall_s = mt_clock_wall() - r->began_wall;
+    r->reported_wall = mt_clock_wall();
     if (mt_report_write(&r->report, r->o->out_dir, &err) != MT_OK) mt_log(MT_LOG_WARN, "report not written");
 }
 
@@ -410,7 +412,8 @@ static void run_slide(run *r)
     char name[MT_NAME_BYTES] = "";
     mt_err err = MT_ERR_INIT;
     row->state = MT_SLIDE_RUNNING;
-    report_now(r);
+    /* Short slides follow each other fast, and every report waits for the disk. */
+    if (r->at == 0 || began - r->reported_wall > REPORT_EVERY_S) report_now(r);
     tell(r, (mt_run_event){.kind = MT_RUN_SLIDE_BEGIN});
 
     MT_AUTO(mt_pipeline_close) mt_pipeline *p = NULL;
