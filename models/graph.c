@@ -318,3 +318,42 @@ mt_status mt_graph_compact(mt_graph *g, mt_err *err)
     mt_graph_count_uses(g);
     return MT_OK;
 }
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)*(void *const *)a, y = (uintptr_t)*(void *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Marks the block that starts at p as wanted. */
+static void keep(const mt_graph *g, bool *wanted, const void *p)
+{
+    void **at = p ? bsearch(&p, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address) : NULL;
+    if (at) wanted[at - g->heap] = true;
+}
+
+mt_status mt_graph_release(mt_graph *g, mt_err *err)
+{
+    MT_AUTO_FREE bool *wanted = NULL;
+    MT_TRY(mt_alloc(&wanted, (size_t)g->n_heap + 1, 1, SIZE_MAX, "graph", err));
+    if (g->n_heap) qsort(g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address);
+    for (int i = 0; i < g->n_nodes; i++) {
+        const mt_node *n = g->nodes[i];
+        for (int j = 0; j < n->n_in; j++)
+            if (n->in[j] >= 0) keep(g, wanted, g->values[n->in[j]]->t.data);
+        for (int j = 0; j < n->n_attrs; j++) keep(g, wanted, n->attrs[j].t.data);
+    }
+    for (int i = 0; i < g->n_outputs; i++) keep(g, wanted, g->values[g->outputs[i]]->t.data);
+    for (int i = 0; i < g->n_values; i++) {
+        mt_tensor *t = &g->values[i]->t;
+        void **at = t->data ? bsearch(&t->data, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address) : NULL;
+        if (at && !wanted[at - g->heap]) t->data = NULL;
+    }
+    int kept = 0;
+    for (int i = 0; i < g->n_heap; i++) {
+        if (wanted[i]) g->heap[kept++] = g->heap[i];
+        else free(g->heap[i]);
+    }
+    g->n_heap = kept;
+    return MT_OK;
+}

@@ -207,6 +207,7 @@ void mt_graph_count_uses(mt_graph *g);
 mt_node *mt_graph_reader(const mt_graph *g, int value);
 mt_node *mt_graph_producer(const mt_graph *g, int value); /* live producer or NULL */
 MT_MUST_USE mt_status mt_graph_compact(mt_graph *g, mt_err *err); /* drops dead nodes, restores order */
+MT_MUST_USE mt_status mt_graph_release(mt_graph *g, mt_err *err); /* frees constants nobody reads any more */
 MT_MUST_USE mt_status mt_pass_simplify(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_batchnorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_pad(mt_graph *g, mt_err *err);
@@ -218,6 +219,7 @@ MT_MUST_USE mt_status mt_pass_kernels(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *err);
 bool mt_node_is_view(const mt_graph *g, const mt_node *n);        /* output 0 shares input 0's memory */
 bool mt_conv_has_kernel(const mt_graph *g, const mt_node *n);     /* a convolution the kernels take */
+bool mt_convt_has_kernel(const mt_graph *g, const mt_node *n);    /* a transposed one done by them */
 bool mt_pool_has_kernel(const mt_graph *g, const mt_node *n);
 
 #endif

@@ -245,8 +245,70 @@ static void spread(const mt_window *w, const mt_tensor *x, const mt_tensor *o, c
     }
 }
 
+/* With known weights and one group: a 1x1 convolution to every tap (the taps' channels in whole blocks),
+ * whose planes are then added where they belong, tap by tap in fixed order. */
+bool mt_convt_has_kernel(const mt_graph *g, const mt_node *n)
+{
+    if (n->op->run != mt_run_convtranspose || ((const mt_window *)n->params)->groups != 1) return false;
+    const mt_value *x = g->values[n->in[0]], *w = g->values[n->in[1]], *o = g->values[n->out[0]];
+    if (!w->constant || (n->n_in > 2 && n->in[2] >= 0 && !g->values[n->in[2]]->constant)) return false;
+    if ((x->t.rank != 3 && x->t.rank != 4) || !mt_tensor_count(&x->t)) return false;
+    return x->t.dims[1] <= 1 << 20 && o->t.dims[1] <= 1 << 16 && mt_tensor_count(&w->t) <= 1 << 28;
+}
+
+static void start_with_bias(float *d, const float *bias, int64_t cout, size_t hw, int block)
+{
+    for (int64_t first = 0; first < cout; first += block)
+        for (size_t p = 0; p < hw; p++)
+            for (int j = 0; j < block; j++) *d++ = bias && first + j < cout ? bias[first + j] : 0.0f;
+}
+
+/* Adds tap (ky, kx)'s plane (h x w places of b floats) to an output plane. */
+static void add_tap(const mt_window *w, int ky, int kx, const mt_tensor *x, const mt_tensor *o, const float *s, float *d, int b)
+{
+    int r = w->nd - 1, two = w->nd == 2;
+    int64_t ih = two ? x->dims[2] : 1, iw = x->dims[2 + r], oh = two ? o->dims[2] : 1, ow = o->dims[2 + r];
+    for (int64_t y = 0; y < ih; y++) {
+        int64_t oy = two ? y * w->stride[0] + ky * w->dilation[0] - w->pad_lo[0] : 0;
+        if (oy < 0 || oy >= oh) continue;
+        for (int64_t i = 0; i < iw; i++) {
+            int64_t ox = i * w->stride[r] + kx * w->dilation[r] - w->pad_lo[r];
+            if (ox < 0 || ox >= ow) continue;
+            const float *from = s + (y * iw + i) * b;
+            float *to = d + (oy * ow + ox) * b;
+            for (int j = 0; j < b; j++) to[j] += from[j];
+        }
+    }
+}
+
+static void run_taps(const mt_call *c)
+{
+    const mt_window *w = c->node->params;
+    const mt_tensor *x = c->in[0];
+    mt_tensor *o = c->out[0];
+    const float *bias = c->node->n_in > 2 && c->in[2] ? c->in[2]->data : NULL;
+    int b = c->k->block, kh = w->nd == 2 ? (int)w->kernel[0] : 1, kw = (int)w->kernel[w->nd - 1];
+    size_t blocks = (size_t)mt_blocks(c->k, (int)o->dims[1]), hw_in = mt_plane(x), hw_out = mt_plane(o);
+    size_t image_in = mt_image_blocked(c->k, x), image_out = mt_image_blocked(c->k, o);
+    float *taps = c->scratch, *more = taps + blocks * (size_t)(kh * kw * b) * hw_in;
+    for (int64_t i = 0; i < x->dims[0]; i++) {
+        float *d = (float *)o->data + (size_t)i * image_out;
+        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in, NULL, taps, more);
+        start_with_bias(d, bias, o->dims[1], hw_out, b);
+        for (int t = 0; t < kh * kw; t++)
+            for (size_t k = 0; k < blocks; k++)
+                add_tap(w, t / kw, t % kw, x, o, taps + ((size_t)t * blocks + k) * hw_in * (size_t)b, d + k * hw_out * (size_t)b, b);
+        if (c->node->act != MT_ACT_NONE)
+            mt_blocked_act(c->k, d, d, (int)o->dims[1], hw_out, c->node->act, c->node->act_a, c->node->act_b);
+    }
+}
+
 MT_RUN(mt_run_convtranspose)
 {
+    if (c->node->n_convs) {
+        run_taps(c);
+        return MT_OK;
+    }
     const mt_window *w = c->node->params;
     const mt_tensor *x = c->in[0], *wt = c->in[1];
     mt_tensor *o = c->out[0];

@@ -145,6 +145,11 @@ static mt_status lay_node(shores *s, mt_node *n, mt_err *err)
 {
     mt_graph *g = s->g;
     if (mt_conv_has_kernel(g, n)) return lay_conv(s, n, err);
+    if (mt_convt_has_kernel(g, n)) {
+        MT_TRY(set_input(s, n, 0, true, err));
+        g->values[n->out[0]]->blocked = true;
+        return emit(s, n, err);
+    }
     bool blocked = stays(g, n);
     int data = n->op->run == mt_run_clip ? 1 : n->n_in; /* Clip's bounds are no tensors */
     for (int i = 0; i < data; i++) MT_TRY(set_input(s, n, i, blocked, err));
