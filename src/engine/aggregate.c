@@ -74,8 +74,8 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-mt_status mt_class_aggregate(mt_class_grade *out, const mt_scores *s, int cls, double threshold, int topk,
-                             double analysed_mm2, mt_err *err)
+mt_status mt_class_aggregate(mt_class_grade *out, const mt_scores *s, int cls, double threshold,
+                             int topk, double analysed_mm2, mt_err *err)
 {
     memset(out, 0, sizeof *out);
     size_t n = 0, k = MT_MIN((size_t)MT_MAX(topk, 1), s->plan->n_tiles), n_best = 0;
@@ -98,7 +98,8 @@ mt_status mt_class_aggregate(mt_class_grade *out, const mt_scores *s, int cls, d
     out->mean = sum / (double)n;
     out->fraction = analysed_mm2 > 0 ? out->positive_mm2 / analysed_mm2 : 0.0;
     qsort(best, n_best, sizeof *best, descending);
-    for (size_t i = 0; i < n_best; i++) out->topk += (double)best[i];
+    for (size_t i = 0; i < n_best; i++)
+        out->topk += (double)best[i];
     out->topk /= (double)n_best;
     return MT_OK;
 }
@@ -110,28 +111,35 @@ static void mark_done(uint8_t *seen, const mt_scores *s, const mt_tissue *t)
         if (s->state[i] != MT_TILE_DONE) continue;
         const mt_tile *tile = &s->plan->tiles[i];
         /* pixel p has its centre at (p + 0.5) px_l0 */
-        double x0 = ceil((double)tile->x_l0 / t->px_l0 - 0.5), y0 = ceil((double)tile->y_l0 / t->px_l0 - 0.5);
+        double x0 = ceil((double)tile->x_l0 / t->px_l0 - 0.5),
+               y0 = ceil((double)tile->y_l0 / t->px_l0 - 0.5);
         double x1 = ceil((double)(tile->x_l0 + tile->w_l0) / t->px_l0 - 0.5);
         double y1 = ceil((double)(tile->y_l0 + tile->h_l0) / t->px_l0 - 0.5);
         int32_t ax = (int32_t)MT_MAX(x0, 0.0), ay = (int32_t)MT_MAX(y0, 0.0);
-        int32_t bx = (int32_t)MT_MIN(x1, (double)t->width), by = (int32_t)MT_MIN(y1, (double)t->height);
+        int32_t bx = (int32_t)MT_MIN(x1, (double)t->width),
+                by = (int32_t)MT_MIN(y1, (double)t->height);
         for (int32_t y = ay; y < by && bx > ax; y++)
             memset(seen + (size_t)y * (size_t)t->width + ax, 1, (size_t)(bx - ax));
     }
 }
 
-typedef struct mask_count { uint64_t tissue, seen; } mask_count;
+typedef struct mask_count {
+    uint64_t tissue, seen;
+} mask_count;
 
-static void count_span(mask_count *n, const mt_tissue *t, const uint8_t *seen, int32_t y, int32_t x0, int32_t x1)
+static void count_span(mask_count *n, const mt_tissue *t, const uint8_t *seen, int32_t y,
+                       int32_t x0, int32_t x1)
 {
-    const uint8_t *mask = t->mask + (size_t)y * (size_t)t->width, *done = seen + (size_t)y * (size_t)t->width;
+    const uint8_t *mask = t->mask + (size_t)y * (size_t)t->width,
+                  *done = seen + (size_t)y * (size_t)t->width;
     for (int32_t x = x0; x < x1; x++) {
         n->tissue += mask[x] != 0;
         n->seen += mask[x] != 0 && done[x];
     }
 }
 
-static mt_status count_roi(mask_count *n, const mt_tissue *t, const uint8_t *seen, const char *roi_path, mt_err *err)
+static mt_status count_roi(mask_count *n, const mt_tissue *t, const uint8_t *seen,
+                           const char *roi_path, mt_err *err)
 {
     MT_AUTO(mt_roi_free) mt_roi *roi = NULL;
     MT_AUTO(mt_roi_sweep_free) mt_roi_sweep *sweep = NULL;
@@ -150,20 +158,22 @@ static mt_status count_roi(mask_count *n, const mt_tissue *t, const uint8_t *see
     return MT_OK;
 }
 
-mt_status mt_tissue_coverage(double *tissue_mm2, double *share, const mt_scores *s, const mt_tissue *tissue,
-                             const char *roi_path, mt_err *err)
+mt_status mt_tissue_coverage(double *tissue_mm2, double *share, const mt_scores *s,
+                             const mt_tissue *tissue, const char *roi_path, mt_err *err)
 {
     *tissue_mm2 = *share = 0.0;
     if (!tissue) return MT_OK;
     mask_count n = {0, 0};
     MT_AUTO_FREE uint8_t *seen = NULL;
-    MT_TRY(mt_alloc(&seen, (size_t)tissue->width, (size_t)tissue->height, SIZE_MAX, "coverage mask", err));
+    MT_TRY(mt_alloc(&seen, (size_t)tissue->width, (size_t)tissue->height, SIZE_MAX, "coverage mask",
+                    err));
     mark_done(seen, s, tissue);
     if (roi_path) {
         MT_TRY(count_roi(&n, tissue, seen, roi_path, err));
         *tissue_mm2 = (double)n.tissue * tissue->mask_mpp * tissue->mask_mpp * 1e-6;
     } else {
-        for (int32_t y = 0; y < tissue->height; y++) count_span(&n, tissue, seen, y, 0, tissue->width);
+        for (int32_t y = 0; y < tissue->height; y++)
+            count_span(&n, tissue, seen, y, 0, tissue->width);
         *tissue_mm2 = tissue->tissue_mm2;
     }
     *share = n.tissue ? (double)n.seen / (double)n.tissue : 0.0;

@@ -9,7 +9,8 @@
 static void name_terms(mt_grade *out, const mt_card *card)
 {
     out->n_classes = card->n_classes;
-    out->positive_class = card->positive_class < 0 && card->n_classes == 1 ? 0 : card->positive_class;
+    out->positive_class =
+        card->positive_class < 0 && card->n_classes == 1 ? 0 : card->positive_class;
     snprintf(out->threshold_name, sizeof out->threshold_name, "%s",
              card->n_thresholds ? card->thresholds[0].name : "default");
     out->threshold = card->n_thresholds ? card->thresholds[0].value : 0.5;
@@ -45,7 +46,8 @@ static void top_tiles(mt_grade *g, const mt_scores *s, int cls)
         if (s->state[i] != MT_TILE_DONE) continue;
         float p = s->probs[i * (size_t)s->n_classes + (size_t)cls];
         int at = g->n_top;
-        while (at > 0 && p > g->top[at - 1].score) at--;
+        while (at > 0 && p > g->top[at - 1].score)
+            at--;
         if (at == MT_TOP_TILES) continue;
         int last = MT_MIN(g->n_top, MT_TOP_TILES - 1);
         memmove(&g->top[at + 1], &g->top[at], (size_t)(last - at) * sizeof g->top[0]);
@@ -72,7 +74,8 @@ static void decide(mt_grade *g, const mt_card *card, const mt_scores *s)
 {
     if (g->positive_class >= 0) {
         g->score = g->classes[g->positive_class].topk;
-        snprintf(g->decision, sizeof g->decision, "%s", g->score >= g->threshold ? "positive" : "negative");
+        snprintf(g->decision, sizeof g->decision, "%s",
+                 g->score >= g->threshold ? "positive" : "negative");
         top_tiles(g, s, g->positive_class);
     } else {
         int cls = largest_class(g);
@@ -82,8 +85,8 @@ static void decide(mt_grade *g, const mt_card *card, const mt_scores *s)
     }
 }
 
-mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s, const mt_tissue *tissue,
-                        const char *roi_path, int topk, mt_err *err)
+mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s,
+                        const mt_tissue *tissue, const char *roi_path, int topk, mt_err *err)
 {
     memset(out, 0, sizeof *out);
     name_terms(out, card);
@@ -95,15 +98,16 @@ mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s, 
     uint64_t bad = out->n_unreadable + out->n_nan;
     char reason[160];
     if (out->n_tiles == 0) {
-        mt_grade_none(out, card, roi_path ? "no tissue in the region of interest"
-                                          : "no tissue");
+        mt_grade_none(out, card, roi_path ? "no tissue in the region of interest" : "no tissue");
         return MT_OK;
     }
     if (out->n_done + bad != out->n_tiles)
         return mt_err_set(err, MT_ERR_INTERNAL, "grade: %llu of %llu tiles were never looked at",
-                          (unsigned long long)(out->n_tiles - out->n_done - bad), (unsigned long long)out->n_tiles);
+                          (unsigned long long)(out->n_tiles - out->n_done - bad),
+                          (unsigned long long)out->n_tiles);
     if (out->n_done == 0 || (double)bad > MT_GRADE_MAX_BAD * (double)out->n_tiles) {
-        snprintf(reason, sizeof reason, "%llu of %llu tissue tiles unreadable, %llu without a number",
+        snprintf(reason, sizeof reason,
+                 "%llu of %llu tissue tiles unreadable, %llu without a number",
                  (unsigned long long)out->n_unreadable, (unsigned long long)out->n_tiles,
                  (unsigned long long)out->n_nan);
         mt_grade_none(out, card, reason);
@@ -111,7 +115,8 @@ mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s, 
     }
     out->graded = 1;
     for (int c = 0; c < out->n_classes; c++)
-        MT_TRY(mt_class_aggregate(&out->classes[c], s, c, out->threshold, out->topk_k, out->analysed_mm2, err));
+        MT_TRY(mt_class_aggregate(&out->classes[c], s, c, out->threshold, out->topk_k,
+                                  out->analysed_mm2, err));
     decide(out, card, s);
     return MT_OK;
 }

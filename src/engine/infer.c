@@ -21,14 +21,15 @@ static mt_status check_shapes(const mt_net *net, const mt_card *card, mt_err *er
 {
     const mt_tensor *in = mt_net_input(net, 0), *out = mt_net_output(net, 0);
     int64_t n_out = 1;
-    for (int i = 0; i < out->rank; i++) n_out *= out->dims[i];
-    if (mt_net_n_inputs(net) != 1 || in->dtype != MT_DT_F32 || in->rank != 4 || in->dims[0] != 1 || in->dims[1] != 3 ||
-        in->dims[2] != card->input_px || in->dims[3] != card->input_px)
-        return mt_err_set(err, MT_ERR_CARD, "model %s: its input is not 1 x 3 x %d x %d float32", card->name,
-                          card->input_px, card->input_px);
+    for (int i = 0; i < out->rank; i++)
+        n_out *= out->dims[i];
+    if (mt_net_n_inputs(net) != 1 || in->dtype != MT_DT_F32 || in->rank != 4 || in->dims[0] != 1 ||
+        in->dims[1] != 3 || in->dims[2] != card->input_px || in->dims[3] != card->input_px)
+        return mt_err_set(err, MT_ERR_CARD, "model %s: its input is not 1 x 3 x %d x %d float32",
+                          card->name, card->input_px, card->input_px);
     if (out->dtype != MT_DT_F32 || n_out != card->n_classes)
-        return mt_err_set(err, MT_ERR_CARD, "model %s: %lld outputs for %d classes", card->name, (long long)n_out,
-                          card->n_classes);
+        return mt_err_set(err, MT_ERR_CARD, "model %s: %lld outputs for %d classes", card->name,
+                          (long long)n_out, card->n_classes);
     return MT_OK;
 }
 
@@ -53,11 +54,13 @@ mt_status mt_infer_new(mt_infer **out, const mt_model *model, int threads, mt_er
     f->card = mt_model_card(model);
     MT_TRY(mt_model_net(&f->net, model, err));
     MT_TRY(check_shapes(f->net, f->card, err));
-    MT_TRY(mt_alloc(&f->workers, (size_t)threads, sizeof *f->workers, SIZE_MAX, "inference workers", err));
+    MT_TRY(mt_alloc(&f->workers, (size_t)threads, sizeof *f->workers, SIZE_MAX, "inference workers",
+                    err));
     f->n = threads;
     for (int i = 0; i < threads; i++) {
         MT_TRY(mt_net_state_new(&f->workers[i].state, f->net, err));
-        MT_TRY(mt_alloc_aligned(&f->workers[i].input, input_bytes(f->card), SIZE_MAX, "network input", err));
+        MT_TRY(mt_alloc_aligned(&f->workers[i].input, input_bytes(f->card), SIZE_MAX,
+                                "network input", err));
     }
     *out = mt_steal(f);
     return MT_OK;
@@ -83,15 +86,17 @@ static bool all_finite(const float *v, int n)
     return true;
 }
 
-/* Scores of one tile. *ok is false when the network gave NaN or Inf (before or after the activation:
- * a sigmoid would hide an Inf). */
-static mt_status score(const mt_infer *f, worker *w, const uint8_t *rgb, float *probs, bool *ok, mt_err *err)
+/* Scores of one tile. *ok is false when the network gave NaN or Inf (before or after the
+ * activation: a sigmoid would hide an Inf). */
+static mt_status score(const mt_infer *f, worker *w, const uint8_t *rgb, float *probs, bool *ok,
+                       mt_err *err)
 {
     mt_card_normalise(f->card, rgb, w->input);
     mt_tensor in = *mt_net_input(f->net, 0), out[8] = {0};
     in.data = w->input;
     if (mt_net_n_outputs(f->net) > (int)MT_COUNT(out))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: more than %d outputs", f->card->name, (int)MT_COUNT(out));
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: more than %d outputs", f->card->name,
+                          (int)MT_COUNT(out));
     MT_TRY(mt_net_run(f->net, w->state, &in, out, err));
     *ok = all_finite(out[0].data, f->card->n_classes);
     if (*ok) {
@@ -115,8 +120,10 @@ mt_status mt_infer_tiles(void *ctx, int worker_index, const mt_fetched *tiles, i
             MT_TRY(score(f, &f->workers[worker_index], tiles[i].rgb, probs, &ok, err));
             state = ok ? MT_TILE_DONE : MT_TILE_NAN;
         }
-        for (size_t c = 0; state != MT_TILE_DONE && c < n_classes; c++) probs[c] = NAN;
-        /* A page that could not be read was zeros to the decoder: no such score may reach the journal. */
+        for (size_t c = 0; state != MT_TILE_DONE && c < n_classes; c++)
+            probs[c] = NAN;
+        /* A page that could not be read was zeros to the decoder: no such score may reach the
+         * journal. */
         MT_TRY(mt_slide_check(sink->slide, err));
         sink->state[id] = (uint8_t)state;
         if (sink->journal) MT_TRY(mt_journal_add(sink->journal, id, (uint8_t)state, probs, err));

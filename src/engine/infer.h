@@ -1,4 +1,4 @@
-/* Inference: fetched tiles to scores, one image at a time, so that batch and threads never matter. */
+/* Inference: fetched tiles to scores, one image at a time: batch and threads never matter. */
 #ifndef MT_ENGINE_INFER_H
 #define MT_ENGINE_INFER_H
 
@@ -18,10 +18,10 @@ MT_MUST_USE mt_status mt_infer_worker_bytes(uint64_t *out, const mt_model *model
 /* Where the scores of one slide go. journal may be NULL. */
 typedef struct mt_infer_sink {
     mt_infer *infer;
-    const mt_slide *slide;   /* asked for read faults before a score is believed */
+    const mt_slide *slide; /* asked for read faults before a score is believed */
     mt_journal *journal;
-    float *probs;            /* n_tiles x n_classes */
-    uint8_t *state;          /* n_tiles, mt_tile_state */
+    float *probs;   /* n_tiles x n_classes */
+    uint8_t *state; /* n_tiles, mt_tile_state */
 } mt_infer_sink;
 
 /* A mt_fetch_fn; ctx is a mt_infer_sink. Workers write disjoint rows. */

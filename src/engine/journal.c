@@ -17,7 +17,7 @@ enum {
     HEADER_BYTES = 128,
     FORMAT_VERSION = 1,
     OWNER_DIGITS = 32,
-    GROUP_BYTES = 32 << 10,  /* a write each so many bytes */
+    GROUP_BYTES = 32 << 10, /* a write each so many bytes */
     READ_BLOCK = 1 << 20
 };
 static const double WRITE_EVERY_S = 0.25, SYNC_EVERY_S = 5.0;
@@ -28,12 +28,12 @@ struct mt_journal {
     char *path;
     pthread_mutex_t lock;
     uint32_t n_tiles, n_classes;
-    uint8_t *group;             /* GROUP_BYTES + one record */
+    uint8_t *group; /* GROUP_BYTES + one record */
     size_t n_group, record;
     uint64_t at;                /* file offset of the next group */
     double written_s, synced_s; /* when */
     bool syncing, failed;
-    mt_err err;                 /* why failed: every later call says the same */
+    mt_err err; /* why failed: every later call says the same */
 };
 
 /* CRC-32C (Castagnoli), bitwise table made once. */
@@ -44,7 +44,8 @@ static void crc_make(void)
 {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;
-        for (int k = 0; k < 8; k++) c = c & 1 ? 0x82f63b78u ^ c >> 1 : c >> 1;
+        for (int k = 0; k < 8; k++)
+            c = c & 1 ? 0x82f63b78u ^ c >> 1 : c >> 1;
         crc_table[i] = c;
     }
 }
@@ -53,13 +54,15 @@ static uint32_t crc32c(const uint8_t *p, size_t n)
 {
     uint32_t c = 0xffffffffu;
     pthread_once(&crc_once, crc_make);
-    for (size_t i = 0; i < n; i++) c = crc_table[(c ^ p[i]) & 0xff] ^ c >> 8;
+    for (size_t i = 0; i < n; i++)
+        c = crc_table[(c ^ p[i]) & 0xff] ^ c >> 8;
     return c ^ 0xffffffffu;
 }
 
 static void put_u32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> 8 * i);
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
 }
 
 static uint32_t get_u32(const uint8_t *p)
@@ -87,8 +90,8 @@ static size_t record_bytes(uint32_t n_classes)
     return 4 + 1 + 4 * (size_t)n_classes + 4;
 }
 
-static void make_header(uint8_t h[HEADER_BYTES], const char key[65], const char *slide_digest, uint32_t n_tiles,
-                        uint32_t n_classes)
+static void make_header(uint8_t h[HEADER_BYTES], const char key[65], const char *slide_digest,
+                        uint32_t n_tiles, uint32_t n_classes)
 {
     memset(h, 0, HEADER_BYTES);
     memcpy(h, MAGIC, sizeof MAGIC);
@@ -135,7 +138,8 @@ size_t mt_journal_parse(const uint8_t *data, size_t size, const char key[65], ui
         *n_found += state[tile] == MT_TILE_PENDING;
         state[tile] = r[4];
         for (uint32_t k = 0; k < n_classes; k++)
-            probs[(size_t)tile * n_classes + k] = r[4] == MT_TILE_DONE ? get_f32(r + 5 + 4 * (size_t)k) : NAN;
+            probs[(size_t)tile * n_classes + k] =
+                r[4] == MT_TILE_DONE ? get_f32(r + 5 + 4 * (size_t)k) : NAN;
     }
 }
 
@@ -143,15 +147,17 @@ size_t mt_journal_parse(const uint8_t *data, size_t size, const char key[65], ui
 static mt_status io_error(mt_err *err, const char *verb)
 {
     int e = errno;
-    return mt_err_set(err, e == EMFILE || e == ENFILE ? MT_ERR_TEMPORARY : MT_ERR_IO, "tile journal: cannot %s: %s",
-                      verb, strerror(e));
+    return mt_err_set(err, e == EMFILE || e == ENFILE ? MT_ERR_TEMPORARY : MT_ERR_IO,
+                      "tile journal: cannot %s: %s", verb, strerror(e));
 }
 
-/* The path must still name the file that was locked: a finishing process removes it under its lock. */
+/* The path must still name the file that was locked: a finishing process removes it under its lock.
+ */
 static bool same_file(int fd, const char *path)
 {
     struct stat a, b;
-    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
 }
 
 static mt_status lock_file(int *out, const char *path, mt_err *err)
@@ -163,7 +169,8 @@ static mt_status lock_file(int *out, const char *path, mt_err *err)
             int e = errno;
             close(fd);
             if (e == EWOULDBLOCK)
-                return mt_err_set(err, MT_ERR_TEMPORARY, "another process is working on this slide (journal locked)");
+                return mt_err_set(err, MT_ERR_TEMPORARY,
+                                  "another process is working on this slide (journal locked)");
             errno = e;
             return io_error(err, "lock");
         }
@@ -173,7 +180,8 @@ static mt_status lock_file(int *out, const char *path, mt_err *err)
         }
         close(fd);
     }
-    return mt_err_set(err, MT_ERR_TEMPORARY, "tile journal: replaced again and again while it was opened");
+    return mt_err_set(err, MT_ERR_TEMPORARY,
+                      "tile journal: replaced again and again while it was opened");
 }
 
 mt_status mt_journal_open(mt_journal **out, const char *path, mt_err *err)
@@ -213,7 +221,8 @@ mt_status mt_journal_forget(mt_journal *j, mt_err *err)
     return ftruncate(j->fd, 0) == 0 ? MT_OK : io_error(err, "cut");
 }
 
-static mt_status start_anew(mt_journal *j, const char key[65], const char *slide_digest, mt_err *err)
+static mt_status start_anew(mt_journal *j, const char key[65], const char *slide_digest,
+                            mt_err *err)
 {
     uint8_t h[HEADER_BYTES];
     MT_TRY(mt_journal_forget(j, err));
@@ -221,8 +230,9 @@ static mt_status start_anew(mt_journal *j, const char key[65], const char *slide
     return write_all(j, h, sizeof h, err);
 }
 
-mt_status mt_journal_begin(mt_journal *j, const char key[65], const char *slide_digest, uint32_t n_tiles,
-                           uint32_t n_classes, float *probs, uint8_t *state, uint32_t *n_found, mt_err *err)
+mt_status mt_journal_begin(mt_journal *j, const char key[65], const char *slide_digest,
+                           uint32_t n_tiles, uint32_t n_classes, float *probs, uint8_t *state,
+                           uint32_t *n_found, mt_err *err)
 {
     *n_found = 0;
     j->n_tiles = n_tiles;
@@ -230,12 +240,16 @@ mt_status mt_journal_begin(mt_journal *j, const char key[65], const char *slide_
     j->record = record_bytes(n_classes);
     free(j->group);
     j->group = NULL;
-    MT_TRY(mt_alloc(&j->group, GROUP_BYTES + j->record, 1, GROUP_BYTES + j->record, "tile journal", err));
+    MT_TRY(mt_alloc(&j->group, GROUP_BYTES + j->record, 1, GROUP_BYTES + j->record, "tile journal",
+                    err));
 
-    /* A tile may stand in it twice at most (a run that died between two writes never repeats one). */
+    /* A tile may stand in it twice at most (a run that died between two writes never repeats one).
+     */
     size_t ceiling, records;
-    if (!mt_mul(&records, (size_t)n_tiles, 2 * j->record) || !mt_add(&ceiling, records, HEADER_BYTES))
-        return mt_err_set(err, MT_ERR_LIMIT, "tile journal: %u tiles of %u classes are too many", n_tiles, n_classes);
+    if (!mt_mul(&records, (size_t)n_tiles, 2 * j->record) ||
+        !mt_add(&ceiling, records, HEADER_BYTES))
+        return mt_err_set(err, MT_ERR_LIMIT, "tile journal: %u tiles of %u classes are too many",
+                          n_tiles, n_classes);
     struct stat sb;
     if (fstat(j->fd, &sb) != 0) return io_error(err, "open");
     size_t n = sb.st_size < 0 ? 0 : MT_MIN((size_t)sb.st_size, ceiling), good = 0;
@@ -272,7 +286,8 @@ static mt_status write_group(mt_journal *j, mt_err *err)
     return MT_OK;
 }
 
-mt_status mt_journal_add(mt_journal *j, uint32_t tile, uint8_t state, const float *probs, mt_err *err)
+mt_status mt_journal_add(mt_journal *j, uint32_t tile, uint8_t state, const float *probs,
+                         mt_err *err)
 {
     pthread_mutex_lock(&j->lock);
     uint8_t *r = j->group + j->n_group;
@@ -286,8 +301,10 @@ mt_status mt_journal_add(mt_journal *j, uint32_t tile, uint8_t state, const floa
 
     mt_status st = MT_OK;
     double now = mt_clock_wall();
-    if (j->failed || j->n_group >= GROUP_BYTES || now - j->written_s >= WRITE_EVERY_S) st = write_group(j, err);
-    if (st != MT_OK) j->n_group = 0; /* nothing after a failure is kept, and the buffer never overflows */
+    if (j->failed || j->n_group >= GROUP_BYTES || now - j->written_s >= WRITE_EVERY_S)
+        st = write_group(j, err);
+    if (st != MT_OK)
+        j->n_group = 0; /* nothing after a failure is kept, and the buffer never overflows */
     bool sync = st == MT_OK && !j->syncing && now - j->synced_s >= SYNC_EVERY_S;
     if (sync) j->syncing = true;
     pthread_mutex_unlock(&j->lock);

@@ -21,7 +21,10 @@
 #define FETCH_LEAST ((uint64_t)32 << 20)
 #define UPSAMPLE_UNLIMITED 1e6
 
-typedef struct file_stamp { off_t size; struct timespec changed; } file_stamp;
+typedef struct file_stamp {
+    off_t size;
+    struct timespec changed;
+} file_stamp;
 
 struct mt_pipeline {
     mt_pipeline_opts opts;
@@ -36,7 +39,7 @@ struct mt_pipeline {
     uint8_t *state;
     uint32_t n_resumed;
     char scores_key[65];
-    mt_plan no_plan;          /* what the result shows until there is one */
+    mt_plan no_plan; /* what the result shows until there is one */
     mt_result result;
 };
 
@@ -60,7 +63,8 @@ static mt_status check_unchanged(const mt_pipeline *p, mt_err *err)
 {
     file_stamp now;
     MT_TRY(mt_slide_check(p->slide, err));
-    if (!stamp_of(&now, p->slide) || now.size != p->stamp.size || now.changed.tv_sec != p->stamp.changed.tv_sec ||
+    if (!stamp_of(&now, p->slide) || now.size != p->stamp.size ||
+        now.changed.tv_sec != p->stamp.changed.tv_sec ||
         now.changed.tv_nsec != p->stamp.changed.tv_nsec)
         return mt_err_set(err, MT_ERR_TEMPORARY, "the slide file changed while it was read");
     return MT_OK;
@@ -86,14 +90,15 @@ static mt_status check_scope(mt_pipeline *p, mt_err *err)
     double mpp;
     MT_TRY(mt_slide_mpp(&mpp, p->slide, err));
     MT_TRY(mt_scope_check(&scope, r->card, &r->slide, p->opts.out_of_scope, err));
-    if (scope.outside) snprintf(r->out_of_scope, sizeof r->out_of_scope, "%s", p->opts.out_of_scope);
+    if (scope.outside)
+        snprintf(r->out_of_scope, sizeof r->out_of_scope, "%s", p->opts.out_of_scope);
     r->scope_unverified = scope.unverified;
     if (scope.text[0]) warn(r, scope.text);
     return MT_OK;
 }
 
-mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mpp, const mt_pipeline_opts *opts,
-                           mt_err *err)
+mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mpp,
+                           const mt_pipeline_opts *opts, mt_err *err)
 {
     *out = NULL;
     MT_AUTO(mt_pipeline_close) mt_pipeline *p = NULL;
@@ -139,12 +144,17 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
 {
     mt_result *r = &p->result;
     snprintf(r->stem, sizeof r->stem, "%s", stem);
-    const mt_result_inputs in = {
-        .card = r->card, .model_digest = r->model_digest, .kernel_set = r->kernel_set, .assume_mpp = p->assume_mpp,
-        .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
-        .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue, .roi_digest = p->opts.roi_digest,
-        .out_of_scope = p->opts.out_of_scope, .allow_upsampling = p->opts.allow_upsampling,
-        .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK, .exports = p->opts.exports};
+    const mt_result_inputs in = {.card = r->card,
+                                 .model_digest = r->model_digest,
+                                 .kernel_set = r->kernel_set,
+                                 .assume_mpp = p->assume_mpp,
+                                 .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
+                                 .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue,
+                                 .roi_digest = p->opts.roi_digest,
+                                 .out_of_scope = p->opts.out_of_scope,
+                                 .allow_upsampling = p->opts.allow_upsampling,
+                                 .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK,
+                                 .exports = p->opts.exports};
     return mt_result_key(r->key, r->slide_digest, stem, &in, err);
 }
 
@@ -180,11 +190,13 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     MT_TRY(mt_plan_make(&p->plan, p->slide, p->tissue, &po, err));
     MT_TRY(mt_plan_digest(p->plan, err));
     if (p->plan->n_tiles > UINT32_MAX)
-        return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u", p->plan->n_tiles, UINT32_MAX);
+        return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u",
+                          p->plan->n_tiles, UINT32_MAX);
     p->result.plan = p->plan;
     if (p->plan->upsampled) {
         char text[160];
-        snprintf(text, sizeof text, "upsampled %.2f times: the slide has %.4g um/px, the model asks for %.4g",
+        snprintf(text, sizeof text,
+                 "upsampled %.2f times: the slide has %.4g um/px, the model asks for %.4g",
                  p->plan->slide_mpp / p->plan->target_mpp, p->plan->slide_mpp, p->plan->target_mpp);
         warn(&p->result, text);
     }
@@ -193,15 +205,18 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
 
 /* ---- scores ---- */
 
-mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads, uint64_t worker_bytes, mt_err *err)
+mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads, uint64_t worker_bytes,
+                          mt_err *err)
 {
     uint64_t fetch = MT_MAX(FETCH_LEAST, memory / 4);
     *out = (mt_budget){0, 0};
     if (memory < fetch || worker_bytes > memory - fetch)
-        return mt_err_set(err, MT_ERR_LIMIT,
-                          "memory: one worker needs %.1f MiB for the network besides %.1f MiB for tiles, "
-                          "the ceiling is %.1f MiB",
-                          (double)worker_bytes / 1048576.0, (double)fetch / 1048576.0, (double)memory / 1048576.0);
+        return mt_err_set(
+            err, MT_ERR_LIMIT,
+            "memory: one worker needs %.1f MiB for the network besides %.1f MiB for tiles, "
+            "the ceiling is %.1f MiB",
+            (double)worker_bytes / 1048576.0, (double)fetch / 1048576.0,
+            (double)memory / 1048576.0);
     uint64_t fit = worker_bytes ? (memory - fetch) / worker_bytes : (uint64_t)threads;
     out->threads = (int)MT_MIN(fit, (uint64_t)threads);
     out->fetch = memory - worker_bytes * (uint64_t)out->threads;
@@ -213,7 +228,8 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
 {
     uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
     const mt_result *r = &p->result;
-    MT_TRY(mt_scores_key(p->scores_key, r->slide_digest, r->model_digest, r->card, p->plan->digest, r->kernel_set, err));
+    MT_TRY(mt_scores_key(p->scores_key, r->slide_digest, r->model_digest, r->card, p->plan->digest,
+                         r->kernel_set, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
     p->result.probs = p->probs;
@@ -223,15 +239,19 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
     if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     int stored = 0;
     if (p->folder && !p->opts.force)
-        MT_TRY(mt_store_read(path, p->scores_key, n, (int)n_classes, p->probs, p->state, &stored, err));
+        MT_TRY(mt_store_read(path, p->scores_key, n, (int)n_classes, p->probs, p->state, &stored,
+                             err));
     if (stored) p->n_resumed = n;
     if (stored || !p->journal) return MT_OK;
     if (p->opts.force) MT_TRY(mt_journal_forget(p->journal, err));
-    return mt_journal_begin(p->journal, p->scores_key, r->slide_digest, n, n_classes, p->probs, p->state,
-                            &p->n_resumed, err);
+    return mt_journal_begin(p->journal, p->scores_key, r->slide_digest, n, n_classes, p->probs,
+                            p->state, &p->n_resumed, err);
 }
 
-typedef struct progress { mt_pipeline *p; uint64_t before, total; } progress;
+typedef struct progress {
+    mt_pipeline *p;
+    uint64_t before, total;
+} progress;
 
 static int on_progress(void *ctx, uint64_t done, uint64_t total)
 {
@@ -263,8 +283,8 @@ static mt_status score_tiles(mt_pipeline *p, mt_err *err)
     p->result.threads = budget.threads;
     if (budget.threads < p->opts.threads) {
         char text[160];
-        snprintf(text, sizeof text, "memory: %d of %d threads fit under the ceiling of %.0f MiB", budget.threads,
-                 p->opts.threads, (double)p->opts.memory / 1048576.0);
+        snprintf(text, sizeof text, "memory: %d of %d threads fit under the ceiling of %.0f MiB",
+                 budget.threads, p->opts.threads, (double)p->opts.memory / 1048576.0);
         mt_log(MT_LOG_WARN, "%s", text);
     }
     MT_AUTO(mt_infer_free) mt_infer *infer = NULL;
@@ -290,7 +310,8 @@ static mt_status score_tiles(mt_pipeline *p, mt_err *err)
     if (p->journal) {
         mt_err sync_err = MT_ERR_INIT;
         mt_status synced = mt_journal_sync(p->journal, &sync_err);
-        if (st == MT_OK && synced != MT_OK) st = mt_err_set(err, sync_err.code, "%s", sync_err.text);
+        if (st == MT_OK && synced != MT_OK)
+            st = mt_err_set(err, sync_err.code, "%s", sync_err.text);
     }
     return st;
 }
@@ -337,6 +358,15 @@ void mt_pipeline_refuse(mt_pipeline *p, const char *reason)
     r->cpu_s = mt_clock_cpu() - p->started_cpu;
 }
 
-mt_result *mt_pipeline_result(mt_pipeline *p) { return &p->result; }
-const mt_slide *mt_pipeline_slide(const mt_pipeline *p) { return p->slide; }
-uint64_t mt_pipeline_resumed(const mt_pipeline *p) { return p->n_resumed; }
+mt_result *mt_pipeline_result(mt_pipeline *p)
+{
+    return &p->result;
+}
+const mt_slide *mt_pipeline_slide(const mt_pipeline *p)
+{
+    return p->slide;
+}
+uint64_t mt_pipeline_resumed(const mt_pipeline *p)
+{
+    return p->n_resumed;
+}

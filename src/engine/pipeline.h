@@ -4,8 +4,8 @@
  *   lock     the journal in the result folder: one process a slide
  *   analyse  tissue, plan, scores (from store, journal and network), grade
  *
- * Between the steps the caller decides: a finished result is recognised by its key before anything is
- * analysed. Everything mt_pipeline_result points to belongs to the pipeline. */
+ * Between the steps the caller decides: a finished result is recognised by its key before anything
+ * is analysed. Everything mt_pipeline_result points to belongs to the pipeline. */
 #ifndef MT_ENGINE_PIPELINE_H
 #define MT_ENGINE_PIPELINE_H
 
@@ -15,22 +15,22 @@ typedef struct mt_pipeline mt_pipeline;
 
 typedef struct mt_pipeline_opts {
     const mt_model *model;
-    int threads, batch;          /* >= 1 */
-    uint64_t memory;             /* ceiling for tile and network buffers */
-    double overlap, min_tissue;  /* < 0: the card's stride, the default */
-    const char *roi_path;        /* or NULL */
-    char roi_digest[65];         /* of that file */
-    const char *out_of_scope;    /* reason or NULL */
+    int threads, batch;         /* >= 1 */
+    uint64_t memory;            /* ceiling for tile and network buffers */
+    double overlap, min_tissue; /* < 0: the card's stride, the default */
+    const char *roi_path;       /* or NULL */
+    char roi_digest[65];        /* of that file */
+    const char *out_of_scope;   /* reason or NULL */
     int allow_upsampling, topk;
-    const char *exports;         /* part of the key only */
-    int force;                   /* journal and store of earlier runs are not believed */
+    const char *exports; /* part of the key only */
+    int force;           /* journal and store of earlier runs are not believed */
     mt_progress_fn progress;
     void *progress_ctx;
 } mt_pipeline_opts;
 
-/* Opens the slide and digests its bytes. opts is copied, what it points to must outlive the pipeline.
- * *out is the caller's. When the slide does not open or is refused (spacing, scope) *out is set as well
- * as the error, so that the refusal can be delivered as a result of its own. */
+/* Opens the slide and digests its bytes. opts is copied, what it points to must outlive the
+ * pipeline. *out is the caller's. When the slide does not open or is refused (spacing, scope) *out
+ * is set as well as the error, so that the refusal can be delivered as a result of its own. */
 MT_MUST_USE mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mpp,
                                        const mt_pipeline_opts *opts, mt_err *err);
 void mt_pipeline_close(mt_pipeline **p);
@@ -41,8 +41,8 @@ MT_MUST_USE mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err 
 /* Takes the lock of the result folder (which exists). TEMPORARY when another process has it. */
 MT_MUST_USE mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_err *err);
 
-/* Scores every tile and grades. A slide without tissue is MT_OK with graded = 0. The journal survives
- * failure, cancellation and kill. LIMIT when one worker does not fit into the memory. */
+/* Scores every tile and grades. A slide without tissue is MT_OK with graded = 0. The journal
+ * survives failure, cancellation and kill. LIMIT when one worker does not fit into the memory. */
 MT_MUST_USE mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err);
 
 /* Writes tiles.h5 into the locked folder; after mt_pipeline_analyse. */
@@ -51,7 +51,7 @@ MT_MUST_USE mt_status mt_pipeline_store(mt_pipeline *p, mt_err *err);
 /* The result is complete on disk: the journal is removed and the lock given up. */
 void mt_pipeline_finish(mt_pipeline *p);
 
-/* Turns the result into "not analysed" with a reason, for a slide that failed after it was opened. */
+/* Turns the result into "not analysed" with a reason, for a slide that failed. */
 void mt_pipeline_refuse(mt_pipeline *p, const char *reason);
 
 mt_result *mt_pipeline_result(mt_pipeline *p);
@@ -61,8 +61,11 @@ uint64_t mt_pipeline_resumed(const mt_pipeline *p);
 
 /* How the memory is shared out: threads that fit, what is left to the tile buffers. LIMIT, with the
  * figures, when not even one worker fits. */
-typedef struct mt_budget { int threads; uint64_t fetch; } mt_budget;
-MT_MUST_USE mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads, uint64_t worker_bytes,
-                                      mt_err *err);
+typedef struct mt_budget {
+    int threads;
+    uint64_t fetch;
+} mt_budget;
+MT_MUST_USE mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads,
+                                      uint64_t worker_bytes, mt_err *err);
 
 #endif

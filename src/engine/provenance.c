@@ -12,7 +12,8 @@ enum { DIGEST_BLOCK = 1 << 20 };
 void mt_feed_u64(mt_sha256 *s, uint64_t v)
 {
     uint8_t le[8];
-    for (int i = 0; i < 8; i++) le[i] = (uint8_t)(v >> 8 * i);
+    for (int i = 0; i < 8; i++)
+        le[i] = (uint8_t)(v >> 8 * i);
     mt_sha256_add(s, le, sizeof le);
 }
 
@@ -38,12 +39,14 @@ static void end_hex(mt_sha256 *s, char out[65])
     mt_sha256_hex(raw, out);
 }
 
-/* Plain reads, not the slide's map: the digest must see the bytes the file has, not zeros of a fault. */
+/* Plain reads, not the slide's map: the digest must see the bytes the file has, not zeros of a
+ * fault. */
 static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", path, strerror(errno));
+        return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", path,
+                          strerror(errno));
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     uint64_t at = 0;
     for (;;) {
@@ -52,7 +55,8 @@ static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err
         if (n < 0) {
             int e = errno;
             close(fd);
-            return mt_err_set(err, MT_ERR_IO, "%s: offset %llu: %s", path, (unsigned long long)at, strerror(e));
+            return mt_err_set(err, MT_ERR_IO, "%s: offset %llu: %s", path, (unsigned long long)at,
+                              strerror(e));
         }
         if (n == 0) break;
         mt_sha256_add(s, block, (size_t)n);
@@ -155,7 +159,8 @@ static void feed_card_pixels(mt_sha256 *s, const mt_card *card)
 }
 
 mt_status mt_scores_key(char out[65], const char *slide_digest, const char *model_digest,
-                        const mt_card *card, const char *plan_digest, const char *kernel_set, mt_err *err)
+                        const mt_card *card, const char *plan_digest, const char *kernel_set,
+                        mt_err *err)
 {
     mt_sha256 s;
     MT_TRY(mt_sha256_begin(&s, err));
@@ -174,11 +179,14 @@ mt_status mt_scores_key(char out[65], const char *slide_digest, const char *mode
 static void feed_card(mt_sha256 *s, const mt_card *card)
 {
     feed_card_pixels(s, card);
-    const char *texts[] = {card->name, card->version, card->state, card->task, card->architecture, card->stain,
-                           card->organ, card->scanner, card->license, card->intended_use, card->not_for,
-                           card->output, card->sha256};
-    for (size_t i = 0; i < MT_COUNT(texts); i++) mt_feed_str(s, texts[i]);
-    for (int i = 0; i < card->n_classes; i++) mt_feed_str(s, card->class_names[i]);
+    const char *texts[] = {card->name,         card->version,      card->state,   card->task,
+                           card->architecture, card->stain,        card->organ,   card->scanner,
+                           card->license,      card->intended_use, card->not_for, card->output,
+                           card->sha256};
+    for (size_t i = 0; i < MT_COUNT(texts); i++)
+        mt_feed_str(s, texts[i]);
+    for (int i = 0; i < card->n_classes; i++)
+        mt_feed_str(s, card->class_names[i]);
     mt_feed_u64(s, (uint64_t)card->positive_class);
     mt_feed_u64(s, (uint64_t)card->stride_px);
     mt_feed_u64(s, (uint64_t)card->synthetic_only);
@@ -190,8 +198,8 @@ static void feed_card(mt_sha256 *s, const mt_card *card)
     }
 }
 
-mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem, const mt_result_inputs *in,
-                        mt_err *err)
+mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem,
+                        const mt_result_inputs *in, mt_err *err)
 {
     mt_sha256 s;
     MT_TRY(mt_sha256_begin(&s, err));

@@ -15,22 +15,22 @@ void mt_feed_str(mt_sha256 *s, const char *text); /* NULL counts as "" */
 /* SHA-256 of one file's bytes, read once in blocks. */
 MT_MUST_USE mt_status mt_file_digest(char out[65], const char *path, mt_err *err);
 
-/* Key of the scores: two runs with the same key give every tile the same bits. Slide, model, what the
- * card says of the pixels and of the activation, plan, kernel set, engine version. Not in it: threads,
- * batch, memory, thresholds, top-k. */
-MT_MUST_USE mt_status mt_scores_key(char out[65], const char *slide_digest, const char *model_digest,
-                                    const mt_card *card, const char *plan_digest, const char *kernel_set,
-                                    mt_err *err);
+/* Key of the scores: two runs with the same key give every tile the same bits. Slide, model, what
+ * the card says of the pixels and of the activation, plan, kernel set, engine version. Not in it:
+ * threads, batch, memory, thresholds, top-k. */
+MT_MUST_USE mt_status mt_scores_key(char out[65], const char *slide_digest,
+                                    const char *model_digest, const mt_card *card,
+                                    const char *plan_digest, const char *kernel_set, mt_err *err);
 
 /* What a whole result depends on besides the slide. */
 typedef struct mt_result_inputs {
     const mt_card *card;
     const char *model_digest, *kernel_set;
     double assume_mpp, overlap, min_tissue;
-    const char *roi_digest;    /* "" = no region of interest */
-    const char *out_of_scope;  /* reason or NULL */
+    const char *roi_digest;   /* "" = no region of interest */
+    const char *out_of_scope; /* reason or NULL */
     int allow_upsampling, topk;
-    const char *exports;       /* writers asked for, or NULL */
+    const char *exports; /* writers asked for, or NULL */
 } mt_result_inputs;
 
 /* Key of a finished result: known before the slide is analysed, so that a rerun can skip it. */

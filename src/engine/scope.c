@@ -18,8 +18,12 @@ static void fold(char out[WORD_MAX], const char *s, size_t n)
 
 static void fold_stain(char *word)
 {
-    static const char *const he[] = {"hematoxylineosin", "haematoxylineosin", "hematoxylinandeosin",
-                                     "haematoxylinandeosin", "hande", "hestain"};
+    static const char *const he[] = {"hematoxylineosin",
+                                     "haematoxylineosin",
+                                     "hematoxylinandeosin",
+                                     "haematoxylinandeosin",
+                                     "hande",
+                                     "hestain"};
     for (size_t i = 0; i < sizeof he / sizeof *he; i++)
         if (strcmp(word, he[i]) == 0) strcpy(word, "he");
 }
@@ -40,7 +44,8 @@ static bool matches(const char *card_list, const char *slide_word, bool stain, b
     return false;
 }
 
-mt_status mt_scope_check(mt_scope *out, const mt_card *card, const mt_slide_info *slide, const char *reason, mt_err *err)
+mt_status mt_scope_check(mt_scope *out, const mt_card *card, const mt_slide_info *slide,
+                         const char *reason, mt_err *err)
 {
     memset(out, 0, sizeof *out);
     bool excused = reason && reason[0];
@@ -48,9 +53,11 @@ mt_status mt_scope_check(mt_scope *out, const mt_card *card, const mt_slide_info
 
     if (card->synthetic_only && !slide->synthetic) {
         if (!excused)
-            return mt_err_set(err, MT_ERR_SCOPE,
-                              "model %s is for synthetic slides only and this slide does not declare itself one; "
-                              "--allow-out-of-scope REASON runs it and marks every output", card->name);
+            return mt_err_set(
+                err, MT_ERR_SCOPE,
+                "model %s is for synthetic slides only and this slide does not declare itself one; "
+                "--allow-out-of-scope REASON runs it and marks every output",
+                card->name);
         out->outside = 1;
         snprintf(out->text, sizeof out->text, "outside the model's scope: synthetic slides only");
     }
@@ -70,15 +77,19 @@ mt_status mt_scope_check(mt_scope *out, const mt_card *card, const mt_slide_info
         if (matches(rows[i].card, rows[i].slide, rows[i].stain, rows[i].part)) continue;
         if (!excused)
             return mt_err_set(err, MT_ERR_SCOPE,
-                              "the slide's %s is not what model %s is for (%s); --allow-out-of-scope REASON runs it "
-                              "and marks every output", rows[i].field, card->name, rows[i].card);
+                              "the slide's %s is not what model %s is for (%s); "
+                              "--allow-out-of-scope REASON runs it "
+                              "and marks every output",
+                              rows[i].field, card->name, rows[i].card);
         out->outside = 1;
-        snprintf(out->text, sizeof out->text, "outside the model's scope: %s %s", rows[i].field, rows[i].card);
+        snprintf(out->text, sizeof out->text, "outside the model's scope: %s %s", rows[i].field,
+                 rows[i].card);
     }
     if (silent[0]) {
         out->unverified = 1;
         if (!out->outside)
-            snprintf(out->text, sizeof out->text, "scope unverified: the slide says nothing of its %s", silent);
+            snprintf(out->text, sizeof out->text,
+                     "scope unverified: the slide says nothing of its %s", silent);
     }
     return MT_OK;
 }

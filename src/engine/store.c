@@ -10,8 +10,8 @@
 
 enum { CHUNK_ROWS = 4096, DEFLATE_LEVEL = 4, IMAGE_STEP = 1 << 20 };
 /* Behind the last byte that HDF5 owns stands a line with the digest of all before it. HDF5 readers
- * ignore it; we look at it first, because the library itself trusts what it reads and may be led out
- * of its buffers by a damaged file. */
+ * ignore it; we look at it first, because the library itself trusts what it reads and may be led
+ * out of its buffers by a damaged file. */
 #define SEAL "\nmicrotome sha256 "
 enum { SEAL_BYTES = sizeof SEAL - 1 + 64 + 1 };
 #define STORE_CEILING ((size_t)4 << 30)
@@ -37,7 +37,8 @@ typedef struct writer {
     bool bad;
 } writer;
 
-static void attribute(writer *w, hid_t at, const char *name, hid_t stored, hid_t in_memory, int n, const void *value)
+static void attribute(writer *w, hid_t at, const char *name, hid_t stored, hid_t in_memory, int n,
+                      const void *value)
 {
     hsize_t dims = (hsize_t)n;
     AUTO_ID space = n == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
@@ -66,7 +67,8 @@ static void attr_num2(writer *w, hid_t at, const char *name, double a, double b)
 }
 
 /* n strings of `width` bytes each, UTF-8, padded with zeros. */
-static void attr_texts(writer *w, hid_t at, const char *name, const char *texts, size_t width, int n)
+static void attr_texts(writer *w, hid_t at, const char *name, const char *texts, size_t width,
+                       int n)
 {
     AUTO_ID type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, width);
@@ -81,10 +83,12 @@ static void attr_text(writer *w, hid_t at, const char *name, const char *text)
 }
 
 /* A dataset of n rows of `cols` values; cols 0: one dimension. */
-static hid_t dataset(writer *w, const char *name, hid_t stored, hid_t in_memory, size_t n, int cols, const void *data)
+static hid_t dataset(writer *w, const char *name, hid_t stored, hid_t in_memory, size_t n, int cols,
+                     const void *data)
 {
     int rank = cols ? 2 : 1;
-    hsize_t dims[2] = {n, (hsize_t)cols}, max[2] = {H5S_UNLIMITED, (hsize_t)cols}, chunk[2] = {CHUNK_ROWS, (hsize_t)cols};
+    hsize_t dims[2] = {n, (hsize_t)cols}, max[2] = {H5S_UNLIMITED, (hsize_t)cols},
+            chunk[2] = {CHUNK_ROWS, (hsize_t)cols};
     AUTO_ID space = H5Screate_simple(rank, dims, max);
     AUTO_ID props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(props, false);
@@ -92,7 +96,8 @@ static hid_t dataset(writer *w, const char *name, hid_t stored, hid_t in_memory,
     H5Pset_shuffle(props);
     H5Pset_deflate(props, DEFLATE_LEVEL);
     hid_t set = H5Dcreate2(w->file, name, stored, space, H5P_DEFAULT, props, H5P_DEFAULT);
-    if (set < 0 || (n && H5Dwrite(set, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)) w->bad = true;
+    if (set < 0 || (n && H5Dwrite(set, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
+        w->bad = true;
     return set;
 }
 
@@ -136,9 +141,11 @@ static mt_status write_coords(writer *w, const mt_result *r, mt_err *err)
 static void write_scores(writer *w, const mt_result *r)
 {
     size_t n = r->plan->n_tiles;
-    AUTO_ID scores = dataset(w, "scores", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n, r->card->n_classes, r->probs);
+    AUTO_ID scores =
+        dataset(w, "scores", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n, r->card->n_classes, r->probs);
     AUTO_ID state = dataset(w, "state", H5T_STD_U8LE, H5T_NATIVE_UINT8, n, 0, r->tile_state);
-    attr_texts(w, scores, "class_names", r->card->class_names[0], sizeof r->card->class_names[0], r->card->n_classes);
+    attr_texts(w, scores, "class_names", r->card->class_names[0], sizeof r->card->class_names[0],
+               r->card->n_classes);
     attr_text(w, state, "words", "0 pending, 1 done, 2 unreadable, 3 nan");
 }
 
@@ -161,7 +168,8 @@ static void write_provenance(writer *w, const mt_result *r, const char *scores_k
     attr_text(w, f, "model_state", r->card->state);
     attr_text(w, f, "model_sha256", r->model_digest);
     attr_text(w, f, "activation", r->card->activation);
-    attr_texts(w, f, "class_names", r->card->class_names[0], sizeof r->card->class_names[0], r->card->n_classes);
+    attr_texts(w, f, "class_names", r->card->class_names[0], sizeof r->card->class_names[0],
+               r->card->n_classes);
     attr_text(w, f, "plan_sha256", p->digest);
     attr_int(w, f, "tile_px", p->tile_px);
     attr_int(w, f, "input_px", p->out_px);
@@ -177,19 +185,20 @@ static void write_provenance(writer *w, const mt_result *r, const char *scores_k
     attr_int(w, f, "scope_unverified", r->scope_unverified);
 }
 
-/* File options of a store that lives in memory: a full disk is then met by our own writer, which knows
- * how to leave nothing behind, and never inside the library. */
+/* File options of a store that lives in memory: a full disk is then met by our own writer, which
+ * knows how to leave nothing behind, and never inside the library. */
 static hid_t memory_file(void)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, IMAGE_STEP, false);
-    /* The oldest form of everything: every reader knows it, and its superblock has no checksum, which
-     * H5Fget_file_image spoils in the newer ones. */
+    /* The oldest form of everything: every reader knows it, and its superblock has no checksum,
+     * which H5Fget_file_image spoils in the newer ones. */
     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     return access;
 }
 
-static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const char *scores_key, mt_err *err)
+static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const char *scores_key,
+                       mt_err *err)
 {
     AUTO_ID access = memory_file();
     AUTO_ID create = H5Pcreate(H5P_FILE_CREATE);
@@ -204,7 +213,8 @@ static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const cha
     if (w.bad || H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
         return mt_err_set(err, MT_ERR_INTERNAL, "tiles.h5: the HDF5 library could not build it");
     ssize_t size = H5Fget_file_image(file, NULL, 0);
-    if (size <= 0) return mt_err_set(err, MT_ERR_INTERNAL, "tiles.h5: the HDF5 library gave no image");
+    if (size <= 0)
+        return mt_err_set(err, MT_ERR_INTERNAL, "tiles.h5: the HDF5 library gave no image");
     MT_TRY(mt_alloc(image, (size_t)size + SEAL_BYTES + 1, 1, STORE_CEILING, "tiles.h5", err));
     if (H5Fget_file_image(file, *image, (size_t)size) != size)
         return mt_err_set(err, MT_ERR_INTERNAL, "tiles.h5: the HDF5 library gave half an image");
@@ -240,8 +250,8 @@ static bool same_text(hid_t file, const char *name, const char *want)
     AUTO_ID space = attr < 0 ? -1 : H5Aget_space(attr);
     size_t n = strlen(want);
     char have[128] = "";
-    if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || n >= sizeof have ||
-        H5Tget_size(type) != n || H5Sget_simple_extent_npoints(space) != 1)
+    if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ||
+        n >= sizeof have || H5Tget_size(type) != n || H5Sget_simple_extent_npoints(space) != 1)
         return false;
     return H5Aread(attr, type, have) >= 0 && memcmp(have, want, n) == 0;
 }
@@ -253,17 +263,21 @@ static bool read_set(hid_t file, const char *name, hid_t in_memory, size_t n, in
     AUTO_ID space = set < 0 ? -1 : H5Dget_space(set);
     hsize_t dims[2] = {0, 0};
     if (space < 0 || H5Sget_simple_extent_ndims(space) != (cols ? 2 : 1) ||
-        H5Sget_simple_extent_dims(space, dims, NULL) < 0 || dims[0] != n || (cols && dims[1] != (hsize_t)cols))
+        H5Sget_simple_extent_dims(space, dims, NULL) < 0 || dims[0] != n ||
+        (cols && dims[1] != (hsize_t)cols))
         return false;
     return n == 0 || H5Dread(set, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, to) >= 0;
 }
 
-static bool read_image(const uint8_t *image, size_t n, const char *scores_key, size_t n_tiles, int n_classes,
-                       float *probs, uint8_t *state)
+static bool read_image(const uint8_t *image, size_t n, const char *scores_key, size_t n_tiles,
+                       int n_classes, float *probs, uint8_t *state)
 {
     AUTO_ID access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, IMAGE_STEP, false);
-    union { const uint8_t *in; void *out; } bytes = {image}; /* the library copies; its argument is not const */
+    union {
+        const uint8_t *in;
+        void *out;
+    } bytes = {image}; /* the library copies; its argument is not const */
     if (H5Pset_file_image(access, bytes.out, n) < 0) return false;
     AUTO_ID file = H5Fopen("tiles.h5", H5F_ACC_RDONLY, access);
     if (file < 0 || !same_text(file, "scores_key", scores_key)) return false;
@@ -275,19 +289,22 @@ static bool read_image(const uint8_t *image, size_t n, const char *scores_key, s
     return true;
 }
 
-mt_status mt_store_read(const char *path, const char *scores_key, size_t n_tiles, int n_classes, float *probs,
-                        uint8_t *state, int *found, mt_err *err)
+mt_status mt_store_read(const char *path, const char *scores_key, size_t n_tiles, int n_classes,
+                        float *probs, uint8_t *state, int *found, mt_err *err)
 {
     *found = 0;
     MT_AUTO_FREE uint8_t *image = NULL, *read_state = NULL;
     MT_AUTO_FREE float *read_probs = NULL;
     size_t n = 0;
     char seal[SEAL_BYTES + 1];
-    if (!mt_file_exists(path) || mt_file_read(&image, &n, path, STORE_CEILING, NULL) != MT_OK || n <= SEAL_BYTES)
+    if (!mt_file_exists(path) || mt_file_read(&image, &n, path, STORE_CEILING, NULL) != MT_OK ||
+        n <= SEAL_BYTES)
         return MT_OK;
     n -= SEAL_BYTES;
-    if (make_seal(seal, image, n, NULL) != MT_OK || memcmp(image + n, seal, SEAL_BYTES) != 0) return MT_OK;
-    MT_TRY(mt_alloc(&read_probs, n_tiles, sizeof(float) * (size_t)n_classes, SIZE_MAX, "scores", err));
+    if (make_seal(seal, image, n, NULL) != MT_OK || memcmp(image + n, seal, SEAL_BYTES) != 0)
+        return MT_OK;
+    MT_TRY(
+        mt_alloc(&read_probs, n_tiles, sizeof(float) * (size_t)n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&read_state, n_tiles, 1, SIZE_MAX, "tile states", err));
     pthread_mutex_lock(&hdf5_lock);
     quiet();

@@ -38,7 +38,7 @@ typedef struct run {
     const char *exports[MAX_EXPORTS]; /* names in the writer table, in its order */
     int n_exports;
     char exports_key[256];
-    size_t at;                        /* current slide */
+    size_t at; /* current slide */
     bool stop;
     double began_wall, began_cpu, reported_wall;
     mt_run_summary *sum;
@@ -61,31 +61,35 @@ static int on_tiles(void *ctx, uint64_t done, uint64_t total)
     return r->stop;
 }
 
-/* The report shows the run as it stands. That it cannot be written must not end the night: the slides'
- * own results are what counts. */
+/* The report shows the run as it stands. That it cannot be written must not end the night: the
+ * slides' own results are what counts. */
 static void report_now(run *r)
 {
     mt_err err = MT_ERR_INIT;
     mt_clock_rfc3339(r->report.updated);
     r->report.wall_s = mt_clock_wall() - r->began_wall;
     r->reported_wall = mt_clock_wall();
-    if (mt_report_write(&r->report, r->o->out_dir, &err) != MT_OK) mt_log(MT_LOG_WARN, "report not written");
+    if (mt_report_write(&r->report, r->o->out_dir, &err) != MT_OK)
+        mt_log(MT_LOG_WARN, "report not written");
 }
 
 /* ---- before any slide ---- */
 
 static mt_status check_opts(const mt_run_opts *o, mt_err *err)
 {
-    if (o->version != 1) return mt_err_set(err, MT_ERR_ARG, "run: options of version %d, not 1", o->version);
+    if (o->version != 1)
+        return mt_err_set(err, MT_ERR_ARG, "run: options of version %d, not 1", o->version);
     if (!o->inputs || !o->n_inputs) return mt_err_set(err, MT_ERR_ARG, "run: no slide given");
-    if (!o->out_dir || !*o->out_dir) return mt_err_set(err, MT_ERR_ARG, "run: no folder for the results given");
+    if (!o->out_dir || !*o->out_dir)
+        return mt_err_set(err, MT_ERR_ARG, "run: no folder for the results given");
     if (!o->model || !*o->model) return mt_err_set(err, MT_ERR_ARG, "run: no model given");
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return mt_err_set(err, MT_ERR_ARG, "run: %d threads, not 0 to %d", o->threads, MAX_THREADS);
     if (o->batch < 0) return mt_err_set(err, MT_ERR_ARG, "run: a batch of %d", o->batch);
     if (!(o->assume_mpp >= 0) || o->assume_mpp > 100)
         return mt_err_set(err, MT_ERR_ARG, "run: assumed spacing %g um/px", o->assume_mpp);
-    if (isnan(o->overlap) || o->overlap >= 1) return mt_err_set(err, MT_ERR_ARG, "run: overlap %g, not 0 to below 1", o->overlap);
+    if (isnan(o->overlap) || o->overlap >= 1)
+        return mt_err_set(err, MT_ERR_ARG, "run: overlap %g, not 0 to below 1", o->overlap);
     if (isnan(o->min_tissue) || o->min_tissue > 1)
         return mt_err_set(err, MT_ERR_ARG, "run: least tissue share %g, not 0 to 1", o->min_tissue);
     if (o->topk < 0) return mt_err_set(err, MT_ERR_ARG, "run: top-k of %d tiles", o->topk);
@@ -112,12 +116,15 @@ static mt_status resolve_exports(run *r, mt_err *err)
         bool known = k == 0;
         for (const mt_writer_info *w = mt_result_writers(); w->name && !known; w++)
             known = strlen(w->name) == k && memcmp(w->name, p, k) == 0;
-        if (!known) return mt_err_set(err, MT_ERR_ARG, "export: there is no result called \"%.*s\"", (int)MT_MIN(k, (size_t)64), p);
+        if (!known)
+            return mt_err_set(err, MT_ERR_ARG, "export: there is no result called \"%.*s\"",
+                              (int)MT_MIN(k, (size_t)64), p);
         p += k;
     }
     for (const mt_writer_info *w = mt_result_writers(); w->name; w++) {
         if (w->by_default || !asked_for(list, w->name)) continue;
-        if (r->n_exports == MAX_EXPORTS) return mt_err_set(err, MT_ERR_LIMIT, "export: more than %d results", MAX_EXPORTS);
+        if (r->n_exports == MAX_EXPORTS)
+            return mt_err_set(err, MT_ERR_LIMIT, "export: more than %d results", MAX_EXPORTS);
         r->exports[r->n_exports++] = w->name;
         size_t n = strlen(r->exports_key);
         snprintf(r->exports_key + n, sizeof r->exports_key - n, "%s,", w->name);
@@ -164,7 +171,8 @@ static void begin_report(run *r)
     mt_report *rep = &r->report;
     rep->rows = r->rows;
     rep->n_rows = r->list.n;
-    snprintf(rep->model, sizeof rep->model, "%s%s%s", card->name, card->version[0] ? " " : "", card->version);
+    snprintf(rep->model, sizeof rep->model, "%s%s%s", card->name, card->version[0] ? " " : "",
+             card->version);
     snprintf(rep->model_state, sizeof rep->model_state, "%s", card->state);
     snprintf(rep->engine_version, sizeof rep->engine_version, "%s", mt_version());
     snprintf(rep->kernel_set, sizeof rep->kernel_set, "%s", mt_cpu_name());
@@ -239,7 +247,8 @@ static void fill_row(mt_report_row *row, const mt_result *r, uint64_t resumed_ti
 static void fill_heatmap(const run *r, mt_report_row *row, const char *name)
 {
     MT_AUTO_FREE char *path = mt_strf("%s/%s/heatmap.png", r->o->out_dir, name);
-    if (path && mt_file_exists(path)) snprintf(row->heatmap, sizeof row->heatmap, "%s/heatmap.png", name);
+    if (path && mt_file_exists(path))
+        snprintf(row->heatmap, sizeof row->heatmap, "%s/heatmap.png", name);
 }
 
 /* A complete result of this very key: the row is read back from it. Anything odd: not complete. */
@@ -253,7 +262,8 @@ static bool take_finished(const run *r, mt_report_row *row, const char *name, co
         return false;
     const char *have = json_string_value(json_object_get(root, "key"));
     const json_t *g = json_object_get(root, "grade"), *tiles = json_object_get(g, "tiles");
-    if (!have || !key[0] || strcmp(have, key) != 0 || !json_is_object(g) || !json_is_object(tiles)) return false;
+    if (!have || !key[0] || strcmp(have, key) != 0 || !json_is_object(g) || !json_is_object(tiles))
+        return false;
     const char *decision = json_string_value(json_object_get(g, "decision"));
     const char *reason = json_string_value(json_object_get(g, "reason"));
     row->n_tiles = (uint64_t)json_integer_value(json_object_get(tiles, "planned"));
@@ -276,7 +286,8 @@ static bool key_on_disk(const run *r, const char *name, char key[65])
     MT_AUTO_FREE char *path = mt_strf("%s/%s/result.json", r->o->out_dir, name);
     MT_AUTO(mt_json_unref) json_t *root = NULL;
     key[0] = 0;
-    if (!path || !mt_file_exists(path) || mt_json_load(&root, path, RESULT_CEILING, NULL) != MT_OK) return false;
+    if (!path || !mt_file_exists(path) || mt_json_load(&root, path, RESULT_CEILING, NULL) != MT_OK)
+        return false;
     const char *have = json_string_value(json_object_get(root, "key"));
     snprintf(key, 65, "%s", have ? have : "");
     return true;
@@ -290,10 +301,12 @@ static mt_status write_outputs(run *r, mt_pipeline *p, mt_err *err)
     const char *dir = r->o->out_dir;
     bool empty = res->grade.n_tiles == 0;
     char key[65];
-    if (!key_on_disk(r, res->stem, key) || strcmp(key, res->key) != 0) MT_TRY(mt_leftovers_retire(dir, res->stem, err));
+    if (!key_on_disk(r, res->stem, key) || strcmp(key, res->key) != 0)
+        MT_TRY(mt_leftovers_retire(dir, res->stem, err));
     MT_TRY(mt_pipeline_store(p, err));
     for (const mt_writer_info *w = mt_result_writers(); w->name; w++) {
-        bool picture = strcmp(w->name, "heatmap") == 0; /* nothing was looked at: there is nothing to draw */
+        bool picture =
+            strcmp(w->name, "heatmap") == 0; /* nothing was looked at: there is nothing to draw */
         if (!w->by_default || strcmp(w->name, "json") == 0 || (empty && picture)) continue;
         MT_TRY(mt_result_write(w->name, res, mt_pipeline_slide(p), dir, err));
     }
@@ -349,10 +362,12 @@ static void name_slide(run *r, const mt_result *res, char name[MT_NAME_BYTES])
         snprintf(name, MT_NAME_BYTES, "slide-%zu", r->at + 1);
 }
 
-static mt_status process(run *r, mt_report_row *row, mt_pipeline **pp, char name[MT_NAME_BYTES], mt_err *err)
+static mt_status process(run *r, mt_report_row *row, mt_pipeline **pp, char name[MT_NAME_BYTES],
+                         mt_err *err)
 {
     const mt_input *in = &r->list.items[r->at];
-    mt_status st = mt_pipeline_open(pp, in->path, in->mpp > 0 ? in->mpp : r->o->assume_mpp, &r->pipe, err);
+    mt_status st =
+        mt_pipeline_open(pp, in->path, in->mpp > 0 ? in->mpp : r->o->assume_mpp, &r->pipe, err);
     mt_pipeline *p = *pp;
     if (!p) return st;
     name_slide(r, mt_pipeline_result(p), name);
@@ -367,7 +382,8 @@ static mt_status process(run *r, mt_report_row *row, mt_pipeline **pp, char name
     return analyse(r, p, row, name, err);
 }
 
-static void fail_row(run *r, mt_report_row *row, mt_pipeline *p, const char *name, const mt_err *err)
+static void fail_row(run *r, mt_report_row *row, mt_pipeline *p, const char *name,
+                     const mt_err *err)
 {
     const char *path = r->list.items[r->at].path;
     mt_report_row fresh = {.state = MT_SLIDE_FAILED, .score = NAN, .wall_s = row->wall_s};
@@ -417,7 +433,8 @@ static void run_slide(run *r)
     tell(r, (mt_run_event){.kind = MT_RUN_SLIDE_BEGIN});
 
     MT_AUTO(mt_pipeline_close) mt_pipeline *p = NULL;
-    mt_status st = r->stop ? mt_err_set(&err, MT_ERR_CANCELLED, "stopped") : process(r, row, &p, name, &err);
+    mt_status st =
+        r->stop ? mt_err_set(&err, MT_ERR_CANCELLED, "stopped") : process(r, row, &p, name, &err);
     row->wall_s = mt_clock_wall() - began;
     if (st != MT_OK) fail_row(r, row, p, name, &err);
     const mt_result *res = p ? mt_pipeline_result(p) : NULL;
@@ -428,17 +445,26 @@ static void run_slide(run *r)
     tell(r, (mt_run_event){.kind = MT_RUN_SLIDE_END, .row = row, .result = analysed ? res : NULL});
 }
 
-mt_status mt_batch_run(const mt_run_opts *opts, mt_run_fn fn, void *ctx, mt_run_summary *summary, mt_err *err)
+mt_status mt_batch_run(const mt_run_opts *opts, mt_run_fn fn, void *ctx, mt_run_summary *summary,
+                       mt_err *err)
 {
     mt_run_summary unused, *sum = summary ? summary : &unused;
     memset(sum, 0, sizeof *sum);
-    run r = {.o = opts, .fn = fn, .ctx = ctx, .sum = sum, .began_wall = mt_clock_wall(), .began_cpu = mt_clock_cpu()};
+    run r = {.o = opts,
+             .fn = fn,
+             .ctx = ctx,
+             .sum = sum,
+             .began_wall = mt_clock_wall(),
+             .began_cpu = mt_clock_cpu()};
     mt_status st = prepare(&r, err);
     if (st == MT_OK) {
         sum->n_slides = r.list.n;
-        for (r.at = 0; r.at < r.list.n && !r.stop; r.at++) run_slide(&r);
+        for (r.at = 0; r.at < r.list.n && !r.stop; r.at++)
+            run_slide(&r);
         report_now(&r);
-        if (r.at < r.list.n || (r.stop && r.rows[r.at - 1].state == MT_SLIDE_QUEUED)) st = mt_err_set(err, MT_ERR_CANCELLED, "stopped by request; finished tiles and slides are kept");
+        if (r.at < r.list.n || (r.stop && r.rows[r.at - 1].state == MT_SLIDE_QUEUED))
+            st = mt_err_set(err, MT_ERR_CANCELLED,
+                            "stopped by request; finished tiles and slides are kept");
     }
     sum->wall_s = mt_clock_wall() - r.began_wall;
     sum->cpu_s = mt_clock_cpu() - r.began_cpu;

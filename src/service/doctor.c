@@ -43,12 +43,15 @@ static void say(exam *x, int ok, const char *name, const char *fmt, ...)
 
 static const char *level_name(int level)
 {
-    return level == MT_CPU_AVX512 ? "avx512" : level == MT_CPU_AVX2 ? "avx2" : "ref (no AVX2: slow)";
+    return level == MT_CPU_AVX512 ? "avx512"
+           : level == MT_CPU_AVX2 ? "avx2"
+                                  : "ref (no AVX2: slow)";
 }
 
 static void check_cpu(exam *x)
 {
-    say(x, 1, "instruction set", "%s, kernel set in use: %s", level_name(mt_cpu_detected()), mt_cpu_name());
+    say(x, 1, "instruction set", "%s, kernel set in use: %s", level_name(mt_cpu_detected()),
+        mt_cpu_name());
     say(x, mt_cpu_count() >= 1, "cores", "%d this process may use", mt_cpu_count());
 }
 
@@ -67,13 +70,16 @@ static void check_limits(exam *x)
 {
     struct rlimit files = {0, 0}, size = {0, 0};
     uint64_t mib = memory_bytes() >> 20;
-    say(x, mib >= LEAST_MIB, "memory", "%llu MiB%s", (unsigned long long)mib, mib >= LEAST_MIB ? "" : ", 1024 are needed");
+    say(x, mib >= LEAST_MIB, "memory", "%llu MiB%s", (unsigned long long)mib,
+        mib >= LEAST_MIB ? "" : ", 1024 are needed");
     getrlimit(RLIMIT_NOFILE, &files);
-    say(x, files.rlim_cur >= LEAST_FILES, "open files", "%llu allowed%s", (unsigned long long)files.rlim_cur,
+    say(x, files.rlim_cur >= LEAST_FILES, "open files", "%llu allowed%s",
+        (unsigned long long)files.rlim_cur,
         files.rlim_cur >= LEAST_FILES ? "" : "; ulimit -n 1024 raises it");
     getrlimit(RLIMIT_FSIZE, &size);
     bool free_size = size.rlim_cur == RLIM_INFINITY;
-    say(x, free_size, "file size", "%s", free_size ? "not limited" : "limited (ulimit -f): large results will fail");
+    say(x, free_size, "file size", "%s",
+        free_size ? "not limited" : "limited (ulimit -f): large results will fail");
 }
 
 static void check_libraries(exam *x)
@@ -116,7 +122,8 @@ static void check_models(exam *x)
         if (mt_model_open(&model, m->name, NULL, &err) != MT_OK)
             say(x, 0, name, "%s", err.text);
         else
-            say(x, 1, name, "%s, weights %.12s as the card says", m->version, mt_model_digest(model));
+            say(x, 1, name, "%s, weights %.12s as the card says", m->version,
+                mt_model_digest(model));
         mt_model_close(&model);
     }
 }

@@ -13,7 +13,8 @@
 enum { MAX_SLIDES = 1000000, MAX_COLUMNS = 1000, MAX_FIELD = 8192 };
 static const double MPP_LEAST = 0.01, MPP_MOST = 100.0;
 
-static const char *const extensions[] = {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".svslide"};
+static const char *const extensions[] = {".svs", ".tif", ".tiff", ".ndpi",   ".mrxs",
+                                         ".scn", ".bif", ".vms",  ".svslide"};
 
 static bool is_slide_name(const char *name)
 {
@@ -25,18 +26,21 @@ static bool is_slide_name(const char *name)
 
 void mt_inputs_free(mt_inputs *list)
 {
-    for (size_t i = 0; i < list->n; i++) free(list->items[i].path);
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i].path);
     free(list->items);
     *list = (mt_inputs){NULL, 0, 0};
 }
 
 static mt_status add(mt_inputs *list, const char *path, double mpp, mt_err *err)
 {
-    if (list->n == MAX_SLIDES) return mt_err_set(err, MT_ERR_LIMIT, "inputs: more than %d slides", MAX_SLIDES);
+    if (list->n == MAX_SLIDES)
+        return mt_err_set(err, MT_ERR_LIMIT, "inputs: more than %d slides", MAX_SLIDES);
     if (list->n == list->cap) {
         size_t cap = list->cap ? 2 * list->cap : 64;
         mt_input *more = realloc(list->items, cap * sizeof *more);
-        if (!more) return mt_err_set(err, MT_ERR_NO_MEMORY, "inputs: no memory for %zu slides", cap);
+        if (!more)
+            return mt_err_set(err, MT_ERR_NO_MEMORY, "inputs: no memory for %zu slides", cap);
         list->items = more;
         list->cap = cap;
     }
@@ -78,20 +82,25 @@ static mt_status field(csv *c, mt_buf *buf, bool *last, mt_err *err)
         } else if (ch == '\r' && (c->at + 1 == c->n || c->text[c->at + 1] == '\n')) {
             continue;
         }
-        if (ch == 0) return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: a zero byte", c->what, c->row);
+        if (ch == 0)
+            return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: a zero byte", c->what, c->row);
         mt_buf_append(buf, &ch, 1);
     }
-    if (!closed) return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: a quote is not closed", c->what, c->row);
+    if (!closed)
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: a quote is not closed", c->what,
+                          c->row);
     mt_buf_append(buf, "", 1);
     if (mt_buf_status(buf, "field", NULL) != MT_OK)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: row %zu: a field of more than %d bytes", c->what, c->row, MAX_FIELD);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: row %zu: a field of more than %d bytes", c->what,
+                          c->row, MAX_FIELD);
     return MT_OK;
 }
 
 static char *trim(char *s)
 {
     s += strspn(s, " \t");
-    for (size_t n = strlen(s); n && strchr(" \t", s[n - 1]); n--) s[n - 1] = 0;
+    for (size_t n = strlen(s); n && strchr(" \t", s[n - 1]); n--)
+        s[n - 1] = 0;
     return s;
 }
 
@@ -107,8 +116,11 @@ static mt_status read_header(csv *c, int *wsi, int *mpp, mt_err *err)
         if (*wsi < 0 && strcasecmp(name, "wsi") == 0) *wsi = col;
         if (*mpp < 0 && strcasecmp(name, "mpp") == 0) *mpp = col;
     }
-    if (!last) return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %d columns", c->what, MAX_COLUMNS);
-    if (*wsi < 0) return mt_err_set(err, MT_ERR_ARG, "%s: a list of slides needs a column named wsi", c->what);
+    if (!last)
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %d columns", c->what, MAX_COLUMNS);
+    if (*wsi < 0)
+        return mt_err_set(err, MT_ERR_ARG, "%s: a list of slides needs a column named wsi",
+                          c->what);
     return MT_OK;
 }
 
@@ -119,14 +131,14 @@ static mt_status parse_mpp(double *out, const char *text, const csv *c, mt_err *
     char *end;
     double v = strtod(text, &end);
     if (*end || !isfinite(v) || v < MPP_LEAST || v > MPP_MOST)
-        return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: mpp is no number from %g to %g", c->what, c->row, MPP_LEAST,
-                          MPP_MOST);
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: mpp is no number from %g to %g",
+                          c->what, c->row, MPP_LEAST, MPP_MOST);
     *out = v;
     return MT_OK;
 }
 
-mt_status mt_inputs_parse_csv(mt_inputs *out, const char *text, size_t n, const char *folder, const char *what,
-                              mt_err *err)
+mt_status mt_inputs_parse_csv(mt_inputs *out, const char *text, size_t n, const char *folder,
+                              const char *what, mt_err *err)
 {
     csv c = {text, n, 0, 1, what};
     int wsi, mpp;
@@ -139,17 +151,21 @@ mt_status mt_inputs_parse_csv(mt_inputs *out, const char *text, size_t n, const 
         int col = 0;
         for (; !last; col++) {
             if (col == MAX_COLUMNS)
-                return mt_err_set(err, MT_ERR_LIMIT, "%s: row %zu: more than %d columns", what, c.row, MAX_COLUMNS);
+                return mt_err_set(err, MT_ERR_LIMIT, "%s: row %zu: more than %d columns", what,
+                                  c.row, MAX_COLUMNS);
             MT_TRY(field(&c, &buf, &last, err));
             const char *value = trim((char *)buf.data);
             if (col == wsi && *value) {
                 path = value[0] == '/' ? strdup(value) : mt_strf("%s/%s", folder, value);
-                if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for a path", what);
+                if (!path)
+                    return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for a path", what);
             }
             if (col == mpp) MT_TRY(parse_mpp(&spacing, value, &c, err));
         }
         /* An empty line is one empty field. */
-        if (!path && col > 1) return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: no slide in column wsi", what, c.row);
+        if (!path && col > 1)
+            return mt_err_set(err, MT_ERR_FORMAT, "%s: row %zu: no slide in column wsi", what,
+                              c.row);
         if (path) MT_TRY(add(out, path, spacing, err));
     }
     return MT_OK;
@@ -161,7 +177,8 @@ static mt_status add_list(mt_inputs *out, const char *path, mt_err *err)
     size_t n;
     MT_TRY(mt_file_read(&text, &n, path, LIST_MAX_BYTES, err));
     const char *base = mt_path_base(path);
-    MT_AUTO_FREE char *folder = base == path ? strdup(".") : mt_strf("%.*s", (int)(base - path - (base - path > 1)), path);
+    MT_AUTO_FREE char *folder =
+        base == path ? strdup(".") : mt_strf("%.*s", (int)(base - path - (base - path > 1)), path);
     if (!folder) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     return mt_inputs_parse_csv(out, (const char *)text, n, folder, base, err);
 }
@@ -176,13 +193,15 @@ static int by_name(const void *a, const void *b)
 static mt_status add_folder(mt_inputs *out, const char *path, mt_err *err)
 {
     DIR *dir = opendir(path);
-    if (!dir) return mt_err_set(err, MT_ERR_IO, "%s: cannot read the folder: %s", path, strerror(errno));
+    if (!dir)
+        return mt_err_set(err, MT_ERR_IO, "%s: cannot read the folder: %s", path, strerror(errno));
     size_t first = out->n;
     mt_status st = MT_OK;
     struct dirent *e;
     while (st == MT_OK && (e = readdir(dir))) {
         if (!is_slide_name(e->d_name)) continue;
-        MT_AUTO_FREE char *full = mt_strf("%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", e->d_name);
+        MT_AUTO_FREE char *full =
+            mt_strf("%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", e->d_name);
         if (!full)
             st = mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
         else if (!mt_dir_exists(full))
@@ -195,7 +214,10 @@ static mt_status add_folder(mt_inputs *out, const char *path, mt_err *err)
 
 /* ---- one path once ---- */
 
-typedef struct spot { char *real; size_t at; } spot;
+typedef struct spot {
+    char *real;
+    size_t at;
+} spot;
 
 static int by_real(const void *a, const void *b)
 {
@@ -227,7 +249,8 @@ static mt_status drop_repeats(mt_inputs *list, mt_err *err)
             if (list->items[i].path) list->items[kept++] = list->items[i];
         list->n = kept;
     }
-    for (size_t i = 0; i < n; i++) free(spots[i].real);
+    for (size_t i = 0; i < n; i++)
+        free(spots[i].real);
     return st;
 }
 
@@ -244,6 +267,9 @@ mt_status mt_inputs_expand(mt_inputs *out, const char *const *inputs, size_t n, 
             MT_TRY(add(out, inputs[i], 0.0, err));
     }
     MT_TRY(drop_repeats(out, err));
-    if (out->n == 0) return mt_err_set(err, MT_ERR_ARG, "no slide found in what was given (a folder is not searched below itself)");
+    if (out->n == 0)
+        return mt_err_set(
+            err, MT_ERR_ARG,
+            "no slide found in what was given (a folder is not searched below itself)");
     return MT_OK;
 }

@@ -8,7 +8,7 @@
 
 typedef struct mt_input {
     char *path;
-    double mpp;        /* > 0: spacing from the list */
+    double mpp; /* > 0: spacing from the list */
 } mt_input;
 
 typedef struct mt_inputs {
@@ -16,17 +16,19 @@ typedef struct mt_inputs {
     size_t n, cap;
 } mt_inputs;
 
-/* In the order given; a folder gives the slides in it (by extension, not hidden, not its sub-folders)
- * in byte order of their names; a *.csv file is a list. A path that comes twice, by whatever name, is
- * kept once, where it came first. A file that does not exist is kept: it gets its row. Errors: ARG
- * (nothing to do, a list without a `wsi` column), FORMAT (a list's row), IO, LIMIT, NO_MEMORY.
- * *out is freed by mt_inputs_free in either case. */
-MT_MUST_USE mt_status mt_inputs_expand(mt_inputs *out, const char *const *inputs, size_t n, mt_err *err);
+/* In the order given; a folder gives the slides in it (by extension, not hidden, not its
+ * sub-folders) in byte order of their names; a *.csv file is a list. A path that comes twice, by
+ * whatever name, is kept once, where it came first. A file that does not exist is kept: it gets its
+ * row. Errors: ARG (nothing to do, a list without a `wsi` column), FORMAT (a list's row), IO,
+ * LIMIT, NO_MEMORY. *out is freed by mt_inputs_free in either case. */
+MT_MUST_USE mt_status mt_inputs_expand(mt_inputs *out, const char *const *inputs, size_t n,
+                                       mt_err *err);
 void mt_inputs_free(mt_inputs *list);
 
 /* A CSV list: a header with `wsi` and perhaps `mpp` (any case, any other columns), fields quoted or
- * not, lines ended by LF or CRLF, a byte-order mark allowed. Relative paths start at `folder`. Appends. */
-MT_MUST_USE mt_status mt_inputs_parse_csv(mt_inputs *out, const char *text, size_t n, const char *folder,
-                                          const char *what, mt_err *err);
+ * not, lines ended by LF or CRLF, a byte-order mark allowed. Relative paths start at `folder`.
+ * Appends. */
+MT_MUST_USE mt_status mt_inputs_parse_csv(mt_inputs *out, const char *text, size_t n,
+                                          const char *folder, const char *what, mt_err *err);
 
 #endif

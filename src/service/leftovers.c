@@ -20,12 +20,16 @@ enum { OLD_S = 600 };
 static bool is_temporary(const char *name, const char *prefix, long *pid)
 {
     size_t n = strlen(name), k = strlen(prefix);
-    if (name[0] != '.' || n < 4 || strcmp(name + n - 4, ".tmp") != 0 || strncmp(name + 1, prefix, k) != 0) return false;
+    if (name[0] != '.' || n < 4 || strcmp(name + n - 4, ".tmp") != 0 ||
+        strncmp(name + 1, prefix, k) != 0)
+        return false;
     const char *p = name + n - 4;
-    while (p > name && isdigit((unsigned char)p[-1])) p--;
+    while (p > name && isdigit((unsigned char)p[-1]))
+        p--;
     if (p == name + n - 4 || p <= name || p[-1] != '.') return false;
     const char *end = --p;
-    while (p > name && isdigit((unsigned char)p[-1])) p--;
+    while (p > name && isdigit((unsigned char)p[-1]))
+        p--;
     if (p == end || p <= name || p[-1] != '.') return false;
     *pid = strtol(p, NULL, 10);
     return true;
@@ -34,7 +38,9 @@ static bool is_temporary(const char *name, const char *prefix, long *pid)
 static bool dead_and_old(int dir, const char *name, long pid)
 {
     struct stat sb;
-    if (kill((pid_t)pid, 0) == 0 || errno != ESRCH || fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (kill((pid_t)pid, 0) == 0 || errno != ESRCH ||
+        fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
     return time(NULL) - sb.st_mtim.tv_sec > OLD_S;
 }
 
@@ -55,7 +61,8 @@ void mt_leftovers_sweep(const char *out_dir, const char *name)
     MT_AUTO_FREE char *own = mt_strf("%s/%s", out_dir, name);
     MT_AUTO_FREE char *csv = mt_strf("%s/model-outputs-csv", out_dir);
     MT_AUTO_FREE char *geojson = mt_strf("%s/model-outputs-geojson", out_dir);
-    MT_AUTO_FREE char *csv_name = mt_strf("%s.csv.", name), *geojson_name = mt_strf("%s.geojson.", name);
+    MT_AUTO_FREE char *csv_name = mt_strf("%s.csv.", name),
+                      *geojson_name = mt_strf("%s.geojson.", name);
     if (!csv_name || !geojson_name) return;
     sweep(own, "", true);
     sweep(csv, csv_name, true);
@@ -75,15 +82,21 @@ void mt_leftovers_unlocked(const char *out_dir, const char *name)
 
 mt_status mt_leftovers_retire(const char *out_dir, const char *name, mt_err *err)
 {
-    const struct { const char *before, *after; } files[] = {
-        {"", "/result.json"},           {"", "/heatmap.tif"},
-        {"", "/heatmap.png"},           {"model-outputs-csv/", ".csv"},
-        {"model-outputs-geojson/", ".geojson"}, {"model-outputs-geojson/", ".geojson.gz"}};
+    const struct {
+        const char *before, *after;
+    } files[] = {{"", "/result.json"},
+                 {"", "/heatmap.tif"},
+                 {"", "/heatmap.png"},
+                 {"model-outputs-csv/", ".csv"},
+                 {"model-outputs-geojson/", ".geojson"},
+                 {"model-outputs-geojson/", ".geojson.gz"}};
     for (size_t i = 0; i < MT_COUNT(files); i++) {
-        MT_AUTO_FREE char *path = mt_strf("%s/%s%s%s", out_dir, files[i].before, name, files[i].after);
+        MT_AUTO_FREE char *path =
+            mt_strf("%s/%s%s%s", out_dir, files[i].before, name, files[i].after);
         if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
         if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
-            return mt_err_set(err, MT_ERR_IO, "an earlier result cannot be removed: %s", strerror(errno));
+            return mt_err_set(err, MT_ERR_IO, "an earlier result cannot be removed: %s",
+                              strerror(errno));
     }
     return MT_OK;
 }

@@ -5,8 +5,9 @@
 
 #include "microtome/err.h"
 
-/* Removes temporary files of the slide's outputs. The caller holds the slide's lock, so their writers
- * are dead. In the output folder itself (reports) only those of dead processes, and old ones, go. */
+/* Removes temporary files of the slide's outputs. The caller holds the slide's lock, so their
+ * writers are dead. In the output folder itself (reports) only those of dead processes, and old
+ * ones, go. */
 void mt_leftovers_sweep(const char *out_dir, const char *name);
 
 /* A finished slide found without taking its lock: removes a journal that a kill left behind the

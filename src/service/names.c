@@ -8,14 +8,19 @@
 #include "engine/journal.h"
 #include "engine/provenance.h"
 
-/* Room for "~12345678.2", the longest extension and the marks of a temporary file within 255 bytes. */
+/* Room for "~12345678.2", the longest extension and the marks of a temporary file within 255 bytes.
+ */
 enum { STEM_MOST = 180, OWNER_DIGITS = 32 };
 #define RESULT_CEILING ((size_t)16 << 20)
 
 /* Bytes of the UTF-8 character at s, 0 when it is none. */
 static size_t utf8_length(const unsigned char *s)
 {
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    size_t n = s[0] < 0x80                   ? 1
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+               : (s[0] & 0xf0) == 0xe0       ? 3
+               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
     if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f))) return 0;
@@ -25,7 +30,8 @@ static size_t utf8_length(const unsigned char *s)
 
 static bool is_reserved(const char *name)
 {
-    static const char *const ours[] = {"report.json", "report.html", "model-outputs-csv", "model-outputs-geojson"};
+    static const char *const ours[] = {"report.json", "report.html", "model-outputs-csv",
+                                       "model-outputs-geojson"};
     for (size_t i = 0; i < MT_COUNT(ours); i++)
         if (strcmp(name, ours[i]) == 0) return true;
     return false;
@@ -37,7 +43,8 @@ void mt_name_stem(char out[MT_NAME_BYTES], const char *path)
     size_t n = 0;
     for (const unsigned char *s = (const unsigned char *)base; s < (const unsigned char *)end;) {
         size_t k = utf8_length(s);
-        bool plain = k == 1 && s[0] >= 0x20 && s[0] != 0x7f && s[0] != '\\' && s[0] != '/' && !(n == 0 && s[0] == '.');
+        bool plain = k == 1 && s[0] >= 0x20 && s[0] != 0x7f && s[0] != '\\' && s[0] != '/' &&
+                     !(n == 0 && s[0] == '.');
         if (n + MT_MAX(k, (size_t)1) > STEM_MOST) break;
         if (k > 1 || plain)
             memcpy(out + n, s, k);
@@ -58,8 +65,9 @@ void mt_name_stem(char out[MT_NAME_BYTES], const char *path)
 static void digest_of(char out[65], const char *path)
 {
     mt_slide *slide = NULL;
-    bool ok = mt_slide_open(&slide, path, NULL, NULL) == MT_OK ? mt_slide_digest(out, slide, NULL) == MT_OK
-                                                               : mt_file_digest(out, path, NULL) == MT_OK;
+    bool ok = mt_slide_open(&slide, path, NULL, NULL) == MT_OK
+                  ? mt_slide_digest(out, slide, NULL) == MT_OK
+                  : mt_file_digest(out, path, NULL) == MT_OK;
     mt_slide_close(&slide);
     if (!ok) out[0] = 0;
 }
@@ -71,8 +79,10 @@ static void owner_of(char out[OWNER_DIGITS + 1], const char *out_dir, const char
     MT_AUTO_FREE char *result = mt_strf("%s/%s/result.json", out_dir, name);
     MT_AUTO_FREE char *journal = mt_strf("%s/%s/tiles.journal", out_dir, name);
     MT_AUTO(mt_json_unref) json_t *root = NULL;
-    if (result && mt_file_exists(result) && mt_json_load(&root, result, RESULT_CEILING, NULL) == MT_OK) {
-        const char *digest = json_string_value(json_object_get(json_object_get(root, "slide"), "sha256"));
+    if (result && mt_file_exists(result) &&
+        mt_json_load(&root, result, RESULT_CEILING, NULL) == MT_OK) {
+        const char *digest =
+            json_string_value(json_object_get(json_object_get(root, "slide"), "sha256"));
         if (digest && strlen(digest) == 64) {
             memcpy(out, digest, OWNER_DIGITS);
             out[OWNER_DIGITS] = 0;
@@ -82,7 +92,10 @@ static void owner_of(char out[OWNER_DIGITS + 1], const char *out_dir, const char
     if (journal) mt_journal_owner(out, journal);
 }
 
-typedef struct sorter { const char *stem; size_t at; } sorter;
+typedef struct sorter {
+    const char *stem;
+    size_t at;
+} sorter;
 
 static int by_stem(const void *a, const void *b)
 {
@@ -94,7 +107,8 @@ static int by_stem(const void *a, const void *b)
 static mt_status sorted(sorter **out, char (*names)[MT_NAME_BYTES], size_t n, mt_err *err)
 {
     MT_TRY(mt_alloc(out, n, sizeof **out, SIZE_MAX, "names", err));
-    for (size_t i = 0; i < n; i++) (*out)[i] = (sorter){names[i], i};
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = (sorter){names[i], i};
     qsort(*out, n, sizeof **out, by_stem);
     return MT_OK;
 }
@@ -116,7 +130,8 @@ static mt_status mark_shared(char (*names)[MT_NAME_BYTES], const mt_inputs *list
     MT_TRY(sorted(&order, names, list->n, err));
     MT_TRY(mt_alloc(&shared, list->n, sizeof *shared, SIZE_MAX, "names", err));
     for (size_t i = 1; i < list->n; i++)
-        if (strcmp(order[i].stem, order[i - 1].stem) == 0) shared[order[i].at] = shared[order[i - 1].at] = true;
+        if (strcmp(order[i].stem, order[i - 1].stem) == 0)
+            shared[order[i].at] = shared[order[i - 1].at] = true;
     for (size_t i = 0; i < list->n; i++) {
         char digest[65] = "";
         if (!shared[i]) continue;
@@ -148,9 +163,10 @@ static mt_status number_repeats(char (*names)[MT_NAME_BYTES], size_t n, mt_err *
 mt_status mt_names_decide(char (**names)[MT_NAME_BYTES], const mt_inputs *list, mt_err *err)
 {
     *names = NULL;
-    MT_AUTO_FREE char (*made)[MT_NAME_BYTES] = NULL;
+    MT_AUTO_FREE char(*made)[MT_NAME_BYTES] = NULL;
     MT_TRY(mt_alloc(&made, list->n, sizeof *made, SIZE_MAX, "names", err));
-    for (size_t i = 0; i < list->n; i++) mt_name_stem(made[i], list->items[i].path);
+    for (size_t i = 0; i < list->n; i++)
+        mt_name_stem(made[i], list->items[i].path);
     MT_TRY(mark_shared(made, list, err));
     MT_TRY(number_repeats(made, list->n, err));
     *names = mt_steal(made);

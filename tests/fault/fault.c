@@ -2,8 +2,8 @@
  *
  *   fault MICROTOME MODEL kill [SEED]     killed at twenty random instants, run again, same bytes
  *   fault MICROTOME MODEL disk            the disk fills up, room is made, same bytes
- *   fault MICROTOME MODEL truncate        a slide is cut short while it is read, put back, same bytes
- *   fault MICROTOME MODEL together        two runs of the same folder at once
+ *   fault MICROTOME MODEL truncate        a slide is cut short while it is read, put back, same
+ * bytes fault MICROTOME MODEL together        two runs of the same folder at once
  *
  * Exit 0 when all held, 77 when the machine cannot do it, 1 otherwise. */
 #include <errno.h>
@@ -55,7 +55,10 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-static void remove_tree(const char *dir) { nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); }
+static void remove_tree(const char *dir)
+{
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
 
 static double now(void)
 {
@@ -67,7 +70,8 @@ static double now(void)
 static void nap(double s)
 {
     struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
-    while (nanosleep(&t, &t) != 0 && errno == EINTR) {}
+    while (nanosleep(&t, &t) != 0 && errno == EINTR) {
+    }
 }
 
 /* Deterministic: a seed that once failed fails again. */
@@ -86,16 +90,21 @@ static pid_t start(const char *const *argv, rlim_t file_limit)
 {
     pid_t pid = fork();
     if (pid) return pid;
-    int log = open(at("log"), O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDWR);
+    int log = open(at("log"), O_WRONLY | O_CREAT | O_APPEND, 0666),
+        none = open("/dev/null", O_RDWR);
     dup2(none, 0);
     dup2(log < 0 ? none : log, 1);
     dup2(log < 0 ? none : log, 2);
     if (file_limit) {
         struct rlimit lim = {file_limit, file_limit};
-        signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG, as on a full disk they do with ENOSPC */
+        signal(SIGXFSZ,
+               SIG_IGN); /* writes fail with EFBIG, as on a full disk they do with ENOSPC */
         setrlimit(RLIMIT_FSIZE, &lim);
     }
-    union { const char *const *in; char *const *out; } args = {argv};
+    union {
+        const char *const *in;
+        char *const *out;
+    } args = {argv};
     execv(program, args.out);
     _exit(127);
 }
@@ -105,14 +114,16 @@ static pid_t start_run(const char *out, int threads, rlim_t file_limit)
     char t[16];
     snprintf(t, sizeof t, "%d", threads);
     const char *slides = at("slides");
-    const char *argv[] = {program, "run", slides, "-o", out, "--model", model, "--threads", t, "--overlap", "50%", NULL};
+    const char *argv[] = {program, "run",       slides, "-o",        out,   "--model",
+                          model,   "--threads", t,      "--overlap", "50%", NULL};
     return start(argv, file_limit);
 }
 
 static int wait_exit(pid_t pid)
 {
     int status;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
@@ -145,7 +156,8 @@ static int synth(const char *name, const char *size, const char *slide_seed)
 static int prepare(double *plain_s)
 {
     mkdir(at("slides"), 0777);
-    if (synth("one.svs", "3000x2400", "11") || synth("two.svs", "1500x1200", "12") || synth("three.svs", "2400x2000", "13"))
+    if (synth("one.svs", "3000x2400", "11") || synth("two.svs", "1500x1200", "12") ||
+        synth("three.svs", "2400x2000", "13"))
         return say("synth failed");
     double t = now();
     if (must_run(at("plain"), 2)) return 1;
@@ -153,7 +165,10 @@ static int prepare(double *plain_s)
     return 0;
 }
 
-static int exists(const char *path) { return access(path, F_OK) == 0; }
+static int exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
 
 /* ---- scenes ---- */
 
@@ -172,8 +187,8 @@ static int half_done(const char *out)
     return n;
 }
 
-/* One folder, killed again and again until twenty kills are through; whenever a run wins the race it
- * must be right, and the next round starts in a fresh folder. */
+/* One folder, killed again and again until twenty kills are through; whenever a run wins the race
+ * it must be right, and the next round starts in a fresh folder. */
 static int scene_kill(double plain_s)
 {
     int kills = 0, rounds = 0, bad = 0, halves = 0;
@@ -200,7 +215,8 @@ static int scene_kill(double plain_s)
         if (differ) bad += say("round %d after %d kills: %d differences", rounds, here, differ);
         remove_tree(out);
     }
-    say("%d kills in %d folders, %d of them amid the scores; undisturbed run %.2f s", kills, rounds, halves, plain_s);
+    say("%d kills in %d folders, %d of them amid the scores; undisturbed run %.2f s", kills, rounds,
+        halves, plain_s);
     if (halves < 2) bad += say("hardly a kill hit the scores: the test is too lax");
     return bad;
 }
@@ -235,13 +251,15 @@ static int disk_full_by_mount(void)
         const char *out = at("tmpfs-%zu", i);
         mkdir(out, 0777);
         if (mount("none", out, "tmpfs", 0, sizes[i]) != 0) {
-            say("no tmpfs here (%s): the file-size limit alone stands for a full disk", strerror(errno));
+            say("no tmpfs here (%s): the file-size limit alone stands for a full disk",
+                strerror(errno));
             return 0;
         }
         int code = wait_exit(start_run(out, 2, 0));
         if (code != 1 && code != 0) bad += say("full disk, %s: exit %d", sizes[i], code);
         if (code == 0 && i == 0) bad += say("64 KiB held everything: the test is too lax");
-        if (mount("none", out, NULL, MS_REMOUNT, "size=64m") != 0) bad += say("no room could be made");
+        if (mount("none", out, NULL, MS_REMOUNT, "size=64m") != 0)
+            bad += say("no room could be made");
         bad += must_run(out, 2);
         int differ = trees_differ(at("plain"), out);
         if (differ) bad += say("full disk, %s: %d differences", sizes[i], differ);
@@ -252,7 +270,8 @@ static int disk_full_by_mount(void)
 
 static int scene_truncate(void)
 {
-    char *slide = strdup(at("slides/one.svs")), *out = strdup(at("cut")), *journal = strdup(at("cut/one/tiles.journal"));
+    char *slide = strdup(at("slides/one.svs")), *out = strdup(at("cut")),
+         *journal = strdup(at("cut/one/tiles.journal"));
     size_t n = 0;
     char *whole = trees_read(at("slides"), "one.svs", &n);
     int bad = 0, hit = 0;
@@ -260,12 +279,14 @@ static int scene_truncate(void)
         remove_tree(out);
         pid_t pid = start_run(out, 1, 0);
         /* "one" is first in the folder: as soon as its journal is there, it is being read. */
-        for (int k = 0; k < 20000 && !exists(journal); k++) nap(0.0005);
+        for (int k = 0; k < 20000 && !exists(journal); k++)
+            nap(0.0005);
         nap(uniform() * 0.1);
         if (truncate(slide, (off_t)((double)n * uniform())) != 0) return say("cannot truncate");
         int code = wait_exit(pid);
         if (code != 0 && code != 1 && code != 75) bad += say("slide cut short: exit %d", code);
-        if (code == 1 && !exists(at("cut/two/result.json"))) bad += say("slide cut short: the others did not finish");
+        if (code == 1 && !exists(at("cut/two/result.json")))
+            bad += say("slide cut short: the others did not finish");
         hit += code != 0;
         int fd = open(slide, O_WRONLY | O_TRUNC);
         if (fd < 0 || write(fd, whole, n) != (ssize_t)n) bad += say("cannot put the slide back");

@@ -1,5 +1,5 @@
-/* Result folders side by side: every file byte for byte, but for what rule 2 exempts: report.* and the
- * `run` block of result.json. */
+/* Result folders side by side: every file byte for byte, but for what rule 2 exempts: report.* and
+ * the `run` block of result.json. */
 #ifndef MT_TESTS_TREES_H
 #define MT_TESTS_TREES_H
 
@@ -11,9 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct names { char *v[4096]; int n; } names;
+typedef struct names {
+    char *v[4096];
+    int n;
+} names;
 
-static inline int trees_by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static inline int trees_by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static inline char *trees_join(const char *a, const char *b)
 {
@@ -46,7 +52,8 @@ static inline void trees_list(names *out, const char *dir, const char *below)
 
 static inline void trees_free(names *l)
 {
-    for (int i = 0; i < l->n; i++) free(l->v[i]);
+    for (int i = 0; i < l->n; i++)
+        free(l->v[i]);
     l->n = 0;
 }
 
@@ -74,14 +81,18 @@ static inline char *trees_without_run(char *text, size_t *n)
         return text;
     }
     json_object_del(root, "run");
-    char *dump = json_dumps(root, JSON_INDENT(1)); /* order kept: a change of order is a difference too */
+    char *dump =
+        json_dumps(root, JSON_INDENT(1)); /* order kept: a change of order is a difference too */
     json_decref(root);
     free(text);
     *n = strlen(dump);
     return dump;
 }
 
-static inline int trees_exempt(const char *rel) { return strncmp(rel, "report.", 7) == 0 || strncmp(rel, ".report.", 8) == 0; }
+static inline int trees_exempt(const char *rel)
+{
+    return strncmp(rel, "report.", 7) == 0 || strncmp(rel, ".report.", 8) == 0;
+}
 
 /* Differences between two result folders, each printed; 0 when they are the same. */
 static inline int trees_differ(const char *a, const char *b)
@@ -104,7 +115,8 @@ static inline int trees_differ(const char *a, const char *b)
                 x = trees_without_run(x, &nx);
                 y = trees_without_run(y, &ny);
             }
-            if (!x || !y || nx != ny || memcmp(x, y, nx)) bad += printf("%s: differs (%zu and %zu bytes)\n", rel, nx, ny) > 0;
+            if (!x || !y || nx != ny || memcmp(x, y, nx))
+                bad += printf("%s: differs (%zu and %zu bytes)\n", rel, nx, ny) > 0;
             free(x);
             free(y);
         }
@@ -125,7 +137,8 @@ static inline int trees_mention(const char *dir, const char *word)
     for (int i = 0; i < l.n; i++) {
         size_t n = 0;
         char *x = trees_read(dir, l.v[i], &n);
-        if (strstr(l.v[i], word) || (x && memmem(x, n, word, strlen(word)))) hits += printf("%s: holds %s\n", l.v[i], word) > 0;
+        if (strstr(l.v[i], word) || (x && memmem(x, n, word, strlen(word))))
+            hits += printf("%s: holds %s\n", l.v[i], word) > 0;
         free(x);
     }
     trees_free(&l);

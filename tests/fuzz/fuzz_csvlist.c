@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!name[0] || name[0] == '.') abort();
         for (const char *p = name; *p; p++)
             if (*p == '/' || (unsigned char)*p < 0x20) abort();
-        if (list.items[i].mpp != 0 && !(list.items[i].mpp >= 0.01 && list.items[i].mpp <= 100)) abort();
+        if (list.items[i].mpp != 0 && !(list.items[i].mpp >= 0.01 && list.items[i].mpp <= 100))
+            abort();
     }
     mt_inputs_free(&list);
     return 0;

@@ -1,6 +1,6 @@
 // rooms: engine
-/* A tile journal of any bytes: read to the last sound record, never past anything. The first byte picks
- * the number of classes the reader expects. */
+/* A tile journal of any bytes: read to the last sound record, never past anything. The first byte
+ * picks the number of classes the reader expects. */
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -14,7 +14,8 @@ static void near(double have, double want)
     }
 }
 
-/* A slide of 1000 x 700 pixels at 0.5 um, a grid of 400-pixel boxes with a step, all cells planned. */
+/* A slide of 1000 x 700 pixels at 0.5 um, a grid of 400-pixel boxes with a step, all cells planned.
+ */
 typedef struct stage {
     mt_slide_info slide;
     mt_plan plan;
@@ -41,7 +42,11 @@ static void set(stage *s, int32_t box, int32_t step)
         for (int32_t r = 0; r * step < 700; r++)
             s->tiles[s->plan.n_tiles++] = (mt_tile){c * step, r * step, box, box, c, r, 1.0f};
     memset(s->state, MT_TILE_DONE, sizeof s->state);
-    s->tissue = (mt_tissue){.width = 100, .height = 70, .px_l0 = 10, .mask_mpp = 5, .mask = s->mask,
+    s->tissue = (mt_tissue){.width = 100,
+                            .height = 70,
+                            .px_l0 = 10,
+                            .mask_mpp = 5,
+                            .mask = s->mask,
                             .tissue_mm2 = 100 * 70 * 25e-6};
     memset(s->mask, 255, sizeof s->mask);
     s->card.n_classes = 2;
@@ -127,7 +132,8 @@ static void formulas(void **state)
     /* by score, equals by tile id */
     assert_int_equal(g.n_top, 6);
     static const uint32_t order[6] = {3, 1, 5, 2, 4, 0};
-    for (int i = 0; i < 6; i++) assert_int_equal(g.top[i].tile, order[i]);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(g.top[i].tile, order[i]);
     assert_int_equal(g.top[0].x_l0, 400);
     assert_int_equal(g.top[0].y_l0, 400);
 
@@ -154,7 +160,8 @@ static void top_tiles_of_many(void **state)
     }
     grade(&g, &s, NULL, 100);
     assert_int_equal(g.n_top, MT_TOP_TILES);
-    for (int i = 0; i < MT_TOP_TILES; i++) assert_true(g.top[i].score == (float)(59 - i) / 64.0f);
+    for (int i = 0; i < MT_TOP_TILES; i++)
+        assert_true(g.top[i].score == (float)(59 - i) / 64.0f);
     near(g.classes[1].topk, g.classes[1].mean); /* k above n: all of them */
 }
 
@@ -209,7 +216,8 @@ static void one_percent(void **state)
     assert_string_equal(g.decision, "");
     st[11] = MT_TILE_PENDING;
     mt_err err = MT_ERR_INIT;
-    assert_int_equal(mt_grade_make(&g, &s.card, &s.scores, &s.tissue, NULL, 0, &err), MT_ERR_INTERNAL);
+    assert_int_equal(mt_grade_make(&g, &s.card, &s.scores, &s.tissue, NULL, 0, &err),
+                     MT_ERR_INTERNAL);
 }
 
 static void empty_slide(void **state)
@@ -234,14 +242,17 @@ static void coverage(void **state)
     set(&s, 400, 400);
     /* Tissue: the left 40 mask columns (x < 400). Only tile (0,0) is planned: y < 400 of 700. */
     for (int y = 0; y < 70; y++)
-        for (int x = 0; x < 100; x++) s.mask[y * 100 + x] = x < 40 ? 255 : 0;
+        for (int x = 0; x < 100; x++)
+            s.mask[y * 100 + x] = x < 40 ? 255 : 0;
     s.tissue.tissue_mm2 = 40 * 70 * 25e-6;
     s.plan.n_tiles = 1;
     grade(&g, &s, NULL, 0);
     near(g.tissue_mm2, 40 * 70 * 25e-6);
     near(g.coverage, 40.0 / 70.0);
-    /* ROI: x 100..300, y 100..500: 20 x 40 mask pixels of tissue, of which y < 400 were looked at. */
-    static const char roi[] = "{\"type\":\"Polygon\",\"coordinates\":[[[100,100],[300,100],[300,500],[100,500],[100,100]]]}";
+    /* ROI: x 100..300, y 100..500: 20 x 40 mask pixels of tissue, of which y < 400 were looked at.
+     */
+    static const char roi[] = "{\"type\":\"Polygon\",\"coordinates\":[[[100,100],[300,100],[300,"
+                              "500],[100,500],[100,100]]]}";
     mt_err err = MT_ERR_INIT;
     const char *path = tt_tmp_file("roi.geojson");
     tt_ok(mt_file_write(path, roi, sizeof roi - 1, &err), &err);
@@ -252,9 +263,13 @@ static void coverage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(areas_count_every_point_once), cmocka_unit_test(edge_tiles_by_their_part),
-        cmocka_unit_test(formulas), cmocka_unit_test(top_tiles_of_many), cmocka_unit_test(no_positive_class),
-        cmocka_unit_test(one_percent), cmocka_unit_test(empty_slide), cmocka_unit_test(coverage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(areas_count_every_point_once),
+                                       cmocka_unit_test(edge_tiles_by_their_part),
+                                       cmocka_unit_test(formulas),
+                                       cmocka_unit_test(top_tiles_of_many),
+                                       cmocka_unit_test(no_positive_class),
+                                       cmocka_unit_test(one_percent),
+                                       cmocka_unit_test(empty_slide),
+                                       cmocka_unit_test(coverage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,19 @@ static const char KEY[65] = "00112233445566778899aabbccddeeff0011223344556677889
 static const char OTHER[65] = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 static const char SLIDE[65] = "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789";
 
-typedef struct scores { float probs[N * C]; uint8_t state[N]; } scores;
+typedef struct scores {
+    float probs[N * C];
+    uint8_t state[N];
+} scores;
 
-static float prob(uint32_t tile, int c) { return (float)(tile * 10 + (uint32_t)c) / 1000.0f; }
-static uint8_t state_of(uint32_t tile) { return tile % 7 == 3 ? MT_TILE_UNREADABLE : tile % 11 == 5 ? MT_TILE_NAN : MT_TILE_DONE; }
+static float prob(uint32_t tile, int c)
+{
+    return (float)(tile * 10 + (uint32_t)c) / 1000.0f;
+}
+static uint8_t state_of(uint32_t tile)
+{
+    return tile % 7 == 3 ? MT_TILE_UNREADABLE : tile % 11 == 5 ? MT_TILE_NAN : MT_TILE_DONE;
+}
 
 static mt_journal *open_begin(const char *path, const char *key, scores *s, uint32_t *found)
 {
@@ -35,7 +44,8 @@ static void add(mt_journal *j, uint32_t tile)
 {
     mt_err err = MT_ERR_INIT;
     float p[C];
-    for (int c = 0; c < C; c++) p[c] = prob(tile, c);
+    for (int c = 0; c < C; c++)
+        p[c] = prob(tile, c);
     tt_ok(mt_journal_add(j, tile, state_of(tile), p, &err), &err);
 }
 
@@ -61,7 +71,8 @@ static uint8_t *make(const char *path, uint32_t n, size_t *size)
     unlink(path);
     mt_journal *j = open_begin(path, KEY, &s, &found);
     assert_int_equal(found, 0);
-    for (uint32_t i = n; i-- > 0;) add(j, i);
+    for (uint32_t i = n; i-- > 0;)
+        add(j, i);
     tt_ok(mt_journal_sync(j, &err), &err);
     mt_journal_close(&j);
     assert_null(j);
@@ -79,7 +90,8 @@ static void comes_back(void **state)
     uint32_t found;
     mt_journal *j = open_begin(path, KEY, &s, &found);
     assert_int_equal(found, N);
-    for (uint32_t i = 0; i < N; i++) expect(&s, i);
+    for (uint32_t i = 0; i < N; i++)
+        expect(&s, i);
     mt_journal_close(&j);
     char owner[33];
     mt_journal_owner(owner, path);
@@ -105,11 +117,13 @@ static void cut_at_every_byte(void **state)
                 assert_int_equal(s.state[5 - k], MT_TILE_PENDING);
         }
         /* The rest is written behind the cut, and all of it is there the next time. */
-        for (uint32_t k = whole; k < 6; k++) add(j, 5 - k);
+        for (uint32_t k = whole; k < 6; k++)
+            add(j, 5 - k);
         mt_journal_close(&j);
         j = open_begin(path, KEY, &s, &found);
         assert_int_equal(found, 6);
-        for (uint32_t k = 0; k < 6; k++) expect(&s, k);
+        for (uint32_t k = 0; k < 6; k++)
+            expect(&s, k);
         mt_journal_close(&j);
     }
     free(data);
@@ -200,7 +214,8 @@ static void one_process_a_slide(void **state)
         mt_journal *c = NULL;
         char ok = mt_journal_open(&c, path, NULL) == MT_OK;
         (void)!write(ready[1], &ok, 1);
-        for (;;) pause();
+        for (;;)
+            pause();
     }
     char ok = 0;
     assert_int_equal(read(ready[0], &ok, 1), 1);
@@ -213,14 +228,18 @@ static void one_process_a_slide(void **state)
     mt_journal_close(&b);
 }
 
-typedef struct team { mt_journal *j; mt_team_err err; } team;
+typedef struct team {
+    mt_journal *j;
+    mt_team_err err;
+} team;
 
 static void add_one(void *ctx, int worker, size_t i)
 {
     team *t = ctx;
     mt_err err = MT_ERR_INIT;
     float p[C] = {(float)i, 0.5f, 0.25f};
-    if (mt_journal_add(t->j, (uint32_t)i, MT_TILE_DONE, p, &err) != MT_OK) mt_team_fail(&t->err, &err);
+    if (mt_journal_add(t->j, (uint32_t)i, MT_TILE_DONE, p, &err) != MT_OK)
+        mt_team_fail(&t->err, &err);
 }
 
 static void many_threads(void **state)
@@ -240,7 +259,8 @@ static void many_threads(void **state)
     tt_ok(mt_journal_open(&t.j, path, &err), &err);
     tt_ok(mt_journal_begin(t.j, KEY, SLIDE, MANY, C, probs, st, &found, &err), &err);
     assert_int_equal(found, MANY);
-    for (size_t i = 0; i < MANY; i++) assert_true(probs[i * C] == (float)i);
+    for (size_t i = 0; i < MANY; i++)
+        assert_true(probs[i * C] == (float)i);
     mt_journal_close(&t.j);
     free(probs);
     free(st);
@@ -262,7 +282,8 @@ static void full_disk(void **state)
         struct rlimit lim = {100000, 100000};
         setrlimit(RLIMIT_FSIZE, &lim);
         if (mt_journal_open(&j, path, &err) != MT_OK ||
-            mt_journal_begin(j, KEY, SLIDE, MANY, C, probs, st, &found, &err) != MT_OK) _exit(1);
+            mt_journal_begin(j, KEY, SLIDE, MANY, C, probs, st, &found, &err) != MT_OK)
+            _exit(1);
         float p[C] = {0.1f, 0.2f, 0.7f};
         mt_status first = MT_OK, last = MT_OK;
         for (uint32_t i = 0; i < MANY; i++) {
@@ -294,10 +315,14 @@ static void full_disk(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back), cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(every_flipped_bit_is_seen),
-        cmocka_unit_test(another_key_starts_anew), cmocka_unit_test(another_shape_starts_anew),
-        cmocka_unit_test(forgetting), cmocka_unit_test(one_process_a_slide), cmocka_unit_test(many_threads),
-        cmocka_unit_test(full_disk)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back),
+                                       cmocka_unit_test(cut_at_every_byte),
+                                       cmocka_unit_test(every_flipped_bit_is_seen),
+                                       cmocka_unit_test(another_key_starts_anew),
+                                       cmocka_unit_test(another_shape_starts_anew),
+                                       cmocka_unit_test(forgetting),
+                                       cmocka_unit_test(one_process_a_slide),
+                                       cmocka_unit_test(many_threads),
+                                       cmocka_unit_test(full_disk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,8 @@
 #include "engine/scope.h"
 #include "tests/support/support.h"
 
-static mt_status check(mt_scope *s, const char *card_stain, const char *slide_stain, const char *card_scanner,
-                       const char *slide_scanner, const char *reason)
+static mt_status check(mt_scope *s, const char *card_stain, const char *slide_stain,
+                       const char *card_scanner, const char *slide_scanner, const char *reason)
 {
     mt_card card = {.name = "m"};
     mt_slide_info slide = {0};
@@ -30,7 +30,8 @@ static void words(void **state)
     assert_int_equal(check(&s, "H&E", "", "", "", NULL), MT_OK);
     assert_int_equal(s.unverified, 1);
     assert_non_null(strstr(s.text, "stain"));
-    static const char *const he[] = {"h&e", "HE", "Hematoxylin and Eosin", "haematoxylin-eosin", "H & E"};
+    static const char *const he[] = {"h&e", "HE", "Hematoxylin and Eosin", "haematoxylin-eosin",
+                                     "H & E"};
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(check(&s, "H&E", he[i], "", "", NULL), MT_OK);
         assert_int_equal(s.unverified, 0);
@@ -88,8 +89,18 @@ static void budget(void **state)
 static void plan_digest(void **state)
 {
     mt_tile tiles[2] = {{0, 0, 512, 512, 0, 0, 0.5f}, {0, 512, 512, 512, 0, 1, 1.0f}};
-    mt_plan plan = {.tiles = tiles, .n_tiles = 2, .tile_px = 256, .out_px = 256, .target_mpp = 0.5, .slide_mpp = 0.25,
-                    .box_l0 = 512, .step_l0 = 512, .level_downsample = 1, .resample = 2, .grid_cols = 1, .grid_rows = 2};
+    mt_plan plan = {.tiles = tiles,
+                    .n_tiles = 2,
+                    .tile_px = 256,
+                    .out_px = 256,
+                    .target_mpp = 0.5,
+                    .slide_mpp = 0.25,
+                    .box_l0 = 512,
+                    .step_l0 = 512,
+                    .level_downsample = 1,
+                    .resample = 2,
+                    .grid_cols = 1,
+                    .grid_rows = 2};
     mt_err err = MT_ERR_INIT;
     char first[65];
     tt_ok(mt_plan_digest(&plan, &err), &err);
@@ -110,7 +121,11 @@ static void plan_digest(void **state)
 static void result_key(char out[65], const mt_card *card, double overlap, const char *stem)
 {
     mt_err err = MT_ERR_INIT;
-    mt_result_inputs in = {.card = card, .model_digest = "m", .kernel_set = "avx2", .overlap = overlap, .roi_digest = ""};
+    mt_result_inputs in = {.card = card,
+                           .model_digest = "m",
+                           .kernel_set = "avx2",
+                           .overlap = overlap,
+                           .roi_digest = ""};
     tt_ok(mt_result_key(out, "slide", stem, &in, &err), &err);
 }
 
@@ -143,7 +158,8 @@ static void keys(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(synthetic), cmocka_unit_test(budget),
-                                       cmocka_unit_test(plan_digest), cmocka_unit_test(keys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(synthetic),
+                                       cmocka_unit_test(budget), cmocka_unit_test(plan_digest),
+                                       cmocka_unit_test(keys)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

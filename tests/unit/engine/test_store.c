@@ -31,9 +31,11 @@ static void set(size_t n)
     plan.step_l0 = 256;
     plan.slide_mpp = 0.25;
     for (size_t i = 0; i < N; i++) {
-        tiles[i] = (mt_tile){(int64_t)i * 7, (int64_t)i * 3000000000, 512, 512, (int32_t)i / 90, (int32_t)i % 90, 0.5f};
+        tiles[i] = (mt_tile){(int64_t)i * 7,  (int64_t)i * 3000000000, 512, 512,
+                             (int32_t)i / 90, (int32_t)i % 90,         0.5f};
         states[i] = i % 100 == 7 ? MT_TILE_UNREADABLE : MT_TILE_DONE;
-        for (size_t c = 0; c < C; c++) probs[i * C + c] = states[i] == MT_TILE_DONE ? (float)(i + c) / 9999.0f : NAN;
+        for (size_t c = 0; c < C; c++)
+            probs[i * C + c] = states[i] == MT_TILE_DONE ? (float)(i + c) / 9999.0f : NAN;
     }
     strcpy(result.slide_id, "s-0123456789abcdef");
     strcpy(result.stem, "SECRET-ACCESSION");
@@ -181,14 +183,16 @@ static void folder_gone(void **state)
 {
     mt_err err = MT_ERR_INIT;
     set(3);
-    assert_int_not_equal(mt_store_write(tt_tmp_file("no/such/tiles.h5"), &result, KEY, &err), MT_OK);
+    assert_int_not_equal(mt_store_write(tt_tmp_file("no/such/tiles.h5"), &result, KEY, &err),
+                         MT_OK);
     assert_true(err.text[0]);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bytes), cmocka_unit_test(comes_back),
-                                       cmocka_unit_test(damaged), cmocka_unit_test(others_can_read),
-                                       cmocka_unit_test(empty), cmocka_unit_test(folder_gone)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bytes), cmocka_unit_test(comes_back),
+        cmocka_unit_test(damaged),    cmocka_unit_test(others_can_read),
+        cmocka_unit_test(empty),      cmocka_unit_test(folder_gone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,8 @@ static void blank(const char *path)
     im.px_per_cm_x = im.px_per_cm_y = 20000;
     tt_ok(mt_tiff_writer_open(&w, path, false, &err), &err);
     tt_ok(mt_tiff_writer_image(&index, w, &im, &err), &err);
-    for (uint64_t i = 0; i < 4; i++) tt_ok(mt_tiff_writer_put(w, index, i, white, 512 * 512 * 3, &err), &err);
+    for (uint64_t i = 0; i < 4; i++)
+        tt_ok(mt_tiff_writer_put(w, index, i, white, 512 * 512 * 3, &err), &err);
     tt_ok(mt_tiff_writer_close(&w, &err), &err);
     free(white);
 }
@@ -65,8 +66,8 @@ typedef struct seen {
     mt_report_row rows[16];
     size_t n;
     int graded, warnings;
-    uint64_t stop_after;         /* tiles, 0 = never */
-    const char *cut;             /* file to shorten at the first progress of slide cut_slide */
+    uint64_t stop_after; /* tiles, 0 = never */
+    const char *cut;     /* file to shorten at the first progress of slide cut_slide */
     size_t cut_slide;
     int64_t cut_to;
 } seen;
@@ -300,14 +301,27 @@ static void same_stem(void **state)
 
     /* One after the other, in two runs: the second does not touch the first one's folder. */
     snprintf(out, sizeof out, "%s", tt_tmp_file("stems2"));
-    run(&(mt_run_opts){.version = 1, .inputs = in, .n_inputs = 1, .out_dir = out, .model = model, .overlap = -1,
-                       .min_tissue = -1}, &s);
+    run(&(mt_run_opts){.version = 1,
+                       .inputs = in,
+                       .n_inputs = 1,
+                       .out_dir = out,
+                       .model = model,
+                       .overlap = -1,
+                       .min_tissue = -1},
+        &s);
     assert_string_equal(s.rows[0].stem, "case");
-    run(&(mt_run_opts){.version = 1, .inputs = in + 1, .n_inputs = 1, .out_dir = out, .model = model, .overlap = -1,
-                       .min_tissue = -1}, &s);
+    run(&(mt_run_opts){.version = 1,
+                       .inputs = in + 1,
+                       .n_inputs = 1,
+                       .out_dir = out,
+                       .model = model,
+                       .overlap = -1,
+                       .min_tissue = -1},
+        &s);
     assert_int_equal(strncmp(s.rows[0].stem, "case~", 5), 0);
     json_t *j = result_of(out, "case");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "slide"), "stem")), "case");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "slide"), "stem")),
+                        "case");
     json_decref(j);
 }
 
@@ -424,7 +438,8 @@ static void pseudonyms(void **state)
 
 static void real_slide(void **state)
 {
-    const char *slide = tt_data("slides/CMU-1-Small-Region.svs"), *net = tt_data("models/mitosis-slimresnet/model.onnx");
+    const char *slide = tt_data("slides/CMU-1-Small-Region.svs"),
+               *net = tt_data("models/mitosis-slimresnet/model.onnx");
     if (!slide || !net) skip();
     char out[4096];
     snprintf(out, sizeof out, "%s", tt_tmp_file("real"));
@@ -449,7 +464,8 @@ static void demo_refuses_real(void **state)
 {
     const char *slide = tt_data("slides/CMU-1-Small-Region.svs");
     const mt_builtin_model *m = mt_model_builtin();
-    while (m->name && strcmp(m->name, "demo-tumor")) m++;
+    while (m->name && strcmp(m->name, "demo-tumor"))
+        m++;
     if (!slide || !m->name) skip();
     char out[4096];
     snprintf(out, sizeof out, "%s", tt_tmp_file("demo"));
@@ -463,18 +479,25 @@ static void demo_refuses_real(void **state)
     run(&o, &s);
     assert_int_equal(s.rows[0].state, MT_SLIDE_DONE);
     json_t *j = result_of(out, s.rows[0].stem);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "scope"), "override_reason")),
-                        "a test of the marking");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(j, "scope"), "override_reason")),
+        "a test of the marking");
     json_decref(j);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_is_there), cmocka_unit_test(threads_and_batch_change_nothing),
-        cmocka_unit_test(rerun_skips_and_regrades), cmocka_unit_test(the_night_goes_on), cmocka_unit_test(same_stem),
-        cmocka_unit_test(stopped_and_taken_up), cmocka_unit_test(cut_while_read),
-        cmocka_unit_test(errors_before_any_slide), cmocka_unit_test(memory_too_small), cmocka_unit_test(pseudonyms),
-        cmocka_unit_test(real_slide), cmocka_unit_test(demo_refuses_real)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_there),
+                                       cmocka_unit_test(threads_and_batch_change_nothing),
+                                       cmocka_unit_test(rerun_skips_and_regrades),
+                                       cmocka_unit_test(the_night_goes_on),
+                                       cmocka_unit_test(same_stem),
+                                       cmocka_unit_test(stopped_and_taken_up),
+                                       cmocka_unit_test(cut_while_read),
+                                       cmocka_unit_test(errors_before_any_slide),
+                                       cmocka_unit_test(memory_too_small),
+                                       cmocka_unit_test(pseudonyms),
+                                       cmocka_unit_test(real_slide),
+                                       cmocka_unit_test(demo_refuses_real)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

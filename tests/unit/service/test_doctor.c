@@ -7,7 +7,10 @@
 #include "microtome/system.h"
 #include "tests/support/support.h"
 
-typedef struct lines { char names[64][64]; int ok[64], n, bad; } lines;
+typedef struct lines {
+    char names[64][64];
+    int ok[64], n, bad;
+} lines;
 
 static void note(void *ctx, int ok, const char *name, const char *text)
 {
@@ -31,12 +34,15 @@ static int find(const lines *l, const char *name)
 
 static void speaks_of_everything(void **state)
 {
-    static const char *const names[] = {"microtome", "instruction set", "cores", "memory", "open files", "file size",
-                                        "openslide", "libvips", "openblas", "hdf5", "openssl", "libjpeg-turbo",
-                                        "openjpeg", "libtiff", "temporary folder", "current folder"};
+    static const char *const names[] = {
+        "microtome",     "instruction set", "cores",    "memory",   "open files",
+        "file size",     "openslide",       "libvips",  "openblas", "hdf5",
+        "openssl",       "libjpeg-turbo",   "openjpeg", "libtiff",  "temporary folder",
+        "current folder"};
     lines l = {0};
     assert_int_equal(mt_doctor(note, &l), l.bad);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) find(&l, names[i]);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        find(&l, names[i]);
     assert_true(l.ok[find(&l, "hdf5")] && l.ok[find(&l, "cores")]);
     for (const mt_builtin_model *m = mt_model_builtin(); m->name; m++) {
         char name[128];
@@ -62,6 +68,7 @@ static void sees_a_bad_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(speaks_of_everything), cmocka_unit_test(sees_a_bad_folder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(speaks_of_everything),
+                                       cmocka_unit_test(sees_a_bad_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,18 +20,22 @@ static void put(const char *path, const char *text)
 
 static void folders(void **state)
 {
-    static const char *const files[] = {"in/b.svs", "in/a.TIFF", "in/c.ndpi", "in/.hidden.svs", "in/notes.txt",
-                                        "in/z.mrxs", "in/sub/deep.svs", "in/odd.svs.txt"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) put(tt_tmp_file(files[i]), "x");
+    static const char *const files[] = {"in/b.svs",        "in/a.TIFF",     "in/c.ndpi",
+                                        "in/.hidden.svs",  "in/notes.txt",  "in/z.mrxs",
+                                        "in/sub/deep.svs", "in/odd.svs.txt"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        put(tt_tmp_file(files[i]), "x");
     mt_err err = MT_ERR_INIT;
     tt_ok(mt_dir_make(tt_tmp_file("in/folder.svs"), &err), &err);
-    const char *dir = tt_tmp_file("in"), *b = tt_tmp_file("in/../in/b.svs"), *gone = tt_tmp_file("in/gone.svs");
+    const char *dir = tt_tmp_file("in"), *b = tt_tmp_file("in/../in/b.svs"),
+               *gone = tt_tmp_file("in/gone.svs");
     const char *in[] = {b, gone, dir};
     mt_inputs list;
     tt_ok(mt_inputs_expand(&list, in, 3, &err), &err);
     static const char *const want[] = {"b.svs", "gone.svs", "a.TIFF", "c.ndpi", "z.mrxs"};
     assert_int_equal(list.n, 5);
-    for (size_t i = 0; i < 5; i++) assert_string_equal(mt_path_base(list.items[i].path), want[i]);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(mt_path_base(list.items[i].path), want[i]);
     mt_inputs_free(&list);
 
     const char *empty = tt_tmp_file("in/folder.svs");
@@ -49,7 +53,11 @@ static void lists(void **state)
 {
     mt_err err = MT_ERR_INIT;
     mt_inputs l;
-    tt_ok(csv(&l, "\xef\xbb\xbfid,WSI , mpp\r\n1,a.svs,0.25\r\n\r\n2,\"b, \"\"x\"\".svs\",\r\n3,/abs/c.svs, 0.5 ", &err), &err);
+    tt_ok(csv(&l,
+              "\xef\xbb\xbfid,WSI , mpp\r\n1,a.svs,0.25\r\n\r\n2,\"b, "
+              "\"\"x\"\".svs\",\r\n3,/abs/c.svs, 0.5 ",
+              &err),
+          &err);
     assert_int_equal(l.n, 3);
     assert_string_equal(l.items[0].path, "dir/a.svs");
     assert_true(l.items[0].mpp == 0.25);
@@ -59,14 +67,17 @@ static void lists(void **state)
     assert_true(l.items[2].mpp == 0.5);
     mt_inputs_free(&l);
 
-    static const struct { const char *text; mt_status want; const char *says; } bad[] = {
-        {"", MT_ERR_ARG, "wsi"},
-        {"slide,mpp\na.svs,1\n", MT_ERR_ARG, "wsi"},
-        {"wsi,mpp\na.svs,fast\n", MT_ERR_FORMAT, "row 2"},
-        {"wsi,mpp\na.svs,-1\n", MT_ERR_FORMAT, "row 2"},
-        {"wsi,mpp\na.svs,nan\n", MT_ERR_FORMAT, "row 2"},
-        {"wsi,mpp\na.svs,1\n,0.5\n", MT_ERR_FORMAT, "row 3"},
-        {"wsi\n\"a.svs\n", MT_ERR_FORMAT, "quote"}};
+    static const struct {
+        const char *text;
+        mt_status want;
+        const char *says;
+    } bad[] = {{"", MT_ERR_ARG, "wsi"},
+               {"slide,mpp\na.svs,1\n", MT_ERR_ARG, "wsi"},
+               {"wsi,mpp\na.svs,fast\n", MT_ERR_FORMAT, "row 2"},
+               {"wsi,mpp\na.svs,-1\n", MT_ERR_FORMAT, "row 2"},
+               {"wsi,mpp\na.svs,nan\n", MT_ERR_FORMAT, "row 2"},
+               {"wsi,mpp\na.svs,1\n,0.5\n", MT_ERR_FORMAT, "row 3"},
+               {"wsi\n\"a.svs\n", MT_ERR_FORMAT, "quote"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         mt_err_clear(&err);
         assert_int_equal(csv(&l, bad[i].text, &err), bad[i].want);
@@ -84,12 +95,18 @@ static void lists(void **state)
 
 static void stems(void **state)
 {
-    static const struct { const char *path, *want; } t[] = {
-        {"/x/slide.svs", "slide"},         {"a.ome.tif", "a.ome"},
-        {"../.hidden.svs", "_hidden"},     {"x/..svs", "_"},
-        {"a\nb\\c\x7f.svs", "a_b_c_"},     {"bad\xff\xfeutf.svs", "bad__utf"},
-        {"gr\xc3\xbc\xc3\x9f.svs", "gr\xc3\xbc\xc3\x9f"}, {"report.json.svs", "_report.json"},
-        {"model-outputs-csv.tif", "_model-outputs-csv"}, {"\xed\xa0\x80.svs", "___"}};
+    static const struct {
+        const char *path, *want;
+    } t[] = {{"/x/slide.svs", "slide"},
+             {"a.ome.tif", "a.ome"},
+             {"../.hidden.svs", "_hidden"},
+             {"x/..svs", "_"},
+             {"a\nb\\c\x7f.svs", "a_b_c_"},
+             {"bad\xff\xfeutf.svs", "bad__utf"},
+             {"gr\xc3\xbc\xc3\x9f.svs", "gr\xc3\xbc\xc3\x9f"},
+             {"report.json.svs", "_report.json"},
+             {"model-outputs-csv.tif", "_model-outputs-csv"},
+             {"\xed\xa0\x80.svs", "___"}};
     char name[MT_NAME_BYTES];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         mt_name_stem(name, t[i].path);
@@ -104,12 +121,17 @@ static void stems(void **state)
 
 static void same_stem(void **state)
 {
-    static const struct { const char *file, *bytes; } t[] = {
-        {"n/1/x.svs", "one"}, {"n/2/x.svs", "two"}, {"n/3/y.svs", "three"}, {"n/4/x.tif", "one"}, {"n/5/x~7692c3ad.svs", "4"}};
+    static const struct {
+        const char *file, *bytes;
+    } t[] = {{"n/1/x.svs", "one"},
+             {"n/2/x.svs", "two"},
+             {"n/3/y.svs", "three"},
+             {"n/4/x.tif", "one"},
+             {"n/5/x~7692c3ad.svs", "4"}};
     mt_inputs list = {NULL, 0, 0};
     mt_input items[5];
     mt_err err = MT_ERR_INIT;
-    char (*names)[MT_NAME_BYTES], (*again)[MT_NAME_BYTES];
+    char(*names)[MT_NAME_BYTES], (*again)[MT_NAME_BYTES];
     for (size_t i = 0; i < 5; i++) {
         put(tt_tmp_file(t[i].file), t[i].bytes);
         items[i] = (mt_input){strdup(tt_tmp_file(t[i].file)), 0};
@@ -121,13 +143,16 @@ static void same_stem(void **state)
     assert_string_equal(names[1], "x~3fc4ccfe");
     assert_string_equal(names[2], "y");
     for (size_t i = 0; i < 5; i++)
-        for (size_t k = 0; k < i; k++) assert_string_not_equal(names[i], names[k]);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(names[i], names[k]);
     assert_int_equal(strncmp(names[3], "x~7692c3ad.", 11), 0);
     tt_ok(mt_names_decide(&again, &list, &err), &err);
-    for (size_t i = 0; i < 5; i++) assert_string_equal(names[i], again[i]);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(names[i], again[i]);
     free(names);
     free(again);
-    for (size_t i = 0; i < 5; i++) free(items[i].path);
+    for (size_t i = 0; i < 5; i++)
+        free(items[i].path);
 }
 
 /* A folder that holds another slide's result is left alone. */
@@ -140,7 +165,8 @@ static void somebody_elses(void **state)
     mt_name_settle(name, out, digest);
     assert_string_equal(name, "x");
     put(tt_tmp_file("out/x/result.json"),
-        "{\"key\":\"\",\"slide\":{\"sha256\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}");
+        "{\"key\":\"\",\"slide\":{\"sha256\":"
+        "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}");
     mt_name_settle(name, out, digest);
     assert_string_equal(name, "x");
     memset(digest, 'b', 64);
@@ -152,19 +178,24 @@ static void leftovers(void **state)
 {
     static const char *const go[] = {"left/x/.tiles.h5.123.0.tmp", "left/x/.result.json.99.12.tmp",
                                      "left/model-outputs-csv/.x.csv.7.1.tmp"};
-    static const char *const stay[] = {"left/x/tiles.h5", "left/x/.hidden.tmp", "left/model-outputs-csv/.y.csv.7.1.tmp",
+    static const char *const stay[] = {"left/x/tiles.h5", "left/x/.hidden.tmp",
+                                       "left/model-outputs-csv/.y.csv.7.1.tmp",
                                        "left/model-outputs-csv/x.csv", "left/.report.json.1.0.tmp"};
-    for (size_t i = 0; i < 3; i++) put(tt_tmp_file(go[i]), "x");
-    for (size_t i = 0; i < 5; i++) put(tt_tmp_file(stay[i]), "x");
+    for (size_t i = 0; i < 3; i++)
+        put(tt_tmp_file(go[i]), "x");
+    for (size_t i = 0; i < 5; i++)
+        put(tt_tmp_file(stay[i]), "x");
     mt_leftovers_sweep(tt_tmp_file("left"), "x");
-    for (size_t i = 0; i < 3; i++) assert_false(mt_file_exists(tt_tmp_file(go[i])));
-    for (size_t i = 0; i < 5; i++) assert_true(mt_file_exists(tt_tmp_file(stay[i])));
+    for (size_t i = 0; i < 3; i++)
+        assert_false(mt_file_exists(tt_tmp_file(go[i])));
+    for (size_t i = 0; i < 5; i++)
+        assert_true(mt_file_exists(tt_tmp_file(stay[i])));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(folders), cmocka_unit_test(lists), cmocka_unit_test(stems),
-                                       cmocka_unit_test(same_stem), cmocka_unit_test(somebody_elses),
-                                       cmocka_unit_test(leftovers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folders),   cmocka_unit_test(lists),          cmocka_unit_test(stems),
+        cmocka_unit_test(same_stem), cmocka_unit_test(somebody_elses), cmocka_unit_test(leftovers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
