@@ -298,6 +298,22 @@ static void valid_and_asymmetric_winograd(void **state)
         }
 }
 
+/* Windows partly or wholly in the padding, far from the image. */
+static void huge_pads(void **state)
+{
+    static const int pads[][2] = {{4, 4}, {5, 7}, {9, 0}, {0, 40}, {1000, 3}, {1 << 20, 1 << 20}};
+    for (size_t i = 0; i < MT_COUNT(pads); i++)
+        for (int plain = 0; plain < 2; plain++) {
+            mt_conv_desc d = conv(18, 20, 1, 5, 6, 3, 3);
+            d.pt = pads[i][0], d.pl = pads[i][1];
+            d.oh = 9, d.ow = 11;
+            d.in_plain = plain;
+            check_all(d, 1);
+            d.groups = d.cout = 18;
+            check_all(d, 2);
+        }
+}
+
 /* The choice is a function of the shape: every table names its variant, small kernels at stride 1
  * of a body layer go to Winograd, strided ones to the direct loop. */
 static void rule(void **state)
@@ -348,6 +364,7 @@ static void bad_descriptions(void **state)
     REFUSED(d.sw = 0, MT_ERR_ARG);
     REFUSED(d.kh = -1, MT_ERR_ARG);
     REFUSED(d.pt = -1, MT_ERR_ARG);
+    REFUSED(d.pl = 1 << 21, MT_ERR_ARG);
     REFUSED(d.act = MT_ACT_COUNT, MT_ERR_ARG);
     REFUSED((d.h = d.w = d.oh = d.ow = 1 << 20), MT_ERR_LIMIT);
     REFUSED((d.dw = 1 << 23, d.kw = 9), MT_ERR_LIMIT);
@@ -437,6 +454,7 @@ int main(void)
                                        cmocka_unit_test(depthwise),
                                        cmocka_unit_test(real_layers),
                                        cmocka_unit_test(valid_and_asymmetric_winograd),
+                                       cmocka_unit_test(huge_pads),
                                        cmocka_unit_test(rule),
                                        cmocka_unit_test(bad_descriptions),
                                        cmocka_unit_test(nan_travels),

@@ -88,7 +88,7 @@ static mt_status check(const mt_kernels *k, const mt_conv_desc *d, mt_err *err)
     int64_t y = (int64_t)(d->oh - 1) * d->sh + (int64_t)(d->kh - 1) * d->dh + 1;
     int64_t x = (int64_t)(d->ow - 1) * d->sw + (int64_t)(d->kw - 1) * d->dw + 1;
     int64_t c = MT_MAX(d->in_plain ? d->cin : k->block, k->block);
-    if (y > 1 << 24 || x > 1 << 24 || MT_MAX(y, d->h) * MT_MAX(x, d->w) > INT32_MAX / c ||
+    if (y > 1 << 24 || x > 1 << 24 || MT_MAX(y, d->h) * MT_MAX(x, d->w) > INT32_MAX / 4 / c ||
         (int64_t)d->oh * d->ow > INT32_MAX / k->block)
         return mt_err_set(err, MT_ERR_LIMIT, "convolution: a plane of %d x %d is too large", d->w,
                           d->h);
@@ -118,6 +118,9 @@ static mt_status build(mt_conv **out, const mt_kernels *k, const mt_conv_desc *d
     MT_AUTO(mt_conv_free) mt_conv *c = NULL;
     MT_TRY(mt_alloc(&c, 1, sizeof *c, sizeof *c, "convolution", err));
     c->d = *d;
+    /* Beyond the reach of the windows every place is outside: a larger pad changes nothing. */
+    c->d.pt = MT_MIN(d->pt, (d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1);
+    c->d.pl = MT_MIN(d->pl, (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1);
     c->k = k;
     c->algo = algo;
     plan_activation(c);

@@ -77,26 +77,20 @@ static mt_status plan_panels(mt_conv *c, mt_err *err)
     return MT_OK;
 }
 
-/* Weight of input channel `lane` of block ib (blocked) or run position `lane` (plain), tap s, for
- * output channel oc; 0 where there is none. */
+/* Weight of tap s and position `lane` of the inner loop (input channel ib*b + lane of a blocked
+ * input; of a plain one, lane % cin) for output channel oc; 0 where there is none. */
 static float weight(const mt_conv *c, const float *w, int oc, int ib, int s, int lane)
 {
     const mt_conv_desc *d = &c->d;
-    int cpg = d->cin / d->groups, opg = d->cout / d->groups, ic, ky, kx;
-    if (oc >= d->cout) return 0.0f;
+    int cpg = d->cin / d->groups, opg = d->cout / d->groups;
+    int columns = c->n_taps / d->kh; /* 1 when a kernel row is one run */
+    int ky = s / columns, kx = s % columns, ic = ib * c->k->block + lane;
     if (d->in_plain) {
-        int taps = c->len / d->cin; /* kernel columns in one run */
+        if (columns == 1) kx = lane / d->cin;
         ic = lane % d->cin;
-        ky = taps > 1 || d->kw == 1 ? s : s / d->kw;
-        kx = taps > 1 ? lane / d->cin : s % d->kw;
-        if (d->kw == 1) kx = 0;
-    } else {
-        ic = ib * c->k->block + lane;
-        ky = s / d->kw;
-        kx = s % d->kw;
     }
     int i = ic - oc / opg * cpg; /* within the group */
-    if (i < 0 || i >= cpg) return 0.0f;
+    if (oc >= d->cout || i < 0 || i >= cpg) return 0.0f;
     return w[(((size_t)oc * (size_t)cpg + (size_t)i) * (size_t)d->kh + (size_t)ky) * (size_t)d->kw +
              (size_t)kx];
 }
