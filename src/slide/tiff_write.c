@@ -175,6 +175,7 @@ static mt_status tag_int(directory *d, mt_tiff_writer *w, int id, int type, uint
 static mt_status tag_shorts(directory *d, mt_tiff_writer *w, int id, int count, int v, mt_err *err)
 {
     uint8_t b[8];
+    count = MT_MIN(count, 4); /* image_check: no more samples */
     for (int i = 0; i < count; i++) put_le(b + 2 * i, (uint64_t)v, 2);
     return tag_bytes(d, w, id, T_SHORT, (uint64_t)count, b, 2 * (size_t)count, err);
 }
