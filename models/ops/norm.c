@@ -14,6 +14,7 @@ MT_INFER(mt_infer_batchnorm)
     MT_TRY(mt_need_inputs(g, n, 5, 5, err));
     MT_TRY(mt_need_type(g, n, 0, MT_T_FLOAT, err));
     const mt_value *x = mt_in(g, n, 0);
+    if (n->opset < 7 && !mt_attr_int(n, "is_test", 0)) return mt_node_unsupported(g, n, err, "is_test = 0 (training)");
     if (mt_attr_int(n, "training_mode", 0) || !mt_attr_int(n, "spatial", 1))
         return mt_node_unsupported(g, n, err, "training_mode = 1 or spatial = 0");
     for (int i = 1; i < n->n_out; i++)

@@ -137,6 +137,14 @@ MT_INFER(mt_infer_topk); MT_RUN(mt_run_topk);
 MT_INFER(mt_infer_depth); MT_RUN(mt_run_depth);
 MT_INFER(mt_infer_cumsum); MT_RUN(mt_run_cumsum);
 MT_INFER(mt_infer_trilu); MT_RUN(mt_run_trilu);
+MT_INFER(mt_infer_einsum); MT_RUN(mt_run_einsum);
+MT_INFER(mt_infer_onehot); MT_RUN(mt_run_onehot);
+MT_INFER(mt_infer_nonzero);
+MT_INFER(mt_infer_centercroppad);
+MT_INFER(mt_infer_lpnorm); MT_RUN(mt_run_lpnorm);
+MT_INFER(mt_infer_mvn); MT_RUN(mt_run_mvn);
+MT_INFER(mt_infer_quantize); MT_RUN(mt_run_quantize);
+MT_INFER(mt_infer_dequantize); MT_RUN(mt_run_dequantize);
 MT_RUN(mt_run_to_blocked); MT_RUN(mt_run_from_blocked);
 
 #endif

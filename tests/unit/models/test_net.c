@@ -550,6 +550,57 @@ static void padded_average(void)
 
 static void padded_averages(void **s) { each_isa(padded_average); }
 
+/* Transposed convolution between convolutions: odd sizes, pads, dilation, overlapping and missing taps. */
+static void transposed_is_right(void)
+{
+    static const struct { int k, stride, pad, dil, extra; } cases[] = {{2, 2, 0, 1, 0}, {3, 2, 1, 1, 1}, {3, 1, 1, 2, 0}, {2, 3, 0, 1, 1}, {5, 2, 2, 1, 0}};
+    enum { I = 5, O = 18, IH = 4, IW = 3, WIDEST = 20 };
+    float eye[I * I] = {0};
+    for (int i = 0; i < I; i++) eye[i * I + i] = 1;
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        int k = cases[n].k, st = cases[n].stride, pad = cases[n].pad, dil = cases[n].dil;
+        int oh = (IH - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad, ow = (IW - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad;
+        float *w = random_floats((size_t)(I * O * k * k), 80), *bias = random_floats(O, 81), *x = random_floats(I * IH * IW, 82);
+        float *want = calloc((size_t)(O * oh * ow), sizeof *want);
+        assert_true(oh <= WIDEST && ow <= WIDEST);
+        for (int o = 0; o < O; o++) {
+            double sum[WIDEST * WIDEST];
+            for (int p = 0; p < oh * ow; p++) sum[p] = (double)bias[o];
+            for (int i = 0; i < I; i++)
+                for (int p = 0; p < IH * IW; p++)
+                    for (int q = 0; q < k * k; q++) {
+                        int y = p / IW * st + q / k * dil - pad, c = p % IW * st + q % k * dil - pad;
+                        if (y < 0 || c < 0 || y >= oh || c >= ow) continue;
+                        sum[y * ow + c] += (double)x[i * IH * IW + p] * (double)w[(i * O + o) * k * k + q];
+                    }
+            for (int p = 0; p < oh * ow; p++) want[o * oh * ow + p] = fmaxf((float)sum[p], 0);
+        }
+        onnx_build b;
+        ob_init(&b, 13);
+        ob_input(&b, "x", 1, OB_DIMS(1, I, IH, IW));
+        ob_floats(&b, "eye", OB_DIMS(I, I, 1, 1), eye);
+        ob_floats(&b, "w", OB_DIMS(I, O, k, k), w);
+        ob_floats(&b, "b", OB_DIMS(O), bias);
+        ob_node(&b, "Conv", "x eye > c");
+        MtPb__Node *t = ob_node(&b, "ConvTranspose", "c w b > t");
+        ob_ints(&b, t, "strides", OB_DIMS(st, st));
+        ob_ints(&b, t, "dilations", OB_DIMS(dil, dil));
+        ob_ints(&b, t, "pads", OB_DIMS(pad, pad, pad, pad));
+        ob_ints(&b, t, "output_padding", OB_DIMS(cases[n].extra, cases[n].extra));
+        ob_node(&b, "Relu", "t > y");
+        ob_output(&b, "y");
+        mt_net *net = compile(&b, NULL, 0);
+        floats got = run(net, x);
+        assert_int_equal(got.n, O * oh * ow);
+        near_all(got.v, want, got.n, 2e-5);
+        free(got.v); free(w); free(bias); free(x); free(want);
+        mt_net_free(&net);
+        ob_free(&b);
+    }
+}
+
+static void transposed(void **s) { each_isa(transposed_is_right); }
+
 /* A product as large as a bag's: OpenBLAS and our own agree with a double sum. */
 static void products(void)
 {
@@ -595,6 +646,7 @@ int main(void)
         cmocka_unit_test(other_readers),
         cmocka_unit_test(gates),
         cmocka_unit_test(padded_averages),
+        cmocka_unit_test(transposed),
         cmocka_unit_test(dense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
