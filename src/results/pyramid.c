@@ -77,9 +77,10 @@ static void unref(VipsImage **image)
     if (*image) g_object_unref(*image);
 }
 
-/* The thumbnail's spacing may differ in x and y; vips counts pixels per millimetre. */
-static mt_status save(const uint8_t *rgba, const mt_heat *h, const mt_result *r,
-                      const char *description, const char *tmp, mt_err *err)
+/* Into memory: libtiff does not survive a full disk. The spacing may differ in x and y; vips counts
+ * pixels per millimetre. *out is released with g_free. */
+static mt_status encode(void **out, size_t *n, const uint8_t *rgba, const mt_heat *h,
+                        const mt_result *r, const char *description, mt_err *err)
 {
     MT_AUTO(unref) VipsImage *memory = NULL;
     MT_AUTO(unref) VipsImage *image = NULL;
@@ -90,10 +91,10 @@ static mt_status save(const uint8_t *rgba, const mt_heat *h, const mt_result *r,
                              1000.0 / x_um, "yres", 1000.0 / y_um, NULL))
         return vips_failed("heatmap.tif", err);
     vips_image_set_string(image, VIPS_META_IMAGEDESCRIPTION, description);
-    if (vips_tiffsave(image, tmp, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
-                      VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "tile", TRUE, "tile_width", 256,
-                      "tile_height", 256, "pyramid", TRUE, "resunit", VIPS_FOREIGN_TIFF_RESUNIT_CM,
-                      NULL))
+    if (vips_tiffsave_buffer(image, out, n, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE,
+                             "predictor", VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "tile", TRUE,
+                             "tile_width", 256, "tile_height", 256, "pyramid", TRUE, "resunit",
+                             VIPS_FOREIGN_TIFF_RESUNIT_CM, NULL))
         return vips_failed("heatmap.tif", err);
     return MT_OK;
 }
@@ -106,12 +107,14 @@ mt_status mt_pyramid_write(const mt_heat *heat, const mt_result *r, const char *
     if (!vips_ready) return vips_failed("libvips would not start", err);
     MT_AUTO_FREE uint8_t *rgba = NULL;
     MT_AUTO(mt_buf_free) mt_buf description = MT_BUF_INIT(4096);
-    MT_AUTO(mt_outfile_discard) mt_outfile file = MT_OUTFILE_INIT;
     MT_TRY(describe(&description, heat, r, err));
     MT_TRY(mt_alloc_aligned(&rgba, (size_t)heat->w * (size_t)heat->h * 4, (size_t)64 << 20,
                             "heatmap", err));
     paint(rgba, heat, r->card);
-    MT_TRY(mt_outfile_name(&file, path, err));
-    MT_TRY(save(rgba, heat, r, (const char *)description.data, file.tmp, err));
-    return mt_outfile_commit(&file, err);
+    void *tiff = NULL;
+    size_t n = 0;
+    MT_TRY(encode(&tiff, &n, rgba, heat, r, (const char *)description.data, err));
+    mt_status st = mt_file_write(path, tiff, n, err);
+    g_free(tiff);
+    return st;
 }

@@ -1,4 +1,5 @@
 /* Streamed text files. */
+#include <errno.h>
 #include <libdeflate.h>
 #include <string.h>
 #include "results/writers.h"
@@ -37,23 +38,24 @@ static void put(mt_sink *s, size_t n)
         if (!bytes) mt_err_set(&s->err, MT_ERR_INTERNAL, "a block would not compress");
     }
     if (bytes && fwrite(from, 1, bytes, s->file.f) != bytes)
-        mt_err_set(&s->err, MT_ERR_IO, "%s: cannot write", mt_path_base(s->file.path));
+        mt_err_set(&s->err, MT_ERR_IO, "%s: cannot write: %s", mt_path_base(s->file.path),
+                   strerror(errno));
     memmove(s->text.data, s->text.data + n, s->text.len - n);
     s->text.len -= n;
 }
 
 void mt_sink_drain(mt_sink *s)
 {
-    while (s->err.code == MT_OK && s->text.len >= BLOCK)
-        put(s, BLOCK);
+    while (s->err.code == MT_OK && s->text.len >= BLOCK) put(s, BLOCK);
+    if (s->err.code != MT_OK) s->text.len = 0; /* nothing more can be written */
 }
 
 mt_status mt_sink_end(mt_sink *s, mt_err *err)
 {
     mt_sink_drain(s);
     put(s, s->text.len);
-    mt_status st = mt_buf_status(&s->text, "a record", &s->err);
-    if (st == MT_OK) st = s->err.code;
+    mt_status st = s->err.code;
+    if (st == MT_OK) st = mt_buf_status(&s->text, "a record", &s->err);
     st = st == MT_OK ? mt_outfile_commit(&s->file, err) : mt_err_set(err, st, "%s", s->err.text);
     mt_sink_discard(s);
     return st;

@@ -2,8 +2,10 @@
 #include "tests/support/support.h"
 #include <libdeflate.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -423,6 +425,38 @@ static void nothing_half_written(void **state)
     made_free(&m);
 }
 
+/* A disk that is full (here: a file size limit) is an I/O error of that writer, and leaves nothing.
+ */
+static void a_full_disk(void **state)
+{
+    made m;
+    made_begin(&m, 16);
+    m.plan.box_l0 = 16;
+    for (int i = 0; i < 20000; i++) {
+        const float v = (float)(i * 7919 % 20000) / 20000, p[2] = {1 - v, v};
+        made_add_tile(&m, i % 62 * 16, i / 62 * 16 % 700, MT_TILE_DONE, p);
+    }
+    static const long limits[] = {0, 100, 5000, 1 << 20};
+    struct rlimit old, tight;
+    getrlimit(RLIMIT_FSIZE, &old);
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t k = 0; k < sizeof limits / sizeof limits[0]; k++)
+        for (const mt_writer_info *w = mt_result_writers(); w->name; w++) {
+            mt_err err = MT_ERR_INIT;
+            char find[700];
+            bool small = limits[k] >= 5000 && strncmp(w->name, "geojson", 7) != 0;
+            if (small || (limits[k] == 1 << 20 && strcmp(w->name, "geojson") != 0)) continue;
+            tight = (struct rlimit){(rlim_t)limits[k], old.rlim_max};
+            setrlimit(RLIMIT_FSIZE, &tight);
+            mt_status st = mt_result_write(w->name, &m.r, NULL, tt_tmp_file("full"), &err);
+            setrlimit(RLIMIT_FSIZE, &old);
+            assert_int_equal(st, MT_ERR_IO);
+            snprintf(find, sizeof find, "find '%s' -type f | grep -q .", tt_tmp_file("full"));
+            assert_int_not_equal(system(find), 0);
+        }
+    made_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +474,7 @@ int main(void)
         cmocka_unit_test(senseless_results_are_refused),
         cmocka_unit_test(every_writer_is_in_the_table),
         cmocka_unit_test(nothing_half_written),
+        cmocka_unit_test(a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
