@@ -122,8 +122,9 @@ static bool parse_row(box *b, char *line, int column)
 }
 
 typedef struct sums {
-    double predicted, truth, inside; /* level-0 pixels */
-    size_t hit, called, labelled;    /* tiles */
+    double predicted, truth, inside;       /* level-0 pixels */
+    double labelled_area, labelled_inside; /* of tiles with the label */
+    size_t hit, called, labelled;          /* tiles */
 } sums;
 
 static mt_status add_row(table *t, sums *s, const box *b, const mt_synth_opts *opts, int cls,
@@ -134,7 +135,11 @@ static mt_status add_row(table *t, sums *s, const box *b, const mt_synth_opts *o
     double area = b->w * b->h, truth = fraction[cls] * area;
     int label = fraction[cls] >= 0.5, called = b->score >= threshold;
     s->truth += truth;
-    s->labelled += (size_t)label;
+    if (label) {
+        s->labelled++;
+        s->labelled_area += area;
+        s->labelled_inside += truth;
+    }
     if (called) {
         s->predicted += area;
         s->inside += truth;
@@ -174,7 +179,7 @@ static double dice(double both, double a, double b)
 mt_status mt_agreement_read(mt_agreement *out, const char *csv, const mt_synth_opts *opts, int cls,
                             double threshold, mt_err *err)
 {
-    *out = (mt_agreement){.auc = NAN, .dice_tiles = NAN, .dice_area = NAN};
+    *out = (mt_agreement){.auc = NAN, .dice_tiles = NAN, .dice_area = NAN, .dice_area_labels = NAN};
     FILE *f = fopen(csv, "re");
     if (!f)
         return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", csv,
@@ -189,6 +194,7 @@ mt_status mt_agreement_read(mt_agreement *out, const char *csv, const mt_synth_o
     out->n_positive = s.labelled;
     out->dice_tiles = dice((double)s.hit, (double)s.called, (double)s.labelled);
     out->dice_area = dice(s.inside, s.predicted, s.truth);
+    out->dice_area_labels = dice(s.labelled_inside, s.labelled_area, s.truth);
     out->predicted_mm2 = s.predicted * mm2;
     out->truth_mm2 = s.truth * mm2;
     out->inside_mm2 = s.inside * mm2;

@@ -7,11 +7,12 @@
 #include "microtome/synth.h"
 
 typedef struct mt_agreement {
-    size_t n_tiles,
-        n_positive; /* tiles compared; of these, at least half of the class by the truth */
-    double auc;     /* of the score against that label, ties by midranks; NaN with one label only */
-    double dice_tiles; /* same label, score >= threshold */
-    double dice_area;  /* areas: positive tiles against the exact shape, within the tiles */
+    size_t n_tiles;          /* tiles compared */
+    size_t n_positive;       /* of these, at least half of the class by the truth: the label */
+    double auc;              /* score against label, ties by midranks; NaN with one label only */
+    double dice_tiles;       /* label against score >= threshold, in tiles */
+    double dice_area;        /* exact shape against the area of positive tiles */
+    double dice_area_labels; /* the same for tiles positive by label: what whole tiles can say */
     double predicted_mm2, truth_mm2, inside_mm2; /* truth and overlap within the tiles compared */
 } mt_agreement;
 

@@ -105,16 +105,19 @@ static int print_agreement(const mt_agreement *a, const char *name, const struct
 {
     if (o->json)
         return mt_json_print(json_pack(
-            "{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "class", name, "threshold",
+            "{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "class", name, "threshold",
             mt_jn(o->threshold), "tiles", (json_int_t)a->n_tiles, "tiles_positive",
             (json_int_t)a->n_positive, "auc", mt_jn(a->auc), "dice_tiles", mt_jn(a->dice_tiles),
-            "dice_area", mt_jn(a->dice_area), "predicted_mm2", mt_jn(a->predicted_mm2), "truth_mm2",
-            mt_jn(a->truth_mm2), "overlap_mm2", mt_jn(a->inside_mm2)));
+            "dice_area", mt_jn(a->dice_area), "dice_area_labels", mt_jn(a->dice_area_labels),
+            "predicted_mm2", mt_jn(a->predicted_mm2), "truth_mm2", mt_jn(a->truth_mm2),
+            "overlap_mm2", mt_jn(a->inside_mm2)));
     printf("tiles      %zu, of which %zu are at least half %s by the exact truth\n", a->n_tiles,
            a->n_positive, name);
     printf("auc        %.4f (score prob_%s against that label)\n", a->auc, name);
-    printf("dice       %.4f by tiles, %.4f by area (score >= %.6g)\n", a->dice_tiles, a->dice_area,
-           o->threshold);
+    printf(
+        "dice       %.4f by tiles, %.4f by area (score >= %.6g); tiles called by the truth itself "
+        "reach %.4f by area\n",
+        a->dice_tiles, a->dice_area, o->threshold, a->dice_area_labels);
     printf("area       %.4f mm2 called, %.4f mm2 true within the tiles, %.4f mm2 shared\n",
            a->predicted_mm2, a->truth_mm2, a->inside_mm2);
     return MT_EXIT_OK;

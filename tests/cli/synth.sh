@@ -42,7 +42,7 @@ fi
 expect 0 synth --check "$work/perfect.csv" "${options[@]}"
 prints '^tiles +154, of which [1-9]' '^auc +1\.0000' '^dice +1\.0000 by tiles'
 expect 0 synth --check "$work/perfect.csv" "${options[@]}" --json
-json '.class == "tumour" and .tiles == 154 and .auc == 1 and .dice_tiles == 1 and .dice_area > 0.7 and .truth_mm2 > 0'
+json '.class == "tumour" and .tiles == 154 and .auc == 1 and .dice_tiles == 1 and .dice_area > 0.7 and .dice_area == .dice_area_labels and .truth_mm2 > 0'
 awk -F, 'BEGIN { OFS = "," } NR > 1 { $6 = 1 - $6 } 1' "$work/perfect.csv" >"$work/reverse.csv"
 expect 0 synth --check "$work/reverse.csv" "${options[@]}" --json
 json '.auc == 0 and .dice_tiles < 0.5'
