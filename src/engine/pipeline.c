@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "engine/grade.h"
 #include "engine/infer.h"
@@ -39,6 +38,7 @@ struct mt_pipeline {
     uint8_t *state;
     uint32_t n_resumed;
     char scores_key[65];
+    char note[160];
     mt_plan no_plan; /* what the result shows until there is one */
     mt_result result;
 };
@@ -274,27 +274,17 @@ static void add_stats(mt_fetch_stats *sum, const mt_fetch_stats *s)
     sum->cpu_s += s->cpu_s;
 }
 
-static mt_status score_tiles(mt_pipeline *p, mt_err *err)
+/* One pass over the tiles that have no state yet. */
+static mt_status fetch_pass(mt_pipeline *p, const mt_budget *budget, mt_err *err)
 {
-    uint64_t worker_bytes;
-    mt_budget budget;
-    MT_TRY(mt_infer_worker_bytes(&worker_bytes, p->opts.model, err));
-    MT_TRY(mt_budget_split(&budget, p->opts.memory, p->opts.threads, worker_bytes, err));
-    p->result.threads = budget.threads;
-    if (budget.threads < p->opts.threads) {
-        char text[160];
-        snprintf(text, sizeof text, "memory: %d of %d threads fit under the ceiling of %.0f MiB",
-                 budget.threads, p->opts.threads, (double)p->opts.memory / 1048576.0);
-        mt_log(MT_LOG_WARN, "%s", text);
-    }
     MT_AUTO(mt_infer_free) mt_infer *infer = NULL;
-    MT_TRY(mt_infer_new(&infer, p->opts.model, budget.threads, err));
+    MT_TRY(mt_infer_new(&infer, p->opts.model, budget->threads, err));
     mt_infer_sink sink = {infer, p->slide, p->journal, p->probs, p->state};
     progress g = {p, p->n_resumed, p->plan->n_tiles};
     mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
-    fo.threads = budget.threads;
+    fo.threads = budget->threads;
     fo.batch = p->opts.batch;
-    fo.memory = budget.fetch;
+    fo.memory = budget->fetch;
     fo.bicubic = p->result.card->bicubic;
     fo.progress = on_progress;
     fo.progress_ctx = &g;
@@ -303,17 +293,39 @@ static mt_status score_tiles(mt_pipeline *p, mt_err *err)
     MT_TRY(mt_alloc(&skip, p->plan->n_tiles, 1, SIZE_MAX, "tile list", err));
     memcpy(skip, p->state, p->plan->n_tiles);
     fo.skip = skip;
-
     mt_fetch_stats stats = {0};
     mt_status st = mt_fetch_run(p->slide, p->plan, &fo, mt_infer_tiles, &sink, &stats, err);
-    add_stats(&p->result.fetch, &stats);
+    if (st != MT_ERR_LIMIT) add_stats(&p->result.fetch, &stats);
+    return st;
+}
+
+/* With as many threads as the memory holds: a network that needs much, or tiles that do, take
+ * threads away. The scores are the same. */
+static mt_status score_tiles(mt_pipeline *p, mt_err *err)
+{
+    uint64_t worker_bytes;
+    mt_budget budget;
+    mt_err why = MT_ERR_INIT;
+    MT_TRY(mt_infer_worker_bytes(&worker_bytes, p->opts.model, err));
+    MT_TRY(mt_budget_split(&budget, p->opts.memory, p->opts.threads, worker_bytes, err));
+    mt_status st = fetch_pass(p, &budget, &why);
+    while (st == MT_ERR_LIMIT && budget.threads > 1) {
+        budget.threads /= 2;
+        budget.fetch = p->opts.memory - worker_bytes * (uint64_t)budget.threads;
+        mt_err_clear(&why);
+        st = fetch_pass(p, &budget, &why);
+    }
+    p->result.threads = budget.threads;
+    if (budget.threads < p->opts.threads)
+        snprintf(p->note, sizeof p->note,
+                 "%d of %d threads: more do not fit under the ceiling of %.0f MiB", budget.threads,
+                 p->opts.threads, (double)p->opts.memory / 1048576.0);
     if (p->journal) {
         mt_err sync_err = MT_ERR_INIT;
         mt_status synced = mt_journal_sync(p->journal, &sync_err);
-        if (st == MT_OK && synced != MT_OK)
-            st = mt_err_set(err, sync_err.code, "%s", sync_err.text);
+        if (st == MT_OK && synced != MT_OK) return mt_err_set(err, synced, "%s", sync_err.text);
     }
-    return st;
+    return st == MT_OK ? MT_OK : mt_err_set(err, st, "%s", why.text);
 }
 
 mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
@@ -369,4 +381,8 @@ const mt_slide *mt_pipeline_slide(const mt_pipeline *p)
 uint64_t mt_pipeline_resumed(const mt_pipeline *p)
 {
     return p->n_resumed;
+}
+const char *mt_pipeline_note(const mt_pipeline *p)
+{
+    return p->note;
 }

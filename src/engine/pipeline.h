@@ -58,6 +58,9 @@ mt_result *mt_pipeline_result(mt_pipeline *p);
 const mt_slide *mt_pipeline_slide(const mt_pipeline *p); /* NULL when it did not open */
 /* Tiles taken over from an earlier run instead of computed. */
 uint64_t mt_pipeline_resumed(const mt_pipeline *p);
+/* What whoever runs this should know and no result depends on ("2 of 8 threads ..."); "" = nothing.
+ */
+const char *mt_pipeline_note(const mt_pipeline *p);
 
 /* How the memory is shared out: threads that fit, what is left to the tile buffers. LIMIT, with the
  * figures, when not even one worker fits. */

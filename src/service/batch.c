@@ -441,6 +441,8 @@ static void run_slide(run *r)
     bool analysed = st == MT_OK && !row->resumed;
     for (int i = 0; analysed && i < res->n_warnings; i++)
         tell(r, (mt_run_event){.kind = MT_RUN_WARNING, .text = res->warnings[i]});
+    if (p && mt_pipeline_note(p)[0])
+        tell(r, (mt_run_event){.kind = MT_RUN_WARNING, .text = mt_pipeline_note(p)});
     count(r, row, res, st);
     tell(r, (mt_run_event){.kind = MT_RUN_SLIDE_END, .row = row, .result = analysed ? res : NULL});
 }

@@ -414,6 +414,17 @@ static void memory_too_small(void **state)
     mt_run_summary sum = run(&o, &s);
     assert_int_equal(sum.n_failed, 1);
     assert_non_null(strstr(s.rows[0].reason, "MiB"));
+
+    /* Room for some of the workers only: fewer threads, a warning, the same scores. */
+    o.memory = (uint64_t)48 << 20;
+    o.threads = 200;
+    sum = run(&o, &s);
+    assert_int_equal(sum.n_done, 1);
+    assert_true(s.warnings >= 1);
+    json_t *j = result_of(out, "beta");
+    json_int_t threads = json_integer_value(json_object_get(json_object_get(j, "run"), "threads"));
+    assert_true(threads >= 1 && threads < 200);
+    json_decref(j);
 }
 
 static void pseudonyms(void **state)
