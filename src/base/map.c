@@ -24,7 +24,6 @@ static struct slot {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
-static bool installed;
 static size_t page;
 
 static void on_bus(int sig, siginfo_t *info, void *context)
@@ -52,17 +51,18 @@ static void on_bus(int sig, siginfo_t *info, void *context)
     errno = saved;
 }
 
+/* At every open, because a host program may have put a handler of its own in our place meanwhile. */
 static void install(void)
 {
-    if (installed) return;
+    struct sigaction now, sa;
+    if (sigaction(SIGBUS, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_bus)) return;
     page = (size_t)sysconf(_SC_PAGESIZE);
-    struct sigaction sa;
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_bus;
     sa.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGBUS, &sa, &before);
-    installed = true;
+    before = now;
+    sigaction(SIGBUS, &sa, NULL);
 }
 
 static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
