@@ -1,15 +1,15 @@
 /* Tiling against its limit and against OpenSlide.
  *
- * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads LIST] [--tiles LIST] [--no-openslide]
+ * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads LIST] [--tiles LIST]
+ * [--no-openslide]
  *
  * Each round measures, one after the other in the same process and over the same slide:
- *   raw       this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer (the
- *             limit, over the native tiles under the crops; for slides whose level 0 is JPEG)
- *   decoder   the engine's tile reader over the same native tiles, nothing between
- *   tiling    mt_fetch_run: crops cut in order
- *   openslide read_region on the same crops
- * in megapixels per CPU second (process time, all threads); --crops 0 takes the whole slide. Ratios are taken within a round; the JSON
- * gives their median, least and greatest over the rounds. Without SLIDE one is drawn: 12,000 x 12,000,
+ *   raw       this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer
+ * (the limit, over the native tiles under the crops; for slides whose level 0 is JPEG) decoder the
+ * engine's tile reader over the same native tiles, nothing between tiling    mt_fetch_run: crops
+ * cut in order openslide read_region on the same crops in megapixels per CPU second (process time,
+ * all threads); --crops 0 takes the whole slide. Ratios are taken within a round; the JSON gives
+ * their median, least and greatest over the rounds. Without SLIDE one is drawn: 12,000 x 12,000,
  * 240-pixel tiles, JPEG 4:2:0. */
 #include <fcntl.h>
 #include <math.h>
@@ -44,7 +44,7 @@ typedef struct raw {
     size_t size;
     uint64_t *offsets, *counts;
     uint32_t tile_w, tile_h, tiles_x, tiles_y;
-    uint32_t x0, y0, nx, n;    /* native tiles of the run: nx across, n in all */
+    uint32_t x0, y0, nx, n; /* native tiles of the run: nx across, n in all */
     uint8_t *tables;
     uint32_t tables_size;
     J_COLOR_SPACE stored;
@@ -61,8 +61,10 @@ static int raw_open(raw *r, const char *path)
     if (!t) return 0;
     TIFFGetField(t, TIFFTAG_COMPRESSION, &compression);
     TIFFGetField(t, TIFFTAG_PHOTOMETRIC, &photometric);
-    int ok = compression == COMPRESSION_JPEG && TIFFIsTiled(t) && TIFFGetField(t, TIFFTAG_TILEWIDTH, &r->tile_w) &&
-             TIFFGetField(t, TIFFTAG_TILELENGTH, &r->tile_h) && TIFFGetField(t, TIFFTAG_TILEOFFSETS, &r->offsets) &&
+    int ok = compression == COMPRESSION_JPEG && TIFFIsTiled(t) &&
+             TIFFGetField(t, TIFFTAG_TILEWIDTH, &r->tile_w) &&
+             TIFFGetField(t, TIFFTAG_TILELENGTH, &r->tile_h) &&
+             TIFFGetField(t, TIFFTAG_TILEOFFSETS, &r->offsets) &&
              TIFFGetField(t, TIFFTAG_TILEBYTECOUNTS, &r->counts);
     if (ok) {
         uint32_t w = 0, h = 0, n = TIFFNumberOfTiles(t);
@@ -125,7 +127,8 @@ static void raw_work(void *ctx, int worker)
         jpeg_start_decompress(&d);
         while (d.output_scanline < d.output_height) {
             JSAMPROW rows[8];
-            for (unsigned j = 0; j < 8; j++) rows[j] = px + (size_t)MT_MIN(d.output_scanline + j, r->tile_h - 1) * stride;
+            for (unsigned j = 0; j < 8; j++)
+                rows[j] = px + (size_t)MT_MIN(d.output_scanline + j, r->tile_h - 1) * stride;
             jpeg_read_scanlines(&d, rows, 8);
         }
         jpeg_finish_decompress(&d);
@@ -140,7 +143,8 @@ static double raw_rate(raw *r, const mt_bench_tiling *b, int threads)
     r->x0 = (uint32_t)(b->x_l0 / r->tile_w);
     r->y0 = (uint32_t)(b->y_l0 / r->tile_h);
     r->nx = MT_MIN((uint32_t)((b->x_l0 + b->w_l0 - 1) / r->tile_w + 1), r->tiles_x) - r->x0;
-    r->n = r->nx * (MT_MIN((uint32_t)((b->y_l0 + b->h_l0 - 1) / r->tile_h + 1), r->tiles_y) - r->y0);
+    r->n =
+        r->nx * (MT_MIN((uint32_t)((b->y_l0 + b->h_l0 - 1) / r->tile_h + 1), r->tiles_y) - r->y0);
     atomic_store(&r->next, 0);
     double cpu = mt_clock_cpu();
     mt_workers_run(threads, raw_work, r);
@@ -174,15 +178,21 @@ static void print(series *s, int last)
     }
     qsort(s->v, (size_t)s->n, sizeof *s->v, ascending);
     double median = (s->v[(s->n - 1) / 2] + s->v[s->n / 2]) / 2;
-    printf("\"%s\":{\"median\":%.4g,\"min\":%.4g,\"max\":%.4g}%s", s->name, median, s->v[0], s->v[s->n - 1], last ? "" : ",");
+    printf("\"%s\":{\"median\":%.4g,\"min\":%.4g,\"max\":%.4g}%s", s->name, median, s->v[0],
+           s->v[s->n - 1], last ? "" : ",");
 }
 
 static int measure(const options *o, raw *limit, int threads, int tile_px, int first)
 {
     enum { RAW, DECODER, TILING, WALL, OPENSLIDE, OF_RAW, OF_DECODER, OF_OPENSLIDE, N };
-    series s[N] = {{.name = "raw_mpix_per_cpu_s"}, {.name = "decoder_mpix_per_cpu_s"}, {.name = "tiling_mpix_per_cpu_s"},
-                   {.name = "tiling_mpix_per_s"}, {.name = "openslide_mpix_per_cpu_s"}, {.name = "of_raw"},
-                   {.name = "of_decoder"}, {.name = "of_openslide"}};
+    series s[N] = {{.name = "raw_mpix_per_cpu_s"},
+                   {.name = "decoder_mpix_per_cpu_s"},
+                   {.name = "tiling_mpix_per_cpu_s"},
+                   {.name = "tiling_mpix_per_s"},
+                   {.name = "openslide_mpix_per_cpu_s"},
+                   {.name = "of_raw"},
+                   {.name = "of_decoder"},
+                   {.name = "of_openslide"}};
     mt_bench_tiling b;
     for (int k = 0; k < o->rounds; k++) {
         mt_err e = MT_ERR_INIT;
@@ -195,7 +205,8 @@ static int measure(const options *o, raw *limit, int threads, int tile_px, int f
             fprintf(stderr, "bench_tiling: %s\n", e.text);
             return 0;
         }
-        double raw_r = limit->map ? raw_rate(limit, &b, threads) : NAN, decoder = b.raw_mpix / b.raw_cpu_s;
+        double raw_r = limit->map ? raw_rate(limit, &b, threads) : NAN,
+               decoder = b.raw_mpix / b.raw_cpu_s;
         double tiling = b.mpix / b.cpu_s, vendor = b.openslide_mpix / b.openslide_cpu_s;
         put(&s[RAW], raw_r);
         put(&s[DECODER], decoder);
@@ -206,8 +217,10 @@ static int measure(const options *o, raw *limit, int threads, int tile_px, int f
         put(&s[OF_DECODER], tiling / decoder);
         put(&s[OF_OPENSLIDE], tiling / vendor);
     }
-    printf("%s\n  {\"tile_px\":%d,\"threads\":%d,\"crops\":%llu,", first ? "" : ",", tile_px, threads, (unsigned long long)b.crops);
-    for (int i = 0; i < N; i++) print(&s[i], i == N - 1);
+    printf("%s\n  {\"tile_px\":%d,\"threads\":%d,\"crops\":%llu,", first ? "" : ",", tile_px,
+           threads, (unsigned long long)b.crops);
+    for (int i = 0; i < N; i++)
+        print(&s[i], i == N - 1);
     printf("}");
     fflush(stdout);
     return 1;
@@ -218,22 +231,36 @@ static int measure(const options *o, raw *limit, int threads, int tile_px, int f
 static int numbers(int *out, const char *list)
 {
     int n = 0;
-    for (const char *p = list; *p && n < 8; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) out[n++] = atoi(p);
+    for (const char *p = list; *p && n < 8; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ','))
+        out[n++] = atoi(p);
     return n;
 }
 
 static int parse(options *o, int argc, char **argv)
 {
-    *o = (options){.rounds = 5, .openslide = 1, .crops = 2025, .threads = {1, 2}, .n_threads = 2, .tiles = {256, 224}, .n_tiles = 2};
+    *o = (options){.rounds = 5,
+                   .openslide = 1,
+                   .crops = 2025,
+                   .threads = {1, 2},
+                   .n_threads = 2,
+                   .tiles = {256, 224},
+                   .n_tiles = 2};
     for (int i = 1; i < argc; i++) {
         const char *v = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--no-openslide")) o->openslide = 0;
-        else if (!strcmp(argv[i], "--rounds")) o->rounds = atoi(v), i++;
-        else if (!strcmp(argv[i], "--crops")) o->crops = strtoull(v, NULL, 10), i++;
-        else if (!strcmp(argv[i], "--threads")) o->n_threads = numbers(o->threads, v), i++;
-        else if (!strcmp(argv[i], "--tiles")) o->n_tiles = numbers(o->tiles, v), i++;
-        else if (argv[i][0] == '-') return 0;
-        else o->slide = argv[i];
+        if (!strcmp(argv[i], "--no-openslide"))
+            o->openslide = 0;
+        else if (!strcmp(argv[i], "--rounds"))
+            o->rounds = atoi(v), i++;
+        else if (!strcmp(argv[i], "--crops"))
+            o->crops = strtoull(v, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--threads"))
+            o->n_threads = numbers(o->threads, v), i++;
+        else if (!strcmp(argv[i], "--tiles"))
+            o->n_tiles = numbers(o->tiles, v), i++;
+        else if (argv[i][0] == '-')
+            return 0;
+        else
+            o->slide = argv[i];
     }
     return o->rounds >= 1 && o->rounds <= MAX_ROUNDS;
 }
@@ -256,7 +283,8 @@ int main(int argc, char **argv)
     options o;
     char drawn[64] = "";
     if (!parse(&o, argc, argv)) {
-        fprintf(stderr, "usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--tiles 256,224] [--no-openslide]\n");
+        fprintf(stderr, "usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] "
+                        "[--tiles 256,224] [--no-openslide]\n");
         return 2;
     }
     if (!o.slide) {
@@ -266,10 +294,12 @@ int main(int argc, char **argv)
     raw limit;
     int ok = 1, first = 1;
     if (!raw_open(&limit, o.slide)) limit.map = NULL; /* no JPEG tiles: no limit of this kind */
-    printf("{\"bench\":\"tiling\",\"version\":\"%s\",\"kernels\":\"%s\",\"rounds\":%d,\"native_tile\":%u,\"settings\":[",
+    printf("{\"bench\":\"tiling\",\"version\":\"%s\",\"kernels\":\"%s\",\"rounds\":%d,\"native_"
+           "tile\":%u,\"settings\":[",
            mt_version(), mt_cpu_name(), o.rounds, limit.tile_w);
     for (int t = 0; t < o.n_tiles && ok; t++)
-        for (int k = 0; k < o.n_threads && ok; k++, first = 0) ok = measure(&o, &limit, o.threads[k], o.tiles[t], first);
+        for (int k = 0; k < o.n_threads && ok; k++, first = 0)
+            ok = measure(&o, &limit, o.threads[k], o.tiles[t], first);
     printf("\n]}\n");
     raw_close(&limit);
     if (drawn[0]) unlink(drawn);

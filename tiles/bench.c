@@ -1,4 +1,5 @@
-/* Figures of the tiling: crops cut in order against the same native tiles decoded with nothing between. */
+/* Figures of the tiling: crops cut in order against the same native tiles decoded with nothing
+ * between. */
 #include "microtome/bench.h"
 
 #include <math.h>
@@ -19,8 +20,8 @@ typedef struct raw_pass {
     walk_strip strip;
     mt_tile_reader **readers;
     uint8_t **buffers;
-    uint64_t *pixels;          /* per worker, 8 apart */
-    bool touch_only;           /* bring the pages in, decode nothing */
+    uint64_t *pixels; /* per worker, 8 apart */
+    bool touch_only;  /* bring the pages in, decode nothing */
     _Atomic uint64_t next;
     mt_team_err failed;
 } raw_pass;
@@ -29,7 +30,8 @@ static void touch(const raw_pass *r, const int32_t t[2])
 {
     mt_tile_span span;
     if (mt_slide_tile_span(&span, r->slide, 0, t[WALK_X], t[WALK_Y], NULL) != MT_OK) return;
-    for (size_t i = 0; i < span.size; i += PAGE) (void)*(const volatile uint8_t *)(span.data + i);
+    for (size_t i = 0; i < span.size; i += PAGE)
+        (void)*(const volatile uint8_t *)(span.data + i);
 }
 
 static void raw_work(void *ctx, int id)
@@ -42,12 +44,14 @@ static void raw_work(void *ctx, int id)
         int32_t t[2];
         uint32_t one;
         if (i >= r->strip.positions) break;
-        if (!walk_at(t, r->walk, &r->strip, i) || !walk_crops(&one, 1, r->walk, &r->strip, t)) continue;
+        if (!walk_at(t, r->walk, &r->strip, i) || !walk_crops(&one, 1, r->walk, &r->strip, t))
+            continue;
         if (r->touch_only) {
             touch(r, t);
             continue;
         }
-        if (mt_tile_reader_decode(r->readers[id], 0, t[WALK_X], t[WALK_Y], 1, r->buffers[id], (size_t)l->tile_w * 3, &e))
+        if (mt_tile_reader_decode(r->readers[id], 0, t[WALK_X], t[WALK_Y], 1, r->buffers[id],
+                                  (size_t)l->tile_w * 3, &e))
             mt_team_fail(&r->failed, &e);
         r->pixels[id * 8] += (uint64_t)l->tile_w * (uint64_t)l->tile_h;
     }
@@ -60,7 +64,8 @@ static mt_status raw_once(mt_bench_tiling *out, raw_pass *r, int threads, mt_err
     atomic_store(&r->next, 0);
     mt_workers_run(threads, raw_work, r);
     if (r->failed.set) return mt_err_set(err, r->failed.err.code, "%s", r->failed.err.text);
-    for (int i = 0; i < threads; i++) pixels += r->pixels[i * 8];
+    for (int i = 0; i < threads; i++)
+        pixels += r->pixels[i * 8];
     out->raw_mpix = (double)pixels * 1e-6;
     out->raw_wall_s = mt_clock_wall() - wall;
     out->raw_cpu_s = mt_clock_cpu() - cpu;
@@ -76,7 +81,8 @@ static mt_status raw_buffers(raw_pass *r, int threads, mt_err *err)
     MT_TRY(mt_alloc(&r->pixels, n * 8, sizeof *r->pixels, SIZE_MAX, "readers", err));
     for (size_t i = 0; i < n; i++) {
         MT_TRY(mt_tile_reader_new(&r->readers[i], r->slide, err));
-        MT_TRY(mt_alloc_aligned(&r->buffers[i], (size_t)l->tile_w * (size_t)l->tile_h * 3, SIZE_MAX, "native tile", err));
+        MT_TRY(mt_alloc_aligned(&r->buffers[i], (size_t)l->tile_w * (size_t)l->tile_h * 3, SIZE_MAX,
+                                "native tile", err));
     }
     return MT_OK;
 }
@@ -105,7 +111,10 @@ static mt_status run_raw(mt_bench_tiling *out, const mt_slide *slide, const mt_p
     return st;
 }
 
-static mt_status look(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err) { return MT_OK; }
+static mt_status look(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err)
+{
+    return MT_OK;
+}
 
 static mt_status run_crops(mt_bench_tiling *out, const mt_slide *slide, const mt_plan *plan,
                            const mt_bench_tiling_opts *o, mt_err *err)
@@ -132,17 +141,20 @@ static void vendor_work(void *ctx, int id)
 {
     vendor_pass *v = ctx;
     for (size_t i; (i = atomic_fetch_add(&v->next, 1)) < v->plan->n_tiles;)
-        openslide_read_region(v->slide, v->buffers[id], v->plan->tiles[i].x_l0, v->plan->tiles[i].y_l0, 0,
-                              v->plan->out_px, v->plan->out_px);
+        openslide_read_region(v->slide, v->buffers[id], v->plan->tiles[i].x_l0,
+                              v->plan->tiles[i].y_l0, 0, v->plan->out_px, v->plan->out_px);
 }
 
-/* OpenSlide's read_region on the same crops, one handle for all threads, row after row as a reader goes. */
-static mt_status run_vendor(mt_bench_tiling *out, const char *path, const mt_plan *plan, int threads, mt_err *err)
+/* OpenSlide's read_region on the same crops, one handle for all threads, row after row as a reader
+ * goes. */
+static mt_status run_vendor(mt_bench_tiling *out, const char *path, const mt_plan *plan,
+                            int threads, mt_err *err)
 {
     vendor_pass v = {.slide = openslide_open(path), .plan = plan};
     size_t px = (size_t)plan->out_px * (size_t)plan->out_px;
     if (!v.slide) return MT_OK; /* it does not read this one: no figure */
-    mt_status st = mt_alloc(&v.buffers, (size_t)threads, sizeof *v.buffers, SIZE_MAX, "buffers", err);
+    mt_status st =
+        mt_alloc(&v.buffers, (size_t)threads, sizeof *v.buffers, SIZE_MAX, "buffers", err);
     for (int i = 0; i < threads && st == MT_OK; i++)
         st = mt_alloc(&v.buffers[i], px, sizeof **v.buffers, SIZE_MAX, "buffers", err);
     if (st == MT_OK && !openslide_get_error(v.slide)) {
@@ -154,34 +166,42 @@ static mt_status run_vendor(mt_bench_tiling *out, const char *path, const mt_pla
             out->openslide_cpu_s = cpu;
         }
     }
-    for (int i = 0; v.buffers && i < threads; i++) free(v.buffers[i]);
+    for (int i = 0; v.buffers && i < threads; i++)
+        free(v.buffers[i]);
     free(v.buffers);
     openslide_close(v.slide);
     return st;
 }
 
-static int32_t gcd(int32_t a, int32_t b) { return b ? gcd(b, a % b) : a; }
+static int32_t gcd(int32_t a, int32_t b)
+{
+    return b ? gcd(b, a % b) : a;
+}
 
-/* Keeps at most `most` tiles: a rectangle from the middle of the slide, as near to a square as whole
- * periods of crops against native tiles allow, so that no half-used native tile at its rim distorts the
- * comparison. */
+/* Keeps at most `most` tiles: a rectangle from the middle of the slide, as near to a square as
+ * whole periods of crops against native tiles allow, so that no half-used native tile at its rim
+ * distorts the comparison. */
 static void keep_middle(mt_plan *p, const mt_level *l, uint64_t most)
 {
-    int32_t kx = l->tile_w / gcd(l->tile_w, p->step_l0), ky = l->tile_h / gcd(l->tile_h, p->step_l0);
+    int32_t kx = l->tile_w / gcd(l->tile_w, p->step_l0),
+            ky = l->tile_h / gcd(l->tile_h, p->step_l0);
     int32_t side = (int32_t)sqrt((double)most);
     int32_t cols = MT_MIN(MT_MAX(side / kx * kx, MT_MIN(kx, side)), p->grid_cols);
     int64_t rows = MT_MIN((int64_t)(most / (uint64_t)MT_MAX(cols, 1)), p->grid_rows);
     rows = MT_MAX(rows / ky * ky, MT_MIN(rows, ky));
-    int32_t c0 = (p->grid_cols - cols) / 2 / kx * kx, r0 = (p->grid_rows - (int32_t)rows) / 2 / ky * ky;
+    int32_t c0 = (p->grid_cols - cols) / 2 / kx * kx,
+            r0 = (p->grid_rows - (int32_t)rows) / 2 / ky * ky;
     size_t n = 0;
     for (size_t i = 0; i < p->n_tiles; i++) {
         const mt_tile *t = &p->tiles[i];
-        if (t->col >= c0 && t->col < c0 + cols && t->row >= r0 && t->row < r0 + rows) p->tiles[n++] = *t;
+        if (t->col >= c0 && t->col < c0 + cols && t->row >= r0 && t->row < r0 + rows)
+            p->tiles[n++] = *t;
     }
     p->n_tiles = n;
 }
 
-mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path, const mt_bench_tiling_opts *opts, mt_err *err)
+mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
+                              const mt_bench_tiling_opts *opts, mt_err *err)
 {
     memset(out, 0, sizeof *out);
     if (opts->version != 1 || opts->threads < 1 || opts->threads > 256)
@@ -197,7 +217,8 @@ mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path, cons
     if (opts->max_crops && opts->max_crops < plan->n_tiles)
         keep_middle(plan, &mt_slide_get_info(slide)->levels[0], opts->max_crops);
     if (!plan->n_tiles)
-        return mt_err_set(err, MT_ERR_ARG, "the slide is smaller than one tile of %d px", opts->tile_px);
+        return mt_err_set(err, MT_ERR_ARG, "the slide is smaller than one tile of %d px",
+                          opts->tile_px);
     const mt_tile *first = plan->tiles, *last = &plan->tiles[plan->n_tiles - 1];
     out->x_l0 = first->x_l0;
     out->y_l0 = first->y_l0;

@@ -12,13 +12,13 @@
 #define MAX_THREADS 256
 #define MAX_BATCH 1024
 #define DEFAULT_MEMORY (UINT64_C(256) << 20)
-#define PLAN_CACHE 64              /* resampling plans a worker keeps */
-#define BAD_PART 0x80000000u       /* in crop.left: a native tile under the crop would not decode */
+#define PLAN_CACHE 64        /* resampling plans a worker keeps */
+#define BAD_PART 0x80000000u /* in crop.left: a native tile under the crop would not decode */
 
 /* A crop being put together. */
 typedef struct crop {
-    _Atomic int32_t slot;          /* buffer of the pool, -1 while none */
-    _Atomic uint32_t left;         /* native tiles still to come; BAD_PART */
+    _Atomic int32_t slot;  /* buffer of the pool, -1 while none */
+    _Atomic uint32_t left; /* native tiles still to come; BAD_PART */
 } crop;
 
 typedef struct cached_plan {
@@ -29,15 +29,15 @@ typedef struct cached_plan {
 
 typedef struct worker {
     mt_tile_reader *reader;
-    uint8_t *native;               /* one decoded native tile */
-    uint8_t *out;                  /* resampled crops of the batch; NULL when crops are copies */
+    uint8_t *native; /* one decoded native tile */
+    uint8_t *out;    /* resampled crops of the batch; NULL when crops are copies */
     void *scratch;
     size_t scratch_bytes;
     uint32_t *hits;
     mt_fetched *ready;
     int32_t *ready_slot;
     int n_ready;
-    bool no_span;                  /* the format has no compressed tiles to count */
+    bool no_span; /* the format has no compressed tiles to count */
     cached_plan plans[PLAN_CACHE];
     mt_fetch_stats stats;
 } worker;
@@ -51,7 +51,7 @@ typedef struct pass {
     mt_fetch_fn fn;
     void *ctx;
     crop *crops;
-    uint32_t *orphans;             /* crops that touch no native tile at all */
+    uint32_t *orphans; /* crops that touch no native tile at all */
     size_t n_orphans, orphans_at_end;
     pool pool;
     size_t slot_stride, slot_bytes, native_stride, native_bytes, out_bytes, hits_cap;
@@ -59,7 +59,7 @@ typedef struct pass {
     uint64_t total;
     mt_progress_fn progress;
     void *progress_ctx;
-    double last_report;            /* guarded by reporting */
+    double last_report; /* guarded by reporting */
     mt_team_err failed;
     /* Written by every worker, so kept off the lines above. */
     _Alignas(64) _Atomic uint64_t next;
@@ -67,14 +67,18 @@ typedef struct pass {
     atomic_flag reporting;
 } pass;
 
-static void fail(pass *p, const mt_err *err) { mt_team_fail(&p->failed, err); }
+static void fail(pass *p, const mt_err *err)
+{
+    mt_team_fail(&p->failed, err);
+}
 
 /* ---- Handing on ---- */
 
 static void report(pass *p, uint64_t n)
 {
     uint64_t done = atomic_fetch_add_explicit(&p->done, n, memory_order_relaxed) + n;
-    if (!p->progress || done == p->total || atomic_flag_test_and_set_explicit(&p->reporting, memory_order_acquire))
+    if (!p->progress || done == p->total ||
+        atomic_flag_test_and_set_explicit(&p->reporting, memory_order_acquire))
         return; /* the last report is made when the pass has ended */
     double now = mt_clock_wall();
     if (now - p->last_report >= 0.1) {
@@ -110,8 +114,10 @@ static void flush(pass *p, worker *w, int id)
     report(p, (uint64_t)n);
 }
 
-/* The resampling of a crop depends on where its box lies between whole pixels: few cases a slide. */
-static mt_resample *plan_for(pass *p, worker *w, const walk_cell *x, const walk_cell *y, mt_err *err)
+/* The resampling of a crop depends on where its box lies between whole pixels: few cases a slide.
+ */
+static mt_resample *plan_for(pass *p, worker *w, const walk_cell *x, const walk_cell *y,
+                             mt_err *err)
 {
     float box[4] = {x->f0, y->f0, x->f1, y->f1};
     int32_t cw = x->b - x->a, ch = y->b - y->a;
@@ -144,13 +150,16 @@ static void whiten_outside(const pass *p, uint8_t *px, const walk_cell *x, const
     int32_t in_h = MT_MIN(MT_MAX(p->walk.axis[WALK_Y].size - y->a, 0), ch);
     if (in_w < cw)
         for (int32_t r = 0; r < in_h; r++)
-            memset(px + (size_t)r * p->slot_stride + (size_t)in_w * 3, 255, (size_t)(cw - in_w) * 3);
-    for (int32_t r = in_h; r < ch; r++) memset(px + (size_t)r * p->slot_stride, 255, (size_t)cw * 3);
+            memset(px + (size_t)r * p->slot_stride + (size_t)in_w * 3, 255,
+                   (size_t)(cw - in_w) * 3);
+    for (int32_t r = in_h; r < ch; r++)
+        memset(px + (size_t)r * p->slot_stride, 255, (size_t)cw * 3);
 }
 
 static void complete(pass *p, worker *w, int id, uint32_t tile, int32_t slot, bool unreadable)
 {
-    const walk_cell *x = walk_cell_of(&p->walk, WALK_X, tile), *y = walk_cell_of(&p->walk, WALK_Y, tile);
+    const walk_cell *x = walk_cell_of(&p->walk, WALK_X, tile),
+                    *y = walk_cell_of(&p->walk, WALK_Y, tile);
     uint8_t *px = pool_slot(&p->pool, slot);
     whiten_outside(p, px, x, y);
     if (p->walk.identity) {
@@ -185,14 +194,15 @@ static int32_t slot_of(pass *p, crop *c, mt_err *err)
         mt_err_set(err, MT_ERR_INTERNAL, "the pool of %d tile buffers ran dry", p->pool.n);
         return -1;
     }
-    if (atomic_compare_exchange_strong_explicit(&c->slot, &slot, mine, memory_order_acq_rel, memory_order_acquire))
+    if (atomic_compare_exchange_strong_explicit(&c->slot, &slot, mine, memory_order_acq_rel,
+                                                memory_order_acquire))
         return mine;
     pool_give(&p->pool, mine);
     return slot;
 }
 
-static void scatter(const pass *p, uint8_t *slot_px, const uint8_t *native, const walk_cell *x, const walk_cell *y,
-                    const int32_t t[2])
+static void scatter(const pass *p, uint8_t *slot_px, const uint8_t *native, const walk_cell *x,
+                    const walk_cell *y, const int32_t t[2])
 {
     const walk_axis *ax = &p->walk.axis[WALK_X], *ay = &p->walk.axis[WALK_Y];
     int32_t nx = t[WALK_X] * ax->native, ny = t[WALK_Y] * ay->native;
@@ -201,7 +211,8 @@ static void scatter(const pass *p, uint8_t *slot_px, const uint8_t *native, cons
     uint8_t *to = slot_px + (size_t)(y0 - y->a) * p->slot_stride + (size_t)(x0 - x->a) * 3;
     const uint8_t *from = native + (size_t)(y0 - ny) * p->native_stride + (size_t)(x0 - nx) * 3;
     size_t bytes = (size_t)(x1 - x0) * 3;
-    for (int32_t r = y0; r < y1; r++, to += p->slot_stride, from += p->native_stride) memcpy(to, from, bytes);
+    for (int32_t r = y0; r < y1; r++, to += p->slot_stride, from += p->native_stride)
+        memcpy(to, from, bytes);
 }
 
 /* Averages k x k pixels in place, for codecs that cannot reduce. */
@@ -212,12 +223,15 @@ static void shrink(uint8_t *px, size_t stride, int32_t w, int32_t h, int k)
         for (int32_t x = 0; x < w / k; x++) {
             unsigned sum[3] = {half, half, half};
             for (int j = 0; j < k; j++) {
-                const uint8_t *s = px + ((size_t)y * (size_t)k + (size_t)j) * stride + (size_t)x * (size_t)k * 3;
+                const uint8_t *s =
+                    px + ((size_t)y * (size_t)k + (size_t)j) * stride + (size_t)x * (size_t)k * 3;
                 for (int i = 0; i < k; i++, s += 3)
-                    for (int c = 0; c < 3; c++) sum[c] += s[c];
+                    for (int c = 0; c < 3; c++)
+                        sum[c] += s[c];
             }
             uint8_t *d = px + (size_t)y * stride + (size_t)x * 3;
-            for (int c = 0; c < 3; c++) d[c] = (uint8_t)(sum[c] >> shift);
+            for (int c = 0; c < 3; c++)
+                d[c] = (uint8_t)(sum[c] >> shift);
         }
     }
 }
@@ -237,9 +251,11 @@ static void count_bytes(pass *p, worker *w, const int32_t t[2])
 {
     mt_tile_span span;
     if (w->no_span) return;
-    if (mt_slide_tile_span(&span, p->slide, p->walk.plan->level, t[WALK_X], t[WALK_Y], NULL) == MT_OK)
+    if (mt_slide_tile_span(&span, p->slide, p->walk.plan->level, t[WALK_X], t[WALK_Y], NULL) ==
+        MT_OK)
         w->stats.bytes_compressed += span.size;
-    else w->no_span = true;
+    else
+        w->no_span = true;
 }
 
 /* Decodes native tile t to px. False when its bytes are bad; another fault ends the pass. */
@@ -248,8 +264,8 @@ static bool decode(pass *p, worker *w, const int32_t t[2], uint8_t *px, size_t s
     mt_err e = MT_ERR_INIT;
     const walk *k = &p->walk;
     int32_t tw = k->axis[WALK_X].native * k->shrink, th = k->axis[WALK_Y].native * k->shrink;
-    mt_status st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y], k->scale_denom, px,
-                                         stride, &e);
+    mt_status st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y],
+                                         k->scale_denom, px, stride, &e);
     w->stats.native_decoded++;
     w->stats.pixels_decoded += (uint64_t)tw * (uint64_t)th;
     count_bytes(p, w, t);
@@ -275,8 +291,10 @@ static void do_native(pass *p, worker *w, int id, const int32_t t[2])
     mt_err e = MT_ERR_INIT;
     size_t n = walk_crops(w->hits, p->hits_cap, k, &p->strip, t);
     if (!n) return;
-    const walk_cell *x = walk_cell_of(k, WALK_X, w->hits[0]), *y = walk_cell_of(k, WALK_Y, w->hits[0]);
-    bool direct = n == 1 && k->shrink == 1 && holds_whole(x, ax, t[WALK_X]) && holds_whole(y, ay, t[WALK_Y]);
+    const walk_cell *x = walk_cell_of(k, WALK_X, w->hits[0]),
+                    *y = walk_cell_of(k, WALK_Y, w->hits[0]);
+    bool direct =
+        n == 1 && k->shrink == 1 && holds_whole(x, ax, t[WALK_X]) && holds_whole(y, ay, t[WALK_Y]);
     uint8_t *px = w->native;
     size_t stride = p->native_stride;
     int32_t slot = -1;
@@ -289,13 +307,15 @@ static void do_native(pass *p, worker *w, int id, const int32_t t[2])
     }
     bool readable = decode(p, w, t, px, stride);
     if (!readable)
-        for (int32_t r = 0; r < ay->native; r++) memset(px + (size_t)r * stride, 255, (size_t)ax->native * 3);
+        for (int32_t r = 0; r < ay->native; r++)
+            memset(px + (size_t)r * stride, 255, (size_t)ax->native * 3);
     for (size_t i = 0; i < n && !mt_team_failed(&p->failed); i++) {
         uint32_t tile = w->hits[i];
         if (!direct) {
             slot = slot_of(p, &p->crops[tile], &e);
             if (slot < 0) return fail(p, &e);
-            scatter(p, pool_slot(&p->pool, slot), px, walk_cell_of(k, WALK_X, tile), walk_cell_of(k, WALK_Y, tile), t);
+            scatter(p, pool_slot(&p->pool, slot), px, walk_cell_of(k, WALK_X, tile),
+                    walk_cell_of(k, WALK_Y, tile), t);
         }
         deliver(p, w, id, tile, slot, readable);
     }
@@ -305,7 +325,8 @@ static void do_orphan(pass *p, worker *w, int id, uint32_t tile)
 {
     mt_err e = MT_ERR_INIT;
     int32_t slot = pool_take(&p->pool);
-    if (slot >= 0) complete(p, w, id, tile, slot, false);
+    if (slot >= 0)
+        complete(p, w, id, tile, slot, false);
     else {
         mt_err_set(&e, MT_ERR_INTERNAL, "the pool of %d tile buffers ran dry", p->pool.n);
         fail(p, &e);
@@ -321,8 +342,10 @@ static void work(void *ctx, int id)
         uint64_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
         int32_t t[2];
         if (i >= end) break;
-        if (i >= natives) do_orphan(p, w, id, p->orphans[i - natives]);
-        else if (walk_at(t, &p->walk, &p->strip, i)) do_native(p, w, id, t);
+        if (i >= natives)
+            do_orphan(p, w, id, p->orphans[i - natives]);
+        else if (walk_at(t, &p->walk, &p->strip, i))
+            do_native(p, w, id, t);
     }
     if (!mt_team_failed(&p->failed)) flush(p, w, id);
 }
@@ -333,11 +356,13 @@ typedef struct need {
     uint64_t slots, bytes;
 } need;
 
-/* A worker may stand still with one native tile in hand while the others go on: every crop that tile
- * touches stays open besides those of the walk in order. Its ready crops too, when they are not copied. */
+/* A worker may stand still with one native tile in hand while the others go on: every crop that
+ * tile touches stays open besides those of the walk in order. Its ready crops too, when they are
+ * not copied. */
 static need need_of(const pass *p, const walk_peak *peak, int batch)
 {
-    uint64_t threads = (uint64_t)p->threads, each = p->walk.identity ? peak->most + (uint64_t)batch : peak->most + 1;
+    uint64_t threads = (uint64_t)p->threads,
+             each = p->walk.identity ? peak->most + (uint64_t)batch : peak->most + 1;
     need n = {peak->open + threads * each, 0};
     uint64_t out = p->walk.identity ? 0 : (uint64_t)batch * p->out_bytes;
     n.bytes = n.slots * p->slot_bytes + threads * (p->native_bytes + out);
@@ -352,21 +377,28 @@ static mt_status fit_memory(pass *p, mt_fetch_stats *stats, need *n, uint64_t me
     walk_peak peak;
     MT_TRY(mt_alloc(&left, w->plan->n_tiles, sizeof *left, SIZE_MAX, "tiles of the walk", err));
     uint64_t per_tile = (uint64_t)p->threads * (w->identity ? p->slot_bytes : p->out_bytes);
-    while (p->batch > 1 && (uint64_t)p->batch * per_tile > memory / 4) p->batch /= 2;
+    while (p->batch > 1 && (uint64_t)p->batch * per_tile > memory / 4)
+        p->batch /= 2;
     for (;;) {
         MT_TRY(walk_simulate(&peak, w, left, err));
         if (w->strips == 1) stats->native_needed = peak.natives;
         p->hits_cap = (size_t)MT_MAX(peak.most, 1);
         *n = need_of(p, &peak, p->batch);
         if (n->bytes <= memory) break;
-        if (w->band > 1) w->band /= 2;
-        else if (w->strips < w->axis[w->along].n_cells) w->strips = MT_MIN(w->strips * 2, w->axis[w->along].n_cells);
-        else if (p->batch > 1) p->batch /= 2;
+        if (w->band > 1)
+            w->band /= 2;
+        else if (w->strips < w->axis[w->along].n_cells)
+            w->strips = MT_MIN(w->strips * 2, w->axis[w->along].n_cells);
+        else if (p->batch > 1)
+            p->batch /= 2;
         else
-            return mt_err_set(err, MT_ERR_LIMIT, "tile buffers for %d threads need %llu MiB, the ceiling is %llu MiB",
-                              p->threads, (unsigned long long)(n->bytes >> 20) + 1, (unsigned long long)memory >> 20);
+            return mt_err_set(err, MT_ERR_LIMIT,
+                              "tile buffers for %d threads need %llu MiB, the ceiling is %llu MiB",
+                              p->threads, (unsigned long long)(n->bytes >> 20) + 1,
+                              (unsigned long long)memory >> 20);
     }
-    if (n->slots > INT32_MAX) return mt_err_set(err, MT_ERR_LIMIT, "%llu tile buffers", (unsigned long long)n->slots);
+    if (n->slots > INT32_MAX)
+        return mt_err_set(err, MT_ERR_LIMIT, "%llu tile buffers", (unsigned long long)n->slots);
     stats->peak_bytes = n->bytes;
     return MT_OK;
 }
@@ -383,9 +415,11 @@ static mt_status fill_crops(pass *p, const uint8_t *skip, mt_err *err)
         p->total++;
         p->n_orphans += parts == 0;
     }
-    MT_TRY(mt_alloc(&p->orphans, p->n_orphans, sizeof *p->orphans, SIZE_MAX, "tiles of the pass", err));
+    MT_TRY(mt_alloc(&p->orphans, p->n_orphans, sizeof *p->orphans, SIZE_MAX, "tiles of the pass",
+                    err));
     for (size_t i = 0, k = 0; i < n && k < p->n_orphans; i++)
-        if (!(skip && skip[i]) && walk_parts(&p->walk, (uint32_t)i) == 0) p->orphans[k++] = (uint32_t)i;
+        if (!(skip && skip[i]) && walk_parts(&p->walk, (uint32_t)i) == 0)
+            p->orphans[k++] = (uint32_t)i;
     return MT_OK;
 }
 
@@ -393,7 +427,8 @@ static void worker_free(worker **w)
 {
     if (!*w) return;
     mt_tile_reader_free(&(*w)->reader);
-    for (int i = 0; i < PLAN_CACHE; i++) mt_resample_free(&(*w)->plans[i].plan);
+    for (int i = 0; i < PLAN_CACHE; i++)
+        mt_resample_free(&(*w)->plans[i].plan);
     free((*w)->native);
     free((*w)->out);
     free((*w)->scratch);
@@ -412,7 +447,8 @@ static mt_status worker_new(worker **out, const pass *p, mt_err *err)
     memset(w, 0, sizeof *w);
     MT_TRY(mt_tile_reader_new(&w->reader, p->slide, err));
     MT_TRY(mt_alloc_aligned(&w->native, p->native_bytes, SIZE_MAX, "native tile", err));
-    if (!p->walk.identity) MT_TRY(mt_alloc_aligned(&w->out, batch * p->out_bytes, SIZE_MAX, "batch of tiles", err));
+    if (!p->walk.identity)
+        MT_TRY(mt_alloc_aligned(&w->out, batch * p->out_bytes, SIZE_MAX, "batch of tiles", err));
     MT_TRY(mt_alloc(&w->hits, p->hits_cap, sizeof *w->hits, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready, batch, sizeof *w->ready, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready_slot, batch, sizeof *w->ready_slot, SIZE_MAX, "worker", err));
@@ -426,7 +462,8 @@ static mt_status size_buffers(pass *p, mt_err *err)
     const walk_axis *x = &w->axis[WALK_X], *y = &w->axis[WALK_Y];
     size_t k = (size_t)w->shrink, side = (size_t)w->plan->out_px;
     if (!w->identity && (x->max_len > 65535 || y->max_len > 65535))
-        return mt_err_set(err, MT_ERR_LIMIT, "a tile is made of %d x %d pixels of level %d; the ceiling is 65535",
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "a tile is made of %d x %d pixels of level %d; the ceiling is 65535",
                           x->max_len, y->max_len, w->plan->level);
     p->slot_stride = (size_t)x->max_len * 3;
     p->slot_bytes = (p->slot_stride * (size_t)y->max_len + 63) & ~(size_t)63;
@@ -439,7 +476,8 @@ static mt_status size_buffers(pass *p, mt_err *err)
 
 static void pass_free(pass *p)
 {
-    for (int i = 0; p->workers && i < p->threads; i++) worker_free(&p->workers[i]);
+    for (int i = 0; p->workers && i < p->threads; i++)
+        worker_free(&p->workers[i]);
     free(p->workers);
     free(p->crops);
     free(p->orphans);
@@ -447,7 +485,8 @@ static void pass_free(pass *p)
     walk_free(&p->walk);
 }
 
-static mt_status prepare(pass *p, const mt_plan *plan, const mt_fetch_opts *o, mt_fetch_stats *stats, mt_err *err)
+static mt_status prepare(pass *p, const mt_plan *plan, const mt_fetch_opts *o,
+                         mt_fetch_stats *stats, mt_err *err)
 {
     need n;
     MT_TRY(walk_init(&p->walk, p->slide, plan, o->skip, err));
@@ -456,7 +495,8 @@ static mt_status prepare(pass *p, const mt_plan *plan, const mt_fetch_opts *o, m
     MT_TRY(fill_crops(p, o->skip, err));
     MT_TRY(pool_init(&p->pool, (int32_t)n.slots, p->slot_bytes, err));
     MT_TRY(mt_alloc(&p->workers, (size_t)p->threads, sizeof *p->workers, SIZE_MAX, "workers", err));
-    for (int i = 0; i < p->threads; i++) MT_TRY(worker_new(&p->workers[i], p, err));
+    for (int i = 0; i < p->threads; i++)
+        MT_TRY(worker_new(&p->workers[i], p, err));
     return MT_OK;
 }
 
@@ -488,18 +528,25 @@ static void sum_stats(mt_fetch_stats *stats, const pass *p)
     }
 }
 
-mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetch_opts *opts, mt_fetch_fn fn,
-                       void *ctx, mt_fetch_stats *stats, mt_err *err)
+mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetch_opts *opts,
+                       mt_fetch_fn fn, void *ctx, mt_fetch_stats *stats, mt_err *err)
 {
     mt_fetch_stats local, *s = stats ? stats : &local;
     *s = (mt_fetch_stats){0};
     if (opts->version != 1 || opts->threads < 1 || opts->threads > MAX_THREADS || opts->batch < 1)
-        return mt_err_set(err, MT_ERR_ARG, "fetch with %d threads and a batch of %d", opts->threads, opts->batch);
+        return mt_err_set(err, MT_ERR_ARG, "fetch with %d threads and a batch of %d", opts->threads,
+                          opts->batch);
     if (!plan->n_tiles) return MT_OK;
     double wall = mt_clock_wall(), cpu = mt_clock_cpu();
-    pass p = {.slide = slide, .threads = opts->threads, .batch = MT_MIN(opts->batch, MAX_BATCH),
-              .filter = opts->bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR, .fn = fn, .ctx = ctx,
-              .progress = opts->progress, .progress_ctx = opts->progress_ctx, .reporting = ATOMIC_FLAG_INIT};
+    pass p = {.slide = slide,
+              .threads = opts->threads,
+              .batch = MT_MIN(opts->batch, MAX_BATCH),
+              .filter = opts->bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR,
+              .fn = fn,
+              .ctx = ctx,
+              .progress = opts->progress,
+              .progress_ctx = opts->progress_ctx,
+              .reporting = ATOMIC_FLAG_INIT};
     mt_status st = prepare(&p, plan, opts, s, err);
     if (st == MT_OK) {
         st = run(&p, err);

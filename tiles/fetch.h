@@ -2,8 +2,24 @@
  *
  * The pass walks native tiles, not crops: a worker decodes one native tile and scatters it to every
  * crop that needs it; the worker that brings a crop's last part resamples the crop and hands it on.
- * So each native tile is decoded exactly once per pass, on any number of threads, without waiting, and
- * memory is the crops open at once, which the plan tells in advance. */
+ * So each native tile is decoded exactly once per pass, on any number of threads, without waiting,
+ * and memory is the crops open at once, which the plan tells in advance.
+ *
+ * Order: bands of native tiles, each walked along the slide's shorter side. Only crops on the lower
+ * edge of a band and around the walk itself are open. The pool of buffers is sized by walking the
+ * plan once without pixels: the most crops open at a time, and for every worker those of one native
+ * tile and a batch. When that passes opts->memory, bands get narrower, then the walk is cut into
+ * strips one after the other (native tiles on the seams are decoded once per strip: native_decoded
+ * says so), then batches shrink; what still does not fit is refused (LIMIT) before anything is
+ * decoded.
+ *
+ * Pixels: decoding is reduced by the largest of 2, 4, 8 the codec offers that leaves at least 0.99
+ * source pixels per output pixel (a DCT-domain mean for JPEG); what is then still 4 or more is
+ * halved by plain averaging until below 4, where the native tile's sides allow. The box of the tile
+ * is cut out and, unless it is the output already, resampled as Pillow would resample that picture
+ * alone: no pixel outside the box, but for the whole source pixels it ends in, is seen. What lies
+ * outside the slide is white. All this depends on slide and plan only, so a crop has the same bytes
+ * for any threads, batch and memory. */
 #ifndef MT_TILES_FETCH_H
 #define MT_TILES_FETCH_H
 
@@ -11,28 +27,40 @@
 #include "microtome/tiles.h"
 
 typedef struct mt_fetched {
-    uint32_t tile;            /* index in plan order */
-    const uint8_t *rgb;       /* out_px x out_px x 3, tight rows; valid during the call */
-    bool unreadable;          /* some native tile under it would not decode; that part is white */
+    uint32_t tile;      /* index in plan order */
+    const uint8_t *rgb; /* out_px x out_px x 3, tight rows; valid during the call */
+    bool unreadable;    /* some native tile under it would not decode; that part is white */
 } mt_fetched;
 
-/* Called on the worker's own thread with 1..batch tiles; the order over workers is not fixed. A failed
- * return stops the pass. */
-typedef mt_status (*mt_fetch_fn)(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err);
+/* Called on the worker's own thread (worker 0..threads-1) with 1..batch tiles; each tile comes
+ * once; the order is not fixed. A failed return stops the pass, which returns that error. */
+typedef mt_status (*mt_fetch_fn)(void *ctx, int worker, const mt_fetched *tiles, int n,
+                                 mt_err *err);
 
 typedef struct mt_fetch_opts {
-    int version;              /* 1 */
-    int threads;              /* >= 1 */
-    int batch;                /* most tiles a call hands on, >= 1 */
-    uint64_t memory;          /* ceiling for tile buffers; the walk is cut into strips when one sweep would pass it */
-    int bicubic;              /* filter of the resampling: 0 antialiased bilinear (Pillow), 1 bicubic */
-    const uint8_t *skip;      /* plan tiles already done: n_tiles bytes, non-zero = leave out; NULL = none */
-    mt_progress_fn progress;  /* may be NULL; non-zero return ends the pass with CANCELLED */
+    int version;     /* 1 */
+    int threads;     /* >= 1 */
+    int batch;       /* most tiles a call hands on, >= 1 */
+    uint64_t memory; /* ceiling for tile buffers; the walk is cut into strips when one sweep would
+                        pass it */
+    int bicubic;     /* filter of the resampling: 0 antialiased bilinear (Pillow), 1 bicubic */
+    const uint8_t
+        *skip; /* plan tiles already done: n_tiles bytes, non-zero = leave out; NULL = none */
+    mt_progress_fn progress; /* may be NULL; non-zero return ends the pass with CANCELLED */
     void *progress_ctx;
 } mt_fetch_opts;
-#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL}
+#define MT_FETCH_OPTS_INIT                                                                         \
+    {                                                                                              \
+        1, 1, 8, 256u << 20, 0, NULL, NULL, NULL                                                   \
+    }
 
-MT_MUST_USE mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetch_opts *opts,
-                                   mt_fetch_fn fn, void *ctx, mt_fetch_stats *stats, mt_err *err);
+/* Runs the pass. A native tile whose bytes are bad (FORMAT, UNSUPPORTED, LIMIT) is white in every
+ * crop under it, which is flagged; a slide that cannot be read (IO) ends the pass. Progress is
+ * reported while the pass runs and once at its end; its total is the tiles not skipped. stats may
+ * be NULL; it is filled after a failure too. Errors: ARG (a plan of another slide, threads
+ * outside 1..256), LIMIT, NO_MEMORY, IO, CANCELLED, what fn returned. */
+MT_MUST_USE mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan,
+                                   const mt_fetch_opts *opts, mt_fetch_fn fn, void *ctx,
+                                   mt_fetch_stats *stats, mt_err *err);
 
 #endif

@@ -11,7 +11,8 @@ static inline double geom_downsample(const mt_slide_info *info, int level)
 {
     const mt_level *l = &info->levels[level], *base = &info->levels[0];
     double n = nearbyint(l->downsample);
-    if (n >= 1.0 && fabs(l->width * n - base->width) < n && fabs(l->height * n - base->height) < n) return n;
+    if (n >= 1.0 && fabs(l->width * n - base->width) < n && fabs(l->height * n - base->height) < n)
+        return n;
     return l->downsample;
 }
 

@@ -3,7 +3,10 @@
 #include <math.h>
 #include "base/mem.h"
 
-static size_t blocks_across(int32_t n) { return (size_t)(n / MASK_BLOCK) + 1; }
+static size_t blocks_across(int32_t n)
+{
+    return (size_t)(n / MASK_BLOCK) + 1;
+}
 
 mt_status mask_index(mt_tissue *t, mt_err *err)
 {
@@ -13,8 +16,11 @@ mt_status mask_index(mt_tissue *t, mt_err *err)
         uint32_t row = 0; /* this row of blocks, so far */
         for (size_t bx = 1; bx < bw; bx++) {
             for (int y = 0; y < MASK_BLOCK; y++) {
-                const uint8_t *m = t->mask + ((by - 1) * MASK_BLOCK + (size_t)y) * (size_t)t->width + (bx - 1) * MASK_BLOCK;
-                for (int x = 0; x < MASK_BLOCK; x++) row += m[x] != 0;
+                const uint8_t *m = t->mask +
+                                   ((by - 1) * MASK_BLOCK + (size_t)y) * (size_t)t->width +
+                                   (bx - 1) * MASK_BLOCK;
+                for (int x = 0; x < MASK_BLOCK; x++)
+                    row += m[x] != 0;
             }
             t->block_sums[by * bw + bx] = t->block_sums[(by - 1) * bw + bx] + row;
         }
@@ -28,7 +34,8 @@ static uint64_t count_plain(const mt_tissue *t, int32_t c0, int32_t c1, int32_t 
     for (int32_t r = r0; r < r1; r++) {
         const uint8_t *m = t->mask + (size_t)r * (size_t)t->width;
         uint32_t row = 0;
-        for (int32_t c = c0; c < c1; c++) row += m[c] != 0;
+        for (int32_t c = c0; c < c1; c++)
+            row += m[c] != 0;
         n += row;
     }
     return n;
@@ -79,13 +86,15 @@ static double rows_sum(const mt_tissue *t, const stretch *x, int32_t r0, int32_t
 
 double mt_tissue_fraction(const mt_tissue *t, double x_l0, double y_l0, double w_l0, double h_l0)
 {
-    double slide_w = t->slide_w > 0 ? (double)t->slide_w : t->width * t->px_l0; /* a mask made by hand */
+    double slide_w =
+        t->slide_w > 0 ? (double)t->slide_w : t->width * t->px_l0; /* a mask made by hand */
     double slide_h = t->slide_h > 0 ? (double)t->slide_h : t->height * t->px_l0;
     double x0 = MT_MAX(x_l0, 0.0), x1 = MT_MIN(x_l0 + w_l0, slide_w);
     double y0 = MT_MAX(y_l0, 0.0), y1 = MT_MIN(y_l0 + h_l0, slide_h);
     if (!(x1 > x0) || !(y1 > y0) || t->width < 1 || t->height < 1) return 0;
     double scale = 1.0 / t->px_l0;
-    stretch x = stretch_of(x0 * scale, x1 * scale, t->width), y = stretch_of(y0 * scale, y1 * scale, t->height);
+    stretch x = stretch_of(x0 * scale, x1 * scale, t->width),
+            y = stretch_of(y0 * scale, y1 * scale, t->height);
     double sum = y.first_part * rows_sum(t, &x, y.first, y.first + 1);
     if (y.last > y.first) {
         sum += rows_sum(t, &x, y.first + 1, y.last);

@@ -5,8 +5,8 @@
 
 #define MAX_POINTS ((size_t)32 << 20)
 
-/* A corner of the path being walked; `meets` marks one where two tissue pixels touch diagonally: the
- * path may come by twice. */
+/* A corner of the path being walked; `meets` marks one where two tissue pixels touch diagonally:
+ * the path may come by twice. */
 typedef struct corner {
     int32_t x, y;
     bool meets;
@@ -15,7 +15,7 @@ typedef struct corner {
 typedef struct tracer {
     const uint8_t *mask;
     int32_t w, h;
-    uint8_t *seen;        /* one bit a pixel: its upper border has been walked */
+    uint8_t *seen; /* one bit a pixel: its upper border has been walked */
     corner *path;
     size_t n_path, cap_path;
     const shapes *pieces;
@@ -26,7 +26,8 @@ enum { EAST, SOUTH, WEST, NORTH };
 
 static bool tissue_at(const tracer *t, int32_t x, int32_t y)
 {
-    return x >= 0 && y >= 0 && x < t->w && y < t->h && t->mask[(size_t)y * (size_t)t->w + (size_t)x];
+    return x >= 0 && y >= 0 && x < t->w && y < t->h &&
+           t->mask[(size_t)y * (size_t)t->w + (size_t)x];
 }
 
 static bool take_upper_border(tracer *t, int32_t x, int32_t y)
@@ -44,7 +45,8 @@ static mt_status grow(void *array, size_t size, size_t n, size_t *cap, mt_err *e
     void **a = array;
     if (n < *cap) return MT_OK;
     size_t more = *cap ? *cap * 2 : 256;
-    if (more > MAX_POINTS) return mt_err_set(err, MT_ERR_LIMIT, "an outline of more than %zu points", MAX_POINTS);
+    if (more > MAX_POINTS)
+        return mt_err_set(err, MT_ERR_LIMIT, "an outline of more than %zu points", MAX_POINTS);
     void *grown = realloc(*a, more * size);
     if (!grown) return mt_err_set(err, MT_ERR_NO_MEMORY, "outline");
     *a = grown;
@@ -63,7 +65,8 @@ static mt_status push_corner(tracer *t, int32_t x, int32_t y, bool meets, mt_err
 static mt_status walk_around(tracer *t, int32_t x0, int32_t y0, mt_err *err)
 {
     static const int8_t dx[4] = {1, 0, -1, 0}, dy[4] = {0, 1, 0, -1};
-    static const int8_t right[4][2] = {{0, 0}, {-1, 0}, {-1, -1}, {0, -1}}; /* pixel ahead on the right */
+    static const int8_t right[4][2] = {
+        {0, 0}, {-1, 0}, {-1, -1}, {0, -1}}; /* pixel ahead on the right */
     static const int8_t left[4][2] = {{0, -1}, {0, 0}, {-1, 0}, {-1, -1}};
     int32_t x = x0, y = y0;
     int heading = EAST;
@@ -118,12 +121,14 @@ static mt_status pair_meetings(uint32_t **earlier, const tracer *t, mt_err *err)
     size_t n = 0;
     MT_TRY(mt_alloc(earlier, t->n_path, sizeof **earlier, SIZE_MAX, "outline", err));
     memset(*earlier, 255, t->n_path * sizeof **earlier);
-    for (size_t i = 0; i < t->n_path; i++) n += t->path[i].meets;
+    for (size_t i = 0; i < t->n_path; i++)
+        n += t->path[i].meets;
     if (!n) return MT_OK;
     MT_TRY(mt_alloc(&m, n, sizeof *m, SIZE_MAX, "outline", err));
     n = 0;
     for (size_t i = 0; i < t->n_path; i++)
-        if (t->path[i].meets) m[n++] = (meeting){(int64_t)t->path[i].y * (t->w + 1) + t->path[i].x, (uint32_t)i};
+        if (t->path[i].meets)
+            m[n++] = (meeting){(int64_t)t->path[i].y * (t->w + 1) + t->path[i].x, (uint32_t)i};
     qsort(m, n, sizeof *m, by_place);
     for (size_t i = 1; i < n; i++)
         if (m[i].place == m[i - 1].place) (*earlier)[m[i].index] = m[i - 1].index;
@@ -163,7 +168,8 @@ static mt_status trace_all(tracer *t, mt_err *err)
 {
     for (int32_t y = 0; y < t->h; y++) {
         for (int32_t x = 0; x < t->w; x++) {
-            if (!tissue_at(t, x, y) || tissue_at(t, x, y - 1) || !take_upper_border(t, x, y)) continue;
+            if (!tissue_at(t, x, y) || tissue_at(t, x, y - 1) || !take_upper_border(t, x, y))
+                continue;
             MT_TRY(walk_around(t, x, y, err));
             MT_TRY(split_path(t, shapes_piece_at(t->pieces, x, y), err));
         }
@@ -171,15 +177,18 @@ static mt_status trace_all(tracer *t, mt_err *err)
     return MT_OK;
 }
 
-mt_status outlines_find(outlines *out, const uint8_t *mask, int32_t width, int32_t height, mt_err *err)
+mt_status outlines_find(outlines *out, const uint8_t *mask, int32_t width, int32_t height,
+                        mt_err *err)
 {
     shapes pieces;
     tracer t = {.mask = mask, .w = width, .h = height, .pieces = &pieces, .out = out};
     *out = (outlines){0};
     mt_status st = shapes_find(&pieces, mask, width, height, true, err);
-    if (st == MT_OK) st = mt_alloc(&t.seen, (size_t)width * (size_t)height / 8 + 1, 1, SIZE_MAX, "outline", err);
+    if (st == MT_OK)
+        st = mt_alloc(&t.seen, (size_t)width * (size_t)height / 8 + 1, 1, SIZE_MAX, "outline", err);
     if (st == MT_OK) st = trace_all(&t, err);
-    if (st == MT_OK && out->n_rings) qsort(out->rings, out->n_rings, sizeof *out->rings, by_piece_outer_first);
+    if (st == MT_OK && out->n_rings)
+        qsort(out->rings, out->n_rings, sizeof *out->rings, by_piece_outer_first);
     free(t.seen);
     free(t.path);
     shapes_free(&pieces);

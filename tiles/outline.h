@@ -5,8 +5,9 @@
 #include "base/mem.h"
 
 typedef struct outline_ring {
-    size_t begin, n;     /* points [begin, begin + n), corners only, not closed by a copy of the first */
-    uint32_t piece;      /* rings of one piece follow each other, the outer one first */
+    size_t begin,
+        n;          /* points [begin, begin + n), corners only, not closed by a copy of the first */
+    uint32_t piece; /* rings of one piece follow each other, the outer one first */
     bool hole;
 } outline_ring;
 
@@ -17,9 +18,10 @@ typedef struct outlines {
     size_t n_rings, cap_rings;
 } outlines;
 
-/* Every tissue piece (joined by sides) gives one outer ring and its holes. Rings never cross and touch
- * themselves nowhere; a hole may touch another ring in single points, which polygons may. */
-MT_MUST_USE mt_status outlines_find(outlines *out, const uint8_t *mask, int32_t width, int32_t height, mt_err *err);
+/* Every tissue piece (joined by sides) gives one outer ring and its holes. Rings never cross and
+ * touch themselves nowhere; a hole may touch another ring in single points, which polygons may. */
+MT_MUST_USE mt_status outlines_find(outlines *out, const uint8_t *mask, int32_t width,
+                                    int32_t height, mt_err *err);
 void outlines_free(outlines *o);
 
 #endif

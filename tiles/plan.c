@@ -11,7 +11,8 @@
 
 static mt_status check_opts(const mt_plan_opts *o, const mt_tissue *tissue, mt_err *err)
 {
-    if (o->version != 1) return mt_err_set(err, MT_ERR_ARG, "plan options of version %d", o->version);
+    if (o->version != 1)
+        return mt_err_set(err, MT_ERR_ARG, "plan options of version %d", o->version);
     if (o->tile_px < 16 || o->tile_px > 8192)
         return mt_err_set(err, MT_ERR_ARG, "tile side %d px is outside 16..8192", o->tile_px);
     if (o->out_px && (o->out_px < 16 || o->out_px > 8192))
@@ -24,7 +25,8 @@ static mt_status check_opts(const mt_plan_opts *o, const mt_tissue *tissue, mt_e
         return mt_err_set(err, MT_ERR_ARG, "minimum tissue %g is outside 0..1", o->min_tissue);
     if (!(o->max_upsample >= 1))
         return mt_err_set(err, MT_ERR_ARG, "upsampling limit %g is below 1", o->max_upsample);
-    if (!tissue && !o->whole_slide) return mt_err_set(err, MT_ERR_ARG, "no tissue mask, and not the whole slide");
+    if (!tissue && !o->whole_slide)
+        return mt_err_set(err, MT_ERR_ARG, "no tissue mask, and not the whole slide");
     return MT_OK;
 }
 
@@ -40,11 +42,14 @@ static mt_status fill_scale(mt_plan *p, const mt_slide *slide, const mt_plan_opt
     }
     if (wanted * o->max_upsample < 1.0)
         return mt_err_set(err, MT_ERR_SPACING,
-                          "the slide's %.4g um/px (%s) is %.3g times coarser than the %.4g um/px asked for; the limit is %.3g times",
-                          p->slide_mpp, info->mpp_source, 1.0 / wanted, p->target_mpp, o->max_upsample);
+                          "the slide's %.4g um/px (%s) is %.3g times coarser than the %.4g um/px "
+                          "asked for; the limit is %.3g times",
+                          p->slide_mpp, info->mpp_source, 1.0 / wanted, p->target_mpp,
+                          o->max_upsample);
     double box = nearbyint(o->tile_px * wanted);
     if (box > 1 << 24)
-        return mt_err_set(err, MT_ERR_ARG, "a tile of %d px at %g um/px is %g pixels of a slide of %g um/px",
+        return mt_err_set(err, MT_ERR_ARG,
+                          "a tile of %d px at %g um/px is %g pixels of a slide of %g um/px",
                           o->tile_px, p->target_mpp, box, p->slide_mpp);
     p->tile_px = o->tile_px;
     p->out_px = o->out_px ? o->out_px : o->tile_px;
@@ -71,7 +76,8 @@ static mt_status fill_grid(mt_plan *p, int64_t width, int64_t height, mt_err *er
 {
     int64_t cols = cells_along(width, p), rows = cells_along(height, p);
     if (rows && cols > MT_PLAN_MAX_CELLS / rows)
-        return mt_err_set(err, MT_ERR_LIMIT, "a grid of %lld x %lld tiles passes the ceiling of %d cells",
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "a grid of %lld x %lld tiles passes the ceiling of %d cells",
                           (long long)cols, (long long)rows, MT_PLAN_MAX_CELLS);
     p->grid_cols = (int32_t)cols;
     p->grid_rows = (int32_t)rows;
@@ -79,7 +85,10 @@ static mt_status fill_grid(mt_plan *p, int64_t width, int64_t height, mt_err *er
 }
 
 /* Cells whose centre lies in the ROI: one bit a cell, column by column. */
-typedef struct cell_set { uint8_t *bits; size_t rows; } cell_set;
+typedef struct cell_set {
+    uint8_t *bits;
+    size_t rows;
+} cell_set;
 
 static bool cell_in(const cell_set *s, size_t col, size_t row)
 {
@@ -88,7 +97,10 @@ static bool cell_in(const cell_set *s, size_t col, size_t row)
     return s->bits[i >> 3] >> (i & 7) & 1;
 }
 
-static double cell_centre(const mt_plan *p, int64_t i) { return (double)(i * p->step_l0) + p->box_l0 * 0.5; }
+static double cell_centre(const mt_plan *p, int64_t i)
+{
+    return (double)(i * p->step_l0) + p->box_l0 * 0.5;
+}
 
 static void mark_row(cell_set *s, const mt_plan *p, size_t row, const mt_roi_span *span)
 {
@@ -107,19 +119,22 @@ static mt_status mark_cells(cell_set *s, const mt_plan *p, const mt_roi *roi, mt
     MT_AUTO(mt_roi_sweep_free) mt_roi_sweep *sweep = NULL;
     size_t cells = (size_t)p->grid_cols * (size_t)p->grid_rows;
     s->rows = (size_t)p->grid_rows;
-    MT_TRY(mt_alloc(&s->bits, cells / 8 + 1, 1, MT_PLAN_MAX_CELLS / 8 + 1, "cells of the ROI", err));
+    MT_TRY(
+        mt_alloc(&s->bits, cells / 8 + 1, 1, MT_PLAN_MAX_CELLS / 8 + 1, "cells of the ROI", err));
     MT_TRY(mt_roi_sweep_new(&sweep, roi, err));
     for (size_t row = 0; row < s->rows; row++) {
         const mt_roi_span *spans;
         size_t n;
         MT_TRY(mt_roi_sweep_line(&spans, &n, sweep, cell_centre(p, (int64_t)row), err));
-        for (size_t i = 0; i < n; i++) mark_row(s, p, row, &spans[i]);
+        for (size_t i = 0; i < n; i++)
+            mark_row(s, p, row, &spans[i]);
     }
     return MT_OK;
 }
 
 /* Area of the ROI inside the slide, in level-0 pixels, as a sum over lines (to about 0.1 %). */
-static mt_status roi_area(double *area, const mt_roi *roi, int64_t width, int64_t height, mt_err *err)
+static mt_status roi_area(double *area, const mt_roi *roi, int64_t width, int64_t height,
+                          mt_err *err)
 {
     MT_AUTO(mt_roi_sweep_free) mt_roi_sweep *sweep = NULL;
     MT_TRY(mt_roi_sweep_new(&sweep, roi, err));
@@ -158,8 +173,8 @@ static mt_status roi_tissue(double *area, const mt_roi *roi, const mt_tissue *t,
     return MT_OK;
 }
 
-static mt_status apply_roi(cell_set *cells, mt_plan *p, const mt_slide_info *info, const mt_tissue *tissue,
-                           const char *path, mt_err *err)
+static mt_status apply_roi(cell_set *cells, mt_plan *p, const mt_slide_info *info,
+                           const mt_tissue *tissue, const char *path, mt_err *err)
 {
     MT_AUTO(mt_roi_free) mt_roi *roi = NULL;
     int64_t w = info->levels[0].width, h = info->levels[0].height;
@@ -176,7 +191,8 @@ static mt_status apply_roi(cell_set *cells, mt_plan *p, const mt_slide_info *inf
 /* Share of the box that lies on the slide. */
 static double part_inside(const mt_slide_info *info, int64_t x, int64_t y, int32_t box)
 {
-    double w = (double)MT_MIN(info->levels[0].width - x, box), h = (double)MT_MIN(info->levels[0].height - y, box);
+    double w = (double)MT_MIN(info->levels[0].width - x, box),
+           h = (double)MT_MIN(info->levels[0].height - y, box);
     return w * h / ((double)box * box);
 }
 
@@ -184,7 +200,8 @@ static mt_status push_tile(mt_plan *p, size_t *cap, const mt_tile *tile, mt_err 
 {
     if (p->n_tiles == *cap) {
         if (p->n_tiles >= MT_PLAN_MAX_TILES)
-            return mt_err_set(err, MT_ERR_LIMIT, "more than %d tiles: choose larger tiles, less overlap or a ROI",
+            return mt_err_set(err, MT_ERR_LIMIT,
+                              "more than %d tiles: choose larger tiles, less overlap or a ROI",
                               MT_PLAN_MAX_TILES);
         size_t grown = MT_MIN(MT_MAX(*cap * 2, (size_t)1024), (size_t)MT_PLAN_MAX_TILES);
         mt_tile *tiles = realloc(p->tiles, grown * sizeof *tiles);
@@ -196,16 +213,17 @@ static mt_status push_tile(mt_plan *p, size_t *cap, const mt_tile *tile, mt_err 
     return MT_OK;
 }
 
-static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tissue *tissue, const cell_set *cells,
-                            const mt_plan_opts *o, mt_err *err)
+static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tissue *tissue,
+                            const cell_set *cells, const mt_plan_opts *o, mt_err *err)
 {
     size_t cap = 0;
     for (int32_t col = 0; col < p->grid_cols; col++) {
         for (int32_t row = 0; row < p->grid_rows; row++) {
             if (!cell_in(cells, (size_t)col, (size_t)row)) continue;
             int64_t x = (int64_t)col * p->step_l0, y = (int64_t)row * p->step_l0;
-            double part = tissue ? mt_tissue_fraction(tissue, (double)x, (double)y, p->box_l0, p->box_l0)
-                                 : part_inside(info, x, y, p->box_l0);
+            double part =
+                tissue ? mt_tissue_fraction(tissue, (double)x, (double)y, p->box_l0, p->box_l0)
+                       : part_inside(info, x, y, p->box_l0);
             if (!o->whole_slide && part < o->min_tissue) continue;
             mt_tile tile = {x, y, p->box_l0, p->box_l0, col, row, (float)part};
             MT_TRY(push_tile(p, &cap, &tile, err));
@@ -214,8 +232,8 @@ static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tiss
     return MT_OK;
 }
 
-mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue, const mt_plan_opts *opts,
-                       mt_err *err)
+mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
+                       const mt_plan_opts *opts, mt_err *err)
 {
     *out = NULL;
     MT_TRY(check_opts(opts, tissue, err));

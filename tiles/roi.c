@@ -8,13 +8,13 @@
 #define MAX_DEPTH 8 /* arrays and collections inside each other */
 
 typedef struct edge {
-    double y0, y1;     /* y0 < y1; the edge is crossed by lines with y0 <= y < y1 */
-    double x0, dx;     /* x at y0, and how far it moves to y1 */
+    double y0, y1; /* y0 < y1; the edge is crossed by lines with y0 <= y < y1 */
+    double x0, dx; /* x at y0, and how far it moves to y1 */
     uint32_t polygon;
 } edge;
 
 struct mt_roi {
-    edge *edges;       /* by y0 */
+    edge *edges; /* by y0 */
     size_t n_edges, cap;
     uint32_t n_polygons;
     size_t n_vertices;
@@ -42,7 +42,8 @@ static mt_status add_edge(mt_roi *roi, const double a[2], const double b[2], mt_
 
 static mt_status position(double out[2], const json_t *p, const char *where, mt_err *err)
 {
-    if (!json_is_array(p) || json_array_size(p) < 2) return bad(err, where, "a position needs two numbers");
+    if (!json_is_array(p) || json_array_size(p) < 2)
+        return bad(err, where, "a position needs two numbers");
     for (int k = 0; k < 2; k++) {
         const json_t *v = json_array_get(p, k);
         if (!json_is_number(v)) return bad(err, where, "a coordinate is not a number");
@@ -56,34 +57,42 @@ static mt_status position(double out[2], const json_t *p, const char *where, mt_
 static mt_status ring(mt_roi *roi, const json_t *points, const char *where, mt_err *err)
 {
     size_t n = json_array_size(points);
-    if (!json_is_array(points) || n < 3) return bad(err, where, "a ring needs at least three positions");
+    if (!json_is_array(points) || n < 3)
+        return bad(err, where, "a ring needs at least three positions");
     roi->n_vertices += n;
     if (roi->n_vertices > MT_ROI_MAX_VERTICES)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %u vertices", where, MT_ROI_MAX_VERTICES);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %u vertices", where,
+                          MT_ROI_MAX_VERTICES);
     double first[2], prev[2], here[2];
     for (size_t i = 0; i < n; i++) {
         MT_TRY(position(here, json_array_get(points, i), where, err));
-        if (i) MT_TRY(add_edge(roi, prev, here, err));
-        else memcpy(first, here, sizeof first);
+        if (i)
+            MT_TRY(add_edge(roi, prev, here, err));
+        else
+            memcpy(first, here, sizeof first);
         memcpy(prev, here, sizeof prev);
     }
-    return add_edge(roi, prev, first, err); /* of no length when the ring is closed, as it should be */
+    return add_edge(roi, prev, first,
+                    err); /* of no length when the ring is closed, as it should be */
 }
 
 static mt_status polygon(mt_roi *roi, const json_t *rings, const char *where, mt_err *err)
 {
-    if (!json_is_array(rings) || json_array_size(rings) == 0) return bad(err, where, "a polygon needs a ring");
-    for (size_t i = 0; i < json_array_size(rings); i++) MT_TRY(ring(roi, json_array_get(rings, i), where, err));
+    if (!json_is_array(rings) || json_array_size(rings) == 0)
+        return bad(err, where, "a polygon needs a ring");
+    for (size_t i = 0; i < json_array_size(rings); i++)
+        MT_TRY(ring(roi, json_array_get(rings, i), where, err));
     roi->n_polygons++;
     return MT_OK;
 }
 
 static mt_status any(mt_roi *roi, const json_t *node, const char *where, int depth, mt_err *err);
 
-static mt_status each_of(mt_roi *roi, const json_t *list, const char *where, const char *name, int depth,
-                         mt_err *err)
+static mt_status each_of(mt_roi *roi, const json_t *list, const char *where, const char *name,
+                         int depth, mt_err *err)
 {
-    if (!json_is_array(list)) return mt_err_set(err, MT_ERR_FORMAT, "%s: '%s' is not an array", where, name);
+    if (!json_is_array(list))
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: '%s' is not an array", where, name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         char inner[160];
         snprintf(inner, sizeof inner, "%.110s.%s[%zu]", where, name, i);
@@ -110,14 +119,18 @@ static mt_status any(mt_roi *roi, const json_t *node, const char *where, int dep
         return each_of(roi, json_object_get(node, "features"), where, "features", depth, err);
     if (!strcmp(type, "Feature")) {
         const json_t *geometry = json_object_get(node, "geometry");
-        return !geometry || json_is_null(geometry) ? MT_OK : any(roi, geometry, where, depth + 1, err);
+        return !geometry || json_is_null(geometry) ? MT_OK
+                                                   : any(roi, geometry, where, depth + 1, err);
     }
     if (!strcmp(type, "GeometryCollection"))
         return each_of(roi, json_object_get(node, "geometries"), where, "geometries", depth, err);
-    if (!strcmp(type, "Polygon")) return polygon(roi, json_object_get(node, "coordinates"), where, err);
-    if (!strcmp(type, "MultiPolygon")) return multi_polygon(roi, json_object_get(node, "coordinates"), where, err);
-    return mt_err_set(err, MT_ERR_FORMAT, "%s: type '%.24s' has no area; Polygon or MultiPolygon is needed",
-                      where, type);
+    if (!strcmp(type, "Polygon"))
+        return polygon(roi, json_object_get(node, "coordinates"), where, err);
+    if (!strcmp(type, "MultiPolygon"))
+        return multi_polygon(roi, json_object_get(node, "coordinates"), where, err);
+    return mt_err_set(err, MT_ERR_FORMAT,
+                      "%s: type '%.24s' has no area; Polygon or MultiPolygon is needed", where,
+                      type);
 }
 
 static int by_top(const void *a, const void *b)
@@ -161,12 +174,15 @@ void mt_roi_free(mt_roi **roi)
     *roi = NULL;
 }
 
-typedef struct crossing { uint32_t polygon; double x; } crossing;
+typedef struct crossing {
+    uint32_t polygon;
+    double x;
+} crossing;
 
 struct mt_roi_sweep {
     const mt_roi *roi;
-    size_t next;       /* edges before it have been begun */
-    uint32_t *active;  /* edges the line may cross */
+    size_t next;      /* edges before it have been begun */
+    uint32_t *active; /* edges the line may cross */
     size_t n_active;
     crossing *crossings;
     mt_roi_span *spans;
@@ -225,11 +241,13 @@ static size_t cross(mt_roi_sweep *s, double y)
     return s->n_active = kept;
 }
 
-mt_status mt_roi_sweep_line(const mt_roi_span **spans, size_t *n, mt_roi_sweep *s, double y, mt_err *err)
+mt_status mt_roi_sweep_line(const mt_roi_span **spans, size_t *n, mt_roi_sweep *s, double y,
+                            mt_err *err)
 {
     size_t crossings = cross(s, y);
     if (s->looked_at > MT_ROI_MAX_CROSSINGS)
-        return mt_err_set(err, MT_ERR_LIMIT, "ROI: more than %u edge crossings", MT_ROI_MAX_CROSSINGS);
+        return mt_err_set(err, MT_ERR_LIMIT, "ROI: more than %u edge crossings",
+                          MT_ROI_MAX_CROSSINGS);
     if (crossings > 1) qsort(s->crossings, crossings, sizeof *s->crossings, by_polygon_then_x);
     size_t found = 0; /* closed rings cross a line an even number of times, polygon by polygon */
     for (size_t i = 0; i + 1 < crossings; i += 2)
@@ -239,7 +257,8 @@ mt_status mt_roi_sweep_line(const mt_roi_span **spans, size_t *n, mt_roi_sweep *
     for (size_t i = 0; i < found; i++) {
         if (merged && s->spans[i].x0 <= s->spans[merged - 1].x1)
             s->spans[merged - 1].x1 = MT_MAX(s->spans[merged - 1].x1, s->spans[i].x1);
-        else s->spans[merged++] = s->spans[i];
+        else
+            s->spans[merged++] = s->spans[i];
     }
     *spans = s->spans;
     *n = merged;

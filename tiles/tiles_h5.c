@@ -12,7 +12,7 @@ struct tiles_h5 {
     mt_outfile file;
     hid_t id, imgs, memory; /* memory: the shape of one picture */
     hsize_t side;
-    pthread_mutex_t lock;   /* the library is not made for threads */
+    pthread_mutex_t lock; /* the library is not made for threads */
 };
 
 static void close_id(hid_t *id)
@@ -22,7 +22,8 @@ static void close_id(hid_t *id)
 }
 #define AUTO_ID MT_AUTO(close_id) hid_t
 
-static bool put_attr(hid_t at, const char *name, hid_t stored, hid_t given, hsize_t n, const void *v)
+static bool put_attr(hid_t at, const char *name, hid_t stored, hid_t given, hsize_t n,
+                     const void *v)
 {
     AUTO_ID space = n == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &n, NULL);
     AUTO_ID attr = H5Acreate2(at, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
@@ -84,14 +85,17 @@ static bool put_coords(hid_t file, const char *name, const mt_slide_info *info, 
         xy[2 * i] = p->tiles[i].x_l0;
         xy[2 * i + 1] = p->tiles[i].y_l0;
     }
-    if (p->n_tiles && H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, xy) < 0) return false;
-    return put_geometry(set, info, p) && put_text(set, "name", name) && put_text(set, "save_path", ".");
+    if (p->n_tiles && H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, xy) < 0)
+        return false;
+    return put_geometry(set, info, p) && put_text(set, "name", name) &&
+           put_text(set, "save_path", ".");
 }
 
 /* Room for every picture is laid out at once, so the order in which they come leaves no trace. */
 static bool make_imgs(tiles_h5 *h, const char *name, const mt_slide_info *info, const mt_plan *p)
 {
-    hsize_t s = h->side, dims[4] = {p->n_tiles, s, s, 3}, max[4] = {H5S_UNLIMITED, s, s, 3}, one[4] = {1, s, s, 3};
+    hsize_t s = h->side, dims[4] = {p->n_tiles, s, s, 3}, max[4] = {H5S_UNLIMITED, s, s, 3},
+            one[4] = {1, s, s, 3};
     AUTO_ID space = H5Screate_simple(4, dims, max);
     AUTO_ID props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(props, false);
@@ -100,11 +104,12 @@ static bool make_imgs(tiles_h5 *h, const char *name, const mt_slide_info *info, 
     H5Pset_fill_time(props, H5D_FILL_TIME_NEVER);
     h->imgs = H5Dcreate2(h->id, "imgs", H5T_STD_U8LE, space, H5P_DEFAULT, props, H5P_DEFAULT);
     h->memory = H5Screate_simple(4, one, NULL);
-    return h->imgs >= 0 && h->memory >= 0 && put_geometry(h->imgs, info, p) && put_text(h->imgs, "wsi_name", name);
+    return h->imgs >= 0 && h->memory >= 0 && put_geometry(h->imgs, info, p) &&
+           put_text(h->imgs, "wsi_name", name);
 }
 
-mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name, const mt_slide_info *info,
-                        const mt_plan *plan, mt_err *err)
+mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name,
+                        const mt_slide_info *info, const mt_plan *plan, mt_err *err)
 {
     *out = NULL;
     MT_AUTO(tiles_h5_free) tiles_h5 *h = calloc(1, sizeof *h);
@@ -139,7 +144,9 @@ mt_status tiles_h5_commit(tiles_h5 *h, mt_err *err)
     close_id(&h->imgs);
     bool ok = H5Fflush(h->id, H5F_SCOPE_LOCAL) >= 0 && H5Fclose(h->id) >= 0;
     h->id = -1;
-    if (!ok) return mt_err_set(err, MT_ERR_IO, "%s: cannot finish the HDF5 file", mt_path_base(h->file.path));
+    if (!ok)
+        return mt_err_set(err, MT_ERR_IO, "%s: cannot finish the HDF5 file",
+                          mt_path_base(h->file.path));
     return mt_outfile_commit(&h->file, err);
 }
 

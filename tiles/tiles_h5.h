@@ -7,8 +7,8 @@
 typedef struct tiles_h5 tiles_h5;
 
 /* Begins the file beside its target. name: of the slide, goes into the attributes. */
-MT_MUST_USE mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name, const mt_slide_info *info,
-                                    const mt_plan *plan, mt_err *err);
+MT_MUST_USE mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name,
+                                    const mt_slide_info *info, const mt_plan *plan, mt_err *err);
 /* Stores the picture of one tile; any thread, any order, same file. */
 MT_MUST_USE mt_status tiles_h5_put(tiles_h5 *h, uint32_t tile, const uint8_t *rgb, mt_err *err);
 /* Closes the file and gives it its name. */

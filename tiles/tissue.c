@@ -13,15 +13,17 @@
 
 #define MASK_CEILING ((size_t)640 << 20)   /* pixels of a mask: 200,000 x 200,000 at 1 um/px */
 #define NATIVE_CEILING ((size_t)512 << 20) /* bytes of one decoded native tile */
-#define BAND_CEILING ((size_t)32 << 20)    /* bytes of the sums of one band, but at least one row of tiles */
+#define NATIVES_MEMORY ((size_t)256 << 20) /* of all workers: fewer of them decode very large tiles */
+#define BAND_CEILING ((size_t)32 << 20)    /* bytes of one band's sums, but at least one row of tiles */
 #define UNIT 64                            /* a source pixel's side in the integer weights */
 
 /* ---- The measure ----
  *
  * stain = OD of the darkest channel - OD of the brightest one = log10(max / min). Grey is 0 at any
- * brightness: glass, shadows, dust, black ink, padding of any grey. H&E, DAB and counterstains are not. */
-#define STAIN_STEP 0.002   /* optical density per unit */
-#define STAIN_MIN 0.040    /* bounds of the threshold: all glass, all tissue */
+ * brightness: glass, shadows, dust, black ink, padding of any grey. H&E, DAB and counterstains are
+ * not. */
+#define STAIN_STEP 0.002 /* optical density per unit */
+#define STAIN_MIN 0.040  /* bounds of the threshold: all glass, all tissue */
 #define STAIN_MAX 0.100
 #define GLASS_MAX 0.035    /* glass has less on the mean, however tinted */
 #define GLASS_MARGIN 0.025 /* between the tint of the glass and tissue */
@@ -30,11 +32,14 @@
 #define GREEN_MARGIN 0.050 /* green ink: brightest in green by this much; no stain is */
 #define DARK 40            /* brighter than this in some channel, or it is ink or a shadow */
 
-typedef struct stain_table { int32_t od[256]; } stain_table; /* optical density x 1000 */
+typedef struct stain_table {
+    int32_t od[256];
+} stain_table; /* optical density x 1000 */
 
 static void stain_table_fill(stain_table *t)
 {
-    for (int v = 0; v < 256; v++) t->od[v] = (int32_t)lround(1000.0 * log10(255.0 / MT_MAX(v, 1)));
+    for (int v = 0; v < 256; v++)
+        t->od[v] = (int32_t)lround(1000.0 * log10(255.0 / MT_MAX(v, 1)));
 }
 
 static uint8_t stain_of(const stain_table *t, const uint8_t rgb[3])
@@ -52,12 +57,12 @@ static uint8_t stain_of(const stain_table *t, const uint8_t rgb[3])
 typedef struct grid_axis {
     int32_t source, native, n_native; /* source pixels, side of a native tile, tiles */
     int32_t n;                        /* mask pixels */
-    int32_t *edge;                    /* n + 1 borders of the mask pixels, in 1/UNIT source pixels, within the source */
+    int32_t *edge; /* n + 1 borders of the mask pixels, in 1/UNIT source pixels, inside the source */
 } grid_axis;
 
 typedef struct band {
-    int32_t t0, t1;                   /* rows of native tiles */
-    int32_t r0, r1;                   /* mask rows they touch; the last may need the next band too */
+    int32_t t0, t1; /* rows of native tiles */
+    int32_t r0, r1; /* mask rows they touch; the last may need the next band too */
 } band;
 
 typedef struct averager {
@@ -65,23 +70,25 @@ typedef struct averager {
     int level, reduce;
     grid_axis x, y;
     band band;
-    uint64_t *sums;                   /* of the band: rows x width x 3 */
+    uint64_t *sums; /* of the band: rows x width x 3 */
     mt_tile_reader **readers;
     uint8_t **natives;
-    uint32_t **rows;                  /* a worker's horizontal sums */
+    uint32_t **rows; /* a worker's horizontal sums */
     int threads;
     stain_table stain;
-    uint8_t *out;                     /* stain of every mask pixel */
+    uint8_t *out; /* stain of every mask pixel */
     mt_team_err failed;
 } averager;
 
-static mt_status axis_init(grid_axis *a, int64_t size, int32_t native, int64_t n_native, int32_t n, double mask_px,
-                           mt_err *err)
+static mt_status axis_init(grid_axis *a, int64_t size, int32_t native, int64_t n_native, int32_t n,
+                           double mask_px, mt_err *err)
 {
     size = MT_MIN(MT_MAX(size, 1), n_native * native);
     if (size > INT32_MAX / UNIT - 1 || n_native > INT32_MAX)
-        return mt_err_set(err, MT_ERR_LIMIT, "a level of %lld pixels is too large for a tissue mask", (long long)size);
-    *a = (grid_axis){.source = (int32_t)size, .native = native, .n_native = (int32_t)n_native, .n = n};
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "a level of %lld pixels is too large for a tissue mask", (long long)size);
+    *a = (grid_axis){
+        .source = (int32_t)size, .native = native, .n_native = (int32_t)n_native, .n = n};
     MT_TRY(mt_alloc(&a->edge, (size_t)n + 1, sizeof *a->edge, SIZE_MAX, "tissue grid", err));
     for (int32_t i = 0; i <= n; i++)
         a->edge[i] = (int32_t)MT_MIN(nearbyint(i * mask_px * UNIT), (double)a->source * UNIT);
@@ -94,14 +101,17 @@ static int32_t first_beyond(const grid_axis *a, int32_t p)
     int32_t lo = 0, hi = a->n;
     while (lo < hi) {
         int32_t mid = lo + (hi - lo) / 2;
-        if (a->edge[mid + 1] <= p) lo = mid + 1;
-        else hi = mid;
+        if (a->edge[mid + 1] <= p)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
 
 /* Sums of one source row (its pixels begin at x0) over the mask pixels [j0, j1). */
-static void sum_row(uint32_t *sums, const uint8_t *px, int32_t x0, int32_t x1, const int32_t *edge, int32_t j0, int32_t j1)
+static void sum_row(uint32_t *sums, const uint8_t *px, int32_t x0, int32_t x1, const int32_t *edge,
+                    int32_t j0, int32_t j1)
 {
     for (int32_t j = j0; j < j1; j++, sums += 3) {
         int32_t a = MT_MAX(edge[j], x0 * UNIT), b = MT_MIN(edge[j + 1], x1 * UNIT);
@@ -112,12 +122,15 @@ static void sum_row(uint32_t *sums, const uint8_t *px, int32_t x0, int32_t x1, c
             if (a % UNIT == 0 && whole > 0) {
                 uint32_t w[3] = {0, 0, 0};
                 for (int32_t k = 0; k < whole; k++, p += 3)
-                    for (int c = 0; c < 3; c++) w[c] += p[c];
-                for (int c = 0; c < 3; c++) s[c] += w[c] * UNIT;
+                    for (int c = 0; c < 3; c++)
+                        w[c] += p[c];
+                for (int c = 0; c < 3; c++)
+                    s[c] += w[c] * UNIT;
                 a += whole * UNIT;
             } else {
                 int32_t part = MT_MIN((i + 1) * UNIT, b) - a;
-                for (int c = 0; c < 3; c++) s[c] += p[c] * (uint32_t)part;
+                for (int c = 0; c < 3; c++)
+                    s[c] += p[c] * (uint32_t)part;
                 a += part;
             }
         }
@@ -125,14 +138,16 @@ static void sum_row(uint32_t *sums, const uint8_t *px, int32_t x0, int32_t x1, c
     }
 }
 
-/* Adds a worker's row to the band. Mask pixels at the border of a native tile belong to its neighbours
- * too; whole-number sums do not care who comes first. */
+/* Adds a worker's row to the band. Mask pixels at the border of a native tile belong to its
+ * neighbours too; whole-number sums do not care who comes first. */
 static void add_row(uint64_t *to, const uint32_t *row, int32_t n, uint32_t weight, bool shared)
 {
     for (int32_t k = 0; k < n * 3; k++) {
         uint64_t v = (uint64_t)row[k] * weight;
-        if (shared || k < 3 || k >= n * 3 - 3) __atomic_fetch_add(&to[k], v, __ATOMIC_RELAXED);
-        else to[k] += v;
+        if (shared || k < 3 || k >= n * 3 - 3)
+            __atomic_fetch_add(&to[k], v, __ATOMIC_RELAXED);
+        else
+            to[k] += v;
     }
 }
 
@@ -146,7 +161,8 @@ static void add_native(averager *a, const uint8_t *px, uint32_t *row, int32_t tx
     if (x0 >= x1 || j0 >= j1) return;
     for (int32_t r = y0; r < y1; r++) {
         sum_row(row, px + (size_t)(r - y0) * (size_t)x->native * 3, x0, x1, x->edge, j0, j1);
-        while (i < y->n && y->edge[i + 1] <= r * UNIT) i++;
+        while (i < y->n && y->edge[i + 1] <= r * UNIT)
+            i++;
         for (int32_t k = i; k < y->n && y->edge[k] < (r + 1) * UNIT; k++) {
             int32_t part = MT_MIN(y->edge[k + 1], (r + 1) * UNIT) - MT_MAX(y->edge[k], r * UNIT);
             bool shared = y->edge[k] < y0 * UNIT || y->edge[k + 1] > y1 * UNIT;
@@ -160,11 +176,13 @@ static void native_job(void *ctx, int worker, size_t i)
 {
     averager *a = ctx;
     mt_err e = MT_ERR_INIT;
-    int32_t tx = (int32_t)(i % (size_t)a->x.n_native), ty = a->band.t0 + (int32_t)(i / (size_t)a->x.n_native);
+    int32_t tx = (int32_t)(i % (size_t)a->x.n_native),
+            ty = a->band.t0 + (int32_t)(i / (size_t)a->x.n_native);
     size_t stride = (size_t)a->x.native * 3;
     uint8_t *px = a->natives[worker];
     if (mt_team_failed(&a->failed)) return;
-    mt_status st = mt_tile_reader_decode(a->readers[worker], a->level, tx, ty, a->reduce, px, stride, &e);
+    mt_status st =
+        mt_tile_reader_decode(a->readers[worker], a->level, tx, ty, a->reduce, px, stride, &e);
     if (st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT)
         memset(px, 255, stride * (size_t)a->y.native); /* what cannot be read is no tissue */
     else if (st != MT_OK) {
@@ -186,7 +204,8 @@ static void row_job(void *ctx, int worker, size_t i)
         double weight = weight_y * (a->x.edge[j + 1] - a->x.edge[j]);
         uint8_t rgb[3] = {255, 255, 255};
         if (weight > 0)
-            for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)MT_MIN((double)s[c] / weight + 0.5, 255.0);
+            for (int c = 0; c < 3; c++)
+                rgb[c] = (uint8_t)MT_MIN((double)s[c] / weight + 0.5, 255.0);
         out[j] = stain_of(&a->stain, rgb);
     }
 }
@@ -194,12 +213,15 @@ static void row_job(void *ctx, int worker, size_t i)
 static mt_status run_bands(averager *a, mt_err *err)
 {
     size_t row_sums = (size_t)a->x.n * 3;
-    int32_t per_band = (int32_t)MT_MIN(MT_MAX(32 * a->threads / MT_MAX(a->x.n_native, 1), 1), a->y.n_native);
+    int32_t per_band =
+        (int32_t)MT_MIN(MT_MAX(32 * a->threads / MT_MAX(a->x.n_native, 1), 1), a->y.n_native);
     double mask_rows_per_tile = (double)a->y.n * a->y.native / a->y.source;
     double rows_fit = (double)BAND_CEILING / (double)(row_sums * sizeof *a->sums);
-    while (per_band > 1 && per_band * mask_rows_per_tile > rows_fit) per_band /= 2;
+    while (per_band > 1 && per_band * mask_rows_per_tile > rows_fit)
+        per_band /= 2;
     size_t rows = (size_t)(MT_MIN(per_band * mask_rows_per_tile, a->y.n) + 4);
-    MT_TRY(mt_alloc(&a->sums, rows * row_sums, sizeof *a->sums, (size_t)1 << 31, "sums of the tissue grid", err));
+    MT_TRY(mt_alloc(&a->sums, rows * row_sums, sizeof *a->sums, (size_t)1 << 31,
+                    "sums of the tissue grid", err));
     int32_t next_row = 0;
     for (int32_t t = 0; t < a->y.n_native && !mt_team_failed(&a->failed); t += per_band) {
         band *b = &a->band;
@@ -208,7 +230,8 @@ static mt_status run_bands(averager *a, mt_err *err)
         b->r1 = MT_MIN(first_beyond(&a->y, end - 1) + 1, a->y.n);
         mt_workers_each(a->threads, (size_t)(b->t1 - b->t0) * (size_t)a->x.n_native, native_job, a);
         int32_t whole = b->r1; /* rows that lie in the bands so far */
-        while (whole > b->r0 && a->y.edge[whole] > end) whole--;
+        while (whole > b->r0 && a->y.edge[whole] > end)
+            whole--;
         mt_workers_each(a->threads, (size_t)(whole - b->r0), row_job, a);
         size_t used = (size_t)(b->r1 - b->r0), keep = (size_t)(b->r1 - whole);
         memmove(a->sums, a->sums + (used - keep) * row_sums, keep * row_sums * sizeof *a->sums);
@@ -237,24 +260,32 @@ static void averager_free(averager *a)
 static mt_status averager_init(averager *a, const mt_tissue *t, mt_err *err)
 {
     const mt_level *l = &mt_slide_get_info(a->slide)->levels[a->level];
-    double ds = geom_downsample(mt_slide_get_info(a->slide), a->level) * a->reduce, mask_px = t->px_l0 / ds;
-    size_t native_bytes, n = (size_t)a->threads;
-    MT_TRY(axis_init(&a->x, l->width / a->reduce, l->tile_w / a->reduce, l->tiles_x, t->width, mask_px, err));
-    MT_TRY(axis_init(&a->y, l->height / a->reduce, l->tile_h / a->reduce, l->tiles_y, t->height, mask_px, err));
-    if (!mt_mul(&native_bytes, (size_t)a->x.native * 3, (size_t)a->y.native)) native_bytes = SIZE_MAX;
+    double ds = geom_downsample(mt_slide_get_info(a->slide), a->level) * a->reduce;
+    double mask_px = t->px_l0 / ds;
+    size_t native_bytes;
+    MT_TRY(axis_init(&a->x, l->width / a->reduce, l->tile_w / a->reduce, l->tiles_x, t->width,
+                     mask_px, err));
+    MT_TRY(axis_init(&a->y, l->height / a->reduce, l->tile_h / a->reduce, l->tiles_y, t->height,
+                     mask_px, err));
+    if (!mt_mul(&native_bytes, (size_t)a->x.native * 3, (size_t)a->y.native))
+        native_bytes = SIZE_MAX;
+    size_t fit = MT_MAX(NATIVES_MEMORY / MT_MAX(native_bytes, (size_t)1), (size_t)1);
+    a->threads = (int)MT_MIN((size_t)a->threads, fit);
+    size_t n = (size_t)a->threads;
     MT_TRY(mt_alloc(&a->readers, n, sizeof *a->readers, SIZE_MAX, "tissue readers", err));
     MT_TRY(mt_alloc(&a->natives, n, sizeof *a->natives, SIZE_MAX, "tissue readers", err));
     MT_TRY(mt_alloc(&a->rows, n, sizeof *a->rows, SIZE_MAX, "tissue readers", err));
     for (size_t i = 0; i < n; i++) {
         MT_TRY(mt_tile_reader_new(&a->readers[i], a->slide, err));
         MT_TRY(mt_alloc_aligned(&a->natives[i], native_bytes, NATIVE_CEILING, "native tile", err));
-        MT_TRY(mt_alloc(&a->rows[i], (size_t)t->width * 3, sizeof **a->rows, SIZE_MAX, "tissue readers", err));
+        MT_TRY(mt_alloc(&a->rows[i], (size_t)t->width * 3, sizeof **a->rows, SIZE_MAX,
+                        "tissue readers", err));
     }
     stain_table_fill(&a->stain);
     return MT_OK;
 }
 
-/* The coarsest level that is still at least as fine as the mask, reduced as far as the codec can. */
+/* The coarsest level that is still at least as fine as the mask, reduced as far as it can be. */
 static void choose_source(averager *a, const mt_tissue *t)
 {
     const mt_slide_info *info = mt_slide_get_info(a->slide);
@@ -267,7 +298,8 @@ static void choose_source(averager *a, const mt_tissue *t)
         }
     }
     int most = mt_slide_max_reduce(a->slide, a->level);
-    for (a->reduce = 1; a->reduce < most && best * a->reduce * 2 <= fine_enough;) a->reduce *= 2;
+    for (a->reduce = 1; a->reduce < most && best * a->reduce * 2 <= fine_enough;)
+        a->reduce *= 2;
 }
 
 /* ---- From stain to mask ---- */
@@ -282,8 +314,9 @@ static void smooth(uint8_t *px, int32_t w, int32_t h, uint8_t *above, uint8_t *h
         memcpy(here, row, (size_t)w);
         for (int32_t x = 0; x < w; x++) {
             int32_t l = MT_MAX(x - 1, 0), r = MT_MIN(x + 1, w - 1);
-            unsigned sum = (unsigned)above[l] + 2u * above[x] + above[r] + 2u * here[l] + 4u * here[x] + 2u * here[r] +
-                           below[l] + 2u * (below == row ? here[x] : below[x]) + below[r];
+            unsigned sum = (unsigned)above[l] + 2u * above[x] + above[r] + 2u * here[l] +
+                           4u * here[x] + 2u * here[r] + below[l] +
+                           2u * (below == row ? here[x] : below[x]) + below[r];
             row[x] = (uint8_t)((sum + 8) / 16);
         }
         memcpy(above, here, (size_t)w);
@@ -296,7 +329,8 @@ static int otsu(double *mean, const uint64_t hist[256], uint64_t total)
     double all = 0, below = 0, below_sum = 0, best = -1;
     int at = 0;
     *mean = 0;
-    for (int i = 0; i < 256; i++) all += (double)i * (double)hist[i];
+    for (int i = 0; i < 256; i++)
+        all += (double)i * (double)hist[i];
     for (int i = 0; i < 255; i++) {
         below += (double)hist[i];
         below_sum += (double)i * (double)hist[i];
@@ -316,16 +350,20 @@ static int otsu(double *mean, const uint64_t hist[256], uint64_t total)
 static double choose_threshold(const uint8_t *stain, size_t n)
 {
     uint64_t hist[256] = {0}, total = 0;
-    for (size_t i = 0; i < n; i++) hist[stain[i]]++;
+    for (size_t i = 0; i < n; i++)
+        hist[stain[i]]++;
     hist[0] = 0;
-    for (int i = 1; i < 256; i++) total += hist[i];
+    for (int i = 1; i < 256; i++)
+        total += hist[i];
     double pale, od = total ? (otsu(&pale, hist, total) + 1) * STAIN_STEP : STAIN_MAX;
-    /* A slide full of tissue has no glass to tell it from: the parting would run through the tissue. */
+    /* A slide full of tissue has no glass to tell it from: the parting would run through the
+     * tissue. */
     if (total && pale * STAIN_STEP > GLASS_MAX) od = STAIN_MIN;
     int tint = 1; /* the commonest value that glass may have */
     for (int i = 1; i * STAIN_STEP < GLASS_MAX; i++)
         if (hist[i] > hist[tint]) tint = i;
-    double floor_od = hist[tint] * 20 >= total ? MT_MAX(STAIN_MIN, tint * STAIN_STEP + GLASS_MARGIN) : STAIN_MIN;
+    double floor_od =
+        hist[tint] * 20 >= total ? MT_MAX(STAIN_MIN, tint * STAIN_STEP + GLASS_MARGIN) : STAIN_MIN;
     return MT_MIN(MT_MAX(od, floor_od), STAIN_MAX);
 }
 
@@ -337,10 +375,11 @@ static mt_status mask_from_stain(mt_tissue *t, const mt_tissue_opts *o, mt_err *
     smooth(t->mask, t->width, t->height, rows, rows + w);
     t->threshold = choose_threshold(t->mask, n);
     int bin = (int)ceil(t->threshold / STAIN_STEP - 1e-9);
-    for (size_t i = 0; i < n; i++) t->mask[i] = t->mask[i] >= bin ? 255 : 0;
+    for (size_t i = 0; i < n; i++)
+        t->mask[i] = t->mask[i] >= bin ? 255 : 0;
     double px_um2 = t->mask_mpp * t->mask_mpp;
-    return shapes_clean(t->mask, t->width, t->height, o->min_speck_um2 / px_um2, o->max_hole_um2 / px_um2, &t->n_pieces,
-                        err);
+    return shapes_clean(t->mask, t->width, t->height, o->min_speck_um2 / px_um2,
+                        o->max_hole_um2 / px_um2, &t->n_pieces, err);
 }
 
 static mt_status lay_grid(mt_tissue *t, const mt_slide *slide, mt_err *err)
@@ -355,18 +394,23 @@ static mt_status lay_grid(mt_tissue *t, const mt_slide *slide, mt_err *err)
     t->slide_mm2 = (double)t->slide_w * (double)t->slide_h * mpp * mpp * 1e-6;
     double w = ceil((double)t->slide_w / t->px_l0), h = ceil((double)t->slide_h / t->px_l0);
     if (!(w * h <= (double)MASK_CEILING) || w > INT32_MAX / 4 || h > INT32_MAX / 4)
-        return mt_err_set(err, MT_ERR_LIMIT, "a tissue mask of %.0f x %.0f pixels (slide %lld x %lld at %g um/px)", w, h,
-                          (long long)t->slide_w, (long long)t->slide_h, mpp);
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "a tissue mask of %.0f x %.0f pixels (slide %lld x %lld at %g um/px)", w,
+                          h, (long long)t->slide_w, (long long)t->slide_h, mpp);
     t->width = (int32_t)MT_MAX(w, 1);
     t->height = (int32_t)MT_MAX(h, 1);
-    return mt_alloc(&t->mask, (size_t)t->width * (size_t)t->height, 1, MASK_CEILING, "tissue mask", err);
+    return mt_alloc(&t->mask, (size_t)t->width * (size_t)t->height, 1, MASK_CEILING, "tissue mask",
+                    err);
 }
 
-mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide, const mt_tissue_opts *opts, mt_err *err)
+mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide, const mt_tissue_opts *opts,
+                           mt_err *err)
 {
     *out = NULL;
-    if (opts->version != 1 || opts->threads < 1 || !(opts->min_speck_um2 >= 0) || !(opts->max_hole_um2 >= 0))
-        return mt_err_set(err, MT_ERR_ARG, "tissue with %d threads, specks below %g and holes below %g um2",
+    if (opts->version != 1 || opts->threads < 1 || !(opts->min_speck_um2 >= 0) ||
+        !(opts->max_hole_um2 >= 0))
+        return mt_err_set(err, MT_ERR_ARG,
+                          "tissue with %d threads, specks below %g and holes below %g um2",
                           opts->threads, opts->min_speck_um2, opts->max_hole_um2);
     MT_AUTO(mt_tissue_free) mt_tissue *t = calloc(1, sizeof *t);
     if (!t) return mt_err_set(err, MT_ERR_NO_MEMORY, "tissue mask");
@@ -380,7 +424,8 @@ mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide, const mt_tiss
     MT_TRY(st);
     MT_TRY(mask_from_stain(t, opts, err));
     MT_TRY(mask_index(t, err));
-    t->tissue_mm2 = mt_tissue_fraction(t, 0, 0, (double)t->slide_w, (double)t->slide_h) * t->slide_mm2;
+    t->tissue_mm2 =
+        mt_tissue_fraction(t, 0, 0, (double)t->slide_w, (double)t->slide_h) * t->slide_mm2;
     *out = mt_steal(t);
     return MT_OK;
 }

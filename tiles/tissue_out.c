@@ -18,7 +18,9 @@ mt_status mt_tissue_write_png(const mt_tissue *t, const char *path, mt_err *err)
 }
 
 /* Same outline, same id, on every run and machine. */
-typedef struct id128 { uint64_t a, b; } id128;
+typedef struct id128 {
+    uint64_t a, b;
+} id128;
 
 static void id_mix(id128 *id, uint64_t v)
 {
@@ -33,8 +35,9 @@ static void id_text(char out[37], id128 id)
 {
     id.a = (id.a & ~UINT64_C(0xf000)) | 0x8000;
     id.b = (id.b & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
-    snprintf(out, 37, "%08" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%012" PRIx64, id.a >> 32,
-             id.a >> 16 & 0xffff, id.a & 0xffff, id.b >> 48, id.b & UINT64_C(0xffffffffffff));
+    snprintf(out, 37, "%08" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%012" PRIx64,
+             id.a >> 32, id.a >> 16 & 0xffff, id.a & 0xffff, id.b >> 48,
+             id.b & UINT64_C(0xffffffffffff));
 }
 
 /* Hundredths of a level-0 pixel are plenty; no point lies beyond the slide. */
@@ -73,13 +76,18 @@ static void put_piece(FILE *f, const outlines *o, size_t first, size_t end, cons
         }
     }
     id_text(uuid, id);
-    fprintf(f, "{\"type\":\"Feature\",\"id\":\"%s\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[", uuid);
+    fprintf(
+        f,
+        "{\"type\":\"Feature\",\"id\":\"%s\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[",
+        uuid);
     for (size_t r = first; r < end; r++) {
         if (r > first) fputc(',', f);
         put_ring(f, o, &o->rings[r], t);
     }
-    fputs("]},\"properties\":{\"objectType\":\"annotation\",\"classification\":{\"name\":\"Tissue\","
-          "\"color\":[0,128,96]}}}", f);
+    fputs(
+        "]},\"properties\":{\"objectType\":\"annotation\",\"classification\":{\"name\":\"Tissue\","
+        "\"color\":[0,128,96]}}}",
+        f);
 }
 
 mt_status mt_tissue_write_geojson(const mt_tissue *t, const char *path, mt_err *err)
@@ -90,7 +98,8 @@ mt_status mt_tissue_write_geojson(const mt_tissue *t, const char *path, mt_err *
     MT_TRY(mt_outfile_open(&file, path, err));
     fputs("{\"type\":\"FeatureCollection\",\"features\":[", file.f);
     for (size_t first = 0, end; first < o.n_rings; first = end) {
-        for (end = first + 1; end < o.n_rings && o.rings[end].piece == o.rings[first].piece;) end++;
+        for (end = first + 1; end < o.n_rings && o.rings[end].piece == o.rings[first].piece;)
+            end++;
         fputs(first ? ",\n" : "\n", file.f);
         put_piece(file.f, &o, first, end, t);
     }

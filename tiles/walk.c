@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#define BAND_PX 1536     /* crops inside a band of this height stay in cache; higher bands have fewer at their rims */
+#define BAND_PX                                                                                    \
+    1536 /* crops inside a band of this height stay in cache; higher bands have fewer at their     \
+            rims */
 #define MAX_SHRINK 64
 #define MAX_SOURCE (1 << 30)
 #define MAX_TABLE ((size_t)128 << 20)
@@ -15,17 +17,18 @@ static double settle(double v)
     return fabs(v - whole) < 1e-6 ? whole : v;
 }
 
-static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n_native, int32_t n_cells,
-                           const mt_plan *p, double downsample, mt_err *err)
+static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n_native,
+                           int32_t n_cells, const mt_plan *p, double downsample, mt_err *err)
 {
     if (size > MAX_SOURCE || n_native > MAX_SOURCE)
-        return mt_err_set(err, MT_ERR_LIMIT, "a level of %lld pixels in %lld tiles", (long long)size,
-                          (long long)n_native);
+        return mt_err_set(err, MT_ERR_LIMIT, "a level of %lld pixels in %lld tiles",
+                          (long long)size, (long long)n_native);
     /* What no native tile covers is outside, whatever size the level claims. */
     size = MT_MIN(MT_MAX(size, 1), n_native * native);
-    *a = (walk_axis){.size = (int32_t)size, .native = native, .n_native = (int32_t)n_native,
-                     .n_cells = n_cells};
-    MT_TRY(mt_alloc(&a->cells, (size_t)n_cells, sizeof *a->cells, MAX_TABLE, "cells of the walk", err));
+    *a = (walk_axis){
+        .size = (int32_t)size, .native = native, .n_native = (int32_t)n_native, .n_cells = n_cells};
+    MT_TRY(mt_alloc(&a->cells, (size_t)n_cells, sizeof *a->cells, MAX_TABLE, "cells of the walk",
+                    err));
     MT_TRY(mt_alloc(&a->c0, (size_t)n_native, sizeof *a->c0, MAX_TABLE, "tiles of the walk", err));
     MT_TRY(mt_alloc(&a->c1, (size_t)n_native, sizeof *a->c1, MAX_TABLE, "tiles of the walk", err));
     for (int32_t i = 0; i < n_cells; i++) {
@@ -43,8 +46,10 @@ static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n
     }
     /* Boxes move right with the index, so the cells of a native tile are neighbours. */
     for (int32_t t = 0, lo = 0, hi = 0; t < a->n_native; t++) {
-        while (lo < n_cells && a->cells[lo].t1 <= t) lo++;
-        while (hi < n_cells && a->cells[hi].t0 <= t) hi++;
+        while (lo < n_cells && a->cells[lo].t1 <= t)
+            lo++;
+        while (hi < n_cells && a->cells[hi].t0 <= t)
+            hi++;
         a->c0[t] = lo;
         a->c1[t] = MT_MAX(hi, lo);
     }
@@ -54,16 +59,19 @@ static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n
 /* The walk trusts the plan's grid; this makes sure that it may. */
 static mt_status check_plan(const mt_plan *p, const mt_slide_info *info, mt_err *err)
 {
-    if (p->level < 0 || p->level >= info->n_levels || p->box_l0 < 1 || p->step_l0 < 1 || p->out_px < 1 ||
-        p->out_px > 65535 || p->grid_cols < 0 || p->grid_rows < 0 || !(p->level_downsample >= 0.5) ||
-        p->n_tiles >= UINT32_MAX)
+    if (p->level < 0 || p->level >= info->n_levels || p->box_l0 < 1 || p->step_l0 < 1 ||
+        p->out_px < 1 || p->out_px > 65535 || p->grid_cols < 0 || p->grid_rows < 0 ||
+        !(p->level_downsample >= 0.5) || p->n_tiles >= UINT32_MAX)
         return mt_err_set(err, MT_ERR_ARG, "the plan does not fit the slide");
     for (size_t i = 0; i < p->n_tiles; i++) {
         const mt_tile *t = &p->tiles[i], *before = i ? t - 1 : NULL;
-        bool on_grid = t->col >= 0 && t->col < p->grid_cols && t->row >= 0 && t->row < p->grid_rows &&
-                       t->x_l0 == (int64_t)t->col * p->step_l0 && t->y_l0 == (int64_t)t->row * p->step_l0;
-        bool in_order = !before || before->col < t->col || (before->col == t->col && before->row < t->row);
-        if (!on_grid || !in_order) return mt_err_set(err, MT_ERR_ARG, "tile %zu of the plan is off its grid", i);
+        bool on_grid = t->col >= 0 && t->col < p->grid_cols && t->row >= 0 &&
+                       t->row < p->grid_rows && t->x_l0 == (int64_t)t->col * p->step_l0 &&
+                       t->y_l0 == (int64_t)t->row * p->step_l0;
+        bool in_order =
+            !before || before->col < t->col || (before->col == t->col && before->row < t->row);
+        if (!on_grid || !in_order)
+            return mt_err_set(err, MT_ERR_ARG, "tile %zu of the plan is off its grid", i);
     }
     return MT_OK;
 }
@@ -72,7 +80,8 @@ static void choose_reduction(walk *w, const mt_slide *slide, const mt_level *lev
 {
     double left = w->plan->resample;
     w->scale_denom = 1;
-    for (int most = mt_slide_max_reduce(slide, w->plan->level); w->scale_denom < most && left >= 2 * 0.99; left /= 2)
+    for (int most = mt_slide_max_reduce(slide, w->plan->level);
+         w->scale_denom < most && left >= 2 * 0.99; left /= 2)
         w->scale_denom *= 2;
     w->shrink = 1;
     for (; left >= 4 && w->shrink < MAX_SHRINK; left /= 2) {
@@ -94,7 +103,8 @@ static bool is_identity(const walk *w)
     return true;
 }
 
-mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const uint8_t *skip, mt_err *err)
+mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const uint8_t *skip,
+                    mt_err *err)
 {
     const mt_slide_info *info = mt_slide_get_info(slide);
     *w = (walk){.plan = plan, .skip = skip, .strips = 1};
@@ -105,14 +115,19 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
     choose_reduction(w, slide, l);
     int32_t r = w->scale_denom * w->shrink;
     double ds = plan->level_downsample * r;
-    MT_TRY(axis_init(&w->axis[WALK_X], l->width / r, l->tile_w / r, l->tiles_x, plan->grid_cols, plan, ds, err));
-    MT_TRY(axis_init(&w->axis[WALK_Y], l->height / r, l->tile_h / r, l->tiles_y, plan->grid_rows, plan, ds, err));
+    MT_TRY(axis_init(&w->axis[WALK_X], l->width / r, l->tile_w / r, l->tiles_x, plan->grid_cols,
+                     plan, ds, err));
+    MT_TRY(axis_init(&w->axis[WALK_Y], l->height / r, l->tile_h / r, l->tiles_y, plan->grid_rows,
+                     plan, ds, err));
     w->identity = is_identity(w);
 
     size_t cols = (size_t)plan->grid_cols;
-    MT_TRY(mt_alloc(&w->col_begin, cols + 1, sizeof *w->col_begin, SIZE_MAX, "columns of the walk", err));
-    for (size_t i = 0; i < plan->n_tiles; i++) w->col_begin[plan->tiles[i].col + 1]++;
-    for (size_t c = 0; c < cols; c++) w->col_begin[c + 1] += w->col_begin[c];
+    MT_TRY(mt_alloc(&w->col_begin, cols + 1, sizeof *w->col_begin, SIZE_MAX, "columns of the walk",
+                    err));
+    for (size_t i = 0; i < plan->n_tiles; i++)
+        w->col_begin[plan->tiles[i].col + 1]++;
+    for (size_t c = 0; c < cols; c++)
+        w->col_begin[c + 1] += w->col_begin[c];
 
     /* The open crops line the lower edge of a band: let the bands run along the shorter side. */
     w->along = w->axis[WALK_X].size <= w->axis[WALK_Y].size ? WALK_X : WALK_Y;
@@ -134,19 +149,21 @@ void walk_free(walk *w)
 walk_strip walk_strip_of(const walk *w, int32_t i)
 {
     const walk_axis *a = &w->axis[w->along];
-    walk_strip s = {(int32_t)((int64_t)a->n_cells * i / w->strips), (int32_t)((int64_t)a->n_cells * (i + 1) / w->strips),
-                    0, 0, 0};
+    walk_strip s = {(int32_t)((int64_t)a->n_cells * i / w->strips),
+                    (int32_t)((int64_t)a->n_cells * (i + 1) / w->strips), 0, 0, 0};
     if (s.cell0 >= s.cell1) return s;
     s.t0 = a->cells[s.cell0].t0;
     s.t1 = a->cells[s.cell1 - 1].t1;
-    uint64_t bands = ((uint64_t)w->axis[!w->along].n_native + (uint64_t)w->band - 1) / (uint64_t)w->band;
+    uint64_t bands =
+        ((uint64_t)w->axis[!w->along].n_native + (uint64_t)w->band - 1) / (uint64_t)w->band;
     s.positions = s.t1 > s.t0 ? bands * (uint64_t)w->band * (uint64_t)(s.t1 - s.t0) : 0;
     return s;
 }
 
 bool walk_at(int32_t t[2], const walk *w, const walk_strip *s, uint64_t position)
 {
-    uint64_t band = (uint64_t)w->band, per_band = band * (uint64_t)(s->t1 - s->t0), rest = position % per_band;
+    uint64_t band = (uint64_t)w->band, per_band = band * (uint64_t)(s->t1 - s->t0),
+             rest = position % per_band;
     int64_t across = (int64_t)(position / per_band * band + rest % band);
     t[w->along] = s->t0 + (int32_t)(rest / band);
     t[!w->along] = (int32_t)across;
@@ -159,8 +176,10 @@ static uint32_t first_row(const walk *w, int32_t col, int32_t row)
     uint32_t lo = w->col_begin[col], hi = w->col_begin[col + 1];
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (w->plan->tiles[mid].row < row) lo = mid + 1;
-        else hi = mid;
+        if (w->plan->tiles[mid].row < row)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
@@ -178,7 +197,8 @@ size_t walk_crops(uint32_t *out, size_t cap, const walk *w, const walk_strip *s,
     for (int32_t col = lo[WALK_X]; col < hi[WALK_X]; col++) {
         uint32_t end = w->col_begin[col + 1];
         if (end == w->col_begin[col]) continue;
-        for (uint32_t i = first_row(w, col, lo[WALK_Y]); i < end && w->plan->tiles[i].row < hi[WALK_Y]; i++) {
+        for (uint32_t i = first_row(w, col, lo[WALK_Y]);
+             i < end && w->plan->tiles[i].row < hi[WALK_Y]; i++) {
             if (w->skip && w->skip[i]) continue;
             if (n < cap) out[n] = i;
             n++;
@@ -187,8 +207,8 @@ size_t walk_crops(uint32_t *out, size_t cap, const walk *w, const walk_strip *s,
     return n;
 }
 
-static void simulate_strip(walk_peak *peak, const walk *w, const walk_strip *s, uint32_t *left, uint32_t *crops,
-                           size_t cap)
+static void simulate_strip(walk_peak *peak, const walk *w, const walk_strip *s, uint32_t *left,
+                           uint32_t *crops, size_t cap)
 {
     uint64_t open = 0;
     for (uint64_t p = 0; p < s->positions; p++) {

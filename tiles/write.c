@@ -1,5 +1,5 @@
-/* Tiles as files. Each picture is written beside its name and renamed; tiles.csv comes last, so where
- * it stands every picture it lists stands too. */
+/* Tiles as files. Each picture is written beside its name and renamed; tiles.csv comes last, so
+ * where it stands every picture it lists stands too. */
 #include "microtome/tiles.h"
 
 #include <errno.h>
@@ -19,15 +19,18 @@
 typedef struct sink {
     const mt_plan *plan;
     mt_tile_format format;
-    int dir;                   /* open folder */
+    int dir;                    /* open folder */
     mt_jpeg_encoder **encoders; /* one a worker */
     mt_buf *bufs;
     int threads;
     tiles_h5 *h5;
-    uint8_t *unreadable;       /* per tile */
+    uint8_t *unreadable; /* per tile */
 } sink;
 
-static const char *extension(mt_tile_format f) { return f == MT_TILES_JPEG ? "jpg" : "png"; }
+static const char *extension(mt_tile_format f)
+{
+    return f == MT_TILES_JPEG ? "jpg" : "png";
+}
 
 static void picture_name(char out[64], const mt_tile *t, mt_tile_format f)
 {
@@ -68,8 +71,10 @@ static mt_status put_picture(sink *s, int worker, const mt_fetched *f, mt_err *e
     size_t stride = (size_t)px * 3;
     mt_buf *b = &s->bufs[worker];
     b->len = 0;
-    if (s->format == MT_TILES_JPEG) MT_TRY(mt_jpeg_encoder_encode(s->encoders[worker], b, f->rgb, stride, px, px, err));
-    else MT_TRY(mt_png_encode(b, f->rgb, stride, px, px, 3, err));
+    if (s->format == MT_TILES_JPEG)
+        MT_TRY(mt_jpeg_encoder_encode(s->encoders[worker], b, f->rgb, stride, px, px, err));
+    else
+        MT_TRY(mt_png_encode(b, f->rgb, stride, px, px, 3, err));
     MT_TRY(mt_buf_status(b, "tile picture", err));
     picture_name(name, &s->plan->tiles[f->tile], s->format);
     return write_picture(s->dir, name, b, err);
@@ -80,8 +85,10 @@ static mt_status take(void *ctx, int worker, const mt_fetched *tiles, int n, mt_
     sink *s = ctx;
     for (int i = 0; i < n; i++) {
         s->unreadable[tiles[i].tile] = tiles[i].unreadable;
-        if (s->h5) MT_TRY(tiles_h5_put(s->h5, tiles[i].tile, tiles[i].rgb, err));
-        else MT_TRY(put_picture(s, worker, &tiles[i], err));
+        if (s->h5)
+            MT_TRY(tiles_h5_put(s->h5, tiles[i].tile, tiles[i].rgb, err));
+        else
+            MT_TRY(put_picture(s, worker, &tiles[i], err));
     }
     return MT_OK;
 }
@@ -99,8 +106,9 @@ static mt_status write_table(const sink *s, const char *dir, mt_err *err)
         char tissue[32], name[64] = "";
         mt_fmt_f32(tissue, sizeof tissue, t->tissue);
         if (pictures) picture_name(name, t, s->format);
-        fprintf(out.f, "%zu,%lld,%lld,%d,%d,%d,%d,%s,%d,%s\n", i, (long long)t->x_l0, (long long)t->y_l0, t->w_l0,
-                t->h_l0, t->col, t->row, tissue, s->unreadable[i], name);
+        fprintf(out.f, "%zu,%lld,%lld,%d,%d,%d,%d,%s,%d,%s\n", i, (long long)t->x_l0,
+                (long long)t->y_l0, t->w_l0, t->h_l0, t->col, t->row, tissue, s->unreadable[i],
+                name);
     }
     return mt_outfile_commit(&out, err);
 }
@@ -127,12 +135,14 @@ static mt_status open_h5(sink *s, const mt_slide *slide, const char *dir, mt_err
     return tiles_h5_open(&s->h5, path, stem, mt_slide_get_info(slide), s->plan, err);
 }
 
-static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, const mt_tiles_opts *o, mt_err *err)
+static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, const mt_tiles_opts *o,
+                           mt_err *err)
 {
     size_t n = (size_t)s->threads;
     MT_TRY(mt_dir_make(dir, err));
     s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->dir < 0) return mt_err_set(err, MT_ERR_IO, "%s: cannot open the folder: %s", dir, strerror(errno));
+    if (s->dir < 0)
+        return mt_err_set(err, MT_ERR_IO, "%s: cannot open the folder: %s", dir, strerror(errno));
     MT_TRY(mt_alloc(&s->unreadable, s->plan->n_tiles, 1, SIZE_MAX, "tiles", err));
     MT_TRY(mt_alloc(&s->encoders, n, sizeof(mt_jpeg_encoder *), SIZE_MAX, "encoders", err));
     MT_TRY(mt_alloc(&s->bufs, n, sizeof *s->bufs, SIZE_MAX, "encoders", err));
@@ -145,15 +155,17 @@ static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, cons
     return s->format == MT_TILES_H5 ? open_h5(s, slide, dir, err) : MT_OK;
 }
 
-mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir, const mt_tiles_opts *opts,
-                         mt_fetch_stats *stats, mt_progress_fn progress, void *ctx, mt_err *err)
+mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir,
+                         const mt_tiles_opts *opts, mt_fetch_stats *stats, mt_progress_fn progress,
+                         void *ctx, mt_err *err)
 {
     if (opts->version != 1 || opts->threads < 1 || opts->threads > 256 || opts->jpeg_quality < 1 ||
         opts->jpeg_quality > 100 || opts->format < MT_TILES_NONE || opts->format > MT_TILES_H5)
-        return mt_err_set(err, MT_ERR_ARG, "tiles with format %d, quality %d, %d threads", (int)opts->format,
-                          opts->jpeg_quality, opts->threads);
+        return mt_err_set(err, MT_ERR_ARG, "tiles with format %d, quality %d, %d threads",
+                          (int)opts->format, opts->jpeg_quality, opts->threads);
     if (stats) *stats = (mt_fetch_stats){0};
-    MT_AUTO(sink_free) sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads};
+    MT_AUTO(sink_free)
+    sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads};
     MT_TRY(sink_init(&s, slide, dir, opts, err));
     if (s.format != MT_TILES_NONE) {
         mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
@@ -165,6 +177,9 @@ mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char 
         MT_TRY(mt_fetch_run(slide, plan, &fo, take, &s, stats, err));
     }
     if (s.h5) MT_TRY(tiles_h5_commit(s.h5, err));
-    if (syncfs(s.dir) != 0) return mt_err_set(err, MT_ERR_IO, "%s: cannot flush the folder: %s", dir, strerror(errno));
+    bool pictures =
+        s.format == MT_TILES_JPEG || s.format == MT_TILES_PNG; /* other files flush themselves */
+    if (pictures && syncfs(s.dir) != 0)
+        return mt_err_set(err, MT_ERR_IO, "%s: cannot flush the folder: %s", dir, strerror(errno));
     return write_table(&s, dir, err);
 }

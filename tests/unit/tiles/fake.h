@@ -1,5 +1,5 @@
-/* A slide that lives in memory and misbehaves on request. The program that includes this supplies the
- * slide room itself, so no file format comes between the test and the tiles room. */
+/* A slide that lives in memory and misbehaves on request. The program that includes this supplies
+ * the slide room itself, so no file format comes between the test and the tiles room. */
 #ifndef FAKE_SLIDE_H
 #define FAKE_SLIDE_H
 
@@ -14,16 +14,19 @@
 
 struct mt_slide {
     mt_slide_info info;
-    uint8_t *px[MT_MAX_LEVELS];       /* whole levels, tight rows */
+    uint8_t *px[MT_MAX_LEVELS];          /* whole levels, tight rows */
     _Atomic int *decodes[MT_MAX_LEVELS]; /* per native tile */
     int max_reduce;
-    int64_t bad_tx, bad_ty;           /* a tile that will not decode; -1 none */
+    int64_t bad_tx, bad_ty; /* a tile that will not decode; -1 none */
     mt_status bad_status;
-    int jitter;                       /* shuffles the threads */
-    _Atomic int fault;                /* mt_slide_check fails */
+    int jitter;        /* shuffles the threads */
+    _Atomic int fault; /* mt_slide_check fails */
 };
 
-struct mt_tile_reader { const mt_slide *slide; unsigned seed; };
+struct mt_tile_reader {
+    const mt_slide *slide;
+    unsigned seed;
+};
 
 static uint8_t *fake_px(const mt_slide *s, int level, int64_t x, int64_t y)
 {
@@ -33,8 +36,13 @@ static uint8_t *fake_px(const mt_slide *s, int level, int64_t x, int64_t y)
 static void fake_level(mt_slide *s, int i, int64_t w, int64_t h, double ds, int32_t tw, int32_t th)
 {
     mt_level *l = &s->info.levels[i];
-    *l = (mt_level){.width = w, .height = h, .downsample = ds, .tile_w = tw, .tile_h = th,
-                    .tiles_x = (w + tw - 1) / tw, .tiles_y = (h + th - 1) / th};
+    *l = (mt_level){.width = w,
+                    .height = h,
+                    .downsample = ds,
+                    .tile_w = tw,
+                    .tile_h = th,
+                    .tiles_x = (w + tw - 1) / tw,
+                    .tiles_y = (h + th - 1) / th};
     strcpy(l->codec, "raw");
     s->px[i] = malloc((size_t)w * (size_t)h * 3);
     s->decodes[i] = calloc((size_t)(l->tiles_x * l->tiles_y), sizeof **s->decodes);
@@ -62,14 +70,17 @@ __attribute__((unused)) static void fake_reduce(mt_slide *s, int i, int n, int32
 {
     const mt_level *base = &s->info.levels[0];
     fake_level(s, i, base->width / n, base->height / n,
-               ((double)base->width / (double)(base->width / n) + (double)base->height / (double)(base->height / n)) / 2,
+               ((double)base->width / (double)(base->width / n) +
+                (double)base->height / (double)(base->height / n)) /
+                   2,
                tile, tile);
     for (int64_t y = 0; y < s->info.levels[i].height; y++)
         for (int64_t x = 0; x < s->info.levels[i].width; x++)
             for (int c = 0; c < 3; c++) {
                 unsigned sum = (unsigned)(n * n / 2);
                 for (int v = 0; v < n; v++)
-                    for (int u = 0; u < n; u++) sum += fake_px(s, 0, x * n + u, y * n + v)[c];
+                    for (int u = 0; u < n; u++)
+                        sum += fake_px(s, 0, x * n + u, y * n + v)[c];
                 fake_px(s, i, x, y)[c] = (uint8_t)(sum / (unsigned)(n * n));
             }
 }
@@ -96,7 +107,10 @@ void mt_slide_close(mt_slide **slide)
     *slide = NULL;
 }
 
-const mt_slide_info *mt_slide_get_info(const mt_slide *slide) { return &slide->info; }
+const mt_slide_info *mt_slide_get_info(const mt_slide *slide)
+{
+    return &slide->info;
+}
 
 mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err)
 {
@@ -114,28 +128,35 @@ int mt_slide_level_for(const mt_slide *slide, double downsample)
     return best;
 }
 
-int mt_slide_max_reduce(const mt_slide *slide, int level) { return slide->max_reduce; }
+int mt_slide_max_reduce(const mt_slide *slide, int level)
+{
+    return slide->max_reduce;
+}
 
 mt_status mt_slide_check(const mt_slide *slide, mt_err *err)
 {
     return atomic_load(&slide->fault) ? mt_err_set(err, MT_ERR_IO, "read fault") : MT_OK;
 }
 
-mt_status mt_slide_tile_span(mt_tile_span *out, const mt_slide *slide, int level, int64_t tx, int64_t ty, mt_err *err)
+mt_status mt_slide_tile_span(mt_tile_span *out, const mt_slide *slide, int level, int64_t tx,
+                             int64_t ty, mt_err *err)
 {
     *out = (mt_tile_span){slide->px[level], 100};
     return MT_OK;
 }
 
-mt_status mt_slide_read_region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w, int32_t h, uint8_t *rgb,
-                               size_t stride, mt_err *err)
+mt_status mt_slide_read_region(const mt_slide *s, int level, int64_t x, int64_t y, int32_t w,
+                               int32_t h, uint8_t *rgb, size_t stride, mt_err *err)
 {
     const mt_level *l = &s->info.levels[level];
     for (int32_t r = 0; r < h; r++)
         for (int32_t c = 0; c < w; c++) {
             bool in = x + c >= 0 && x + c < l->width && y + r >= 0 && y + r < l->height;
-            if (in) memcpy(rgb + (size_t)r * stride + (size_t)c * 3, fake_px(s, level, x + c, y + r), 3);
-            else memset(rgb + (size_t)r * stride + (size_t)c * 3, 255, 3);
+            if (in)
+                memcpy(rgb + (size_t)r * stride + (size_t)c * 3, fake_px(s, level, x + c, y + r),
+                       3);
+            else
+                memset(rgb + (size_t)r * stride + (size_t)c * 3, 255, 3);
         }
     return MT_OK;
 }
@@ -154,16 +175,18 @@ void mt_tile_reader_free(mt_tile_reader **reader)
     *reader = NULL;
 }
 
-mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, int64_t ty, int scale, uint8_t *rgb,
-                                size_t stride, mt_err *err)
+mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, int64_t ty,
+                                int scale, uint8_t *rgb, size_t stride, mt_err *err)
 {
     const mt_slide *s = reader->slide;
     const mt_level *l = &s->info.levels[level];
     assert_true(tx >= 0 && tx < l->tiles_x && ty >= 0 && ty < l->tiles_y && scale <= s->max_reduce);
     atomic_fetch_add(&s->decodes[level][ty * l->tiles_x + tx], 1);
     if (s->jitter)
-        for (int i = rand_r(&reader->seed) % 4; i > 0; i--) sched_yield();
-    if (tx == s->bad_tx && ty == s->bad_ty) return mt_err_set(err, s->bad_status, "tile %d,%d is bad", (int)tx, (int)ty);
+        for (int i = rand_r(&reader->seed) % 4; i > 0; i--)
+            sched_yield();
+    if (tx == s->bad_tx && ty == s->bad_ty)
+        return mt_err_set(err, s->bad_status, "tile %d,%d is bad", (int)tx, (int)ty);
     for (int32_t y = 0; y < l->tile_h / scale; y++)
         for (int32_t x = 0; x < l->tile_w / scale; x++) {
             int64_t px = tx * l->tile_w + x * scale, py = ty * l->tile_h + y * scale;
@@ -175,7 +198,8 @@ mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, i
             for (int c = 0; c < 3; c++) {
                 unsigned sum = (unsigned)(scale * scale) / 2;
                 for (int v = 0; v < scale; v++)
-                    for (int u = 0; u < scale; u++) sum += fake_px(s, level, px + u, py + v)[c];
+                    for (int u = 0; u < scale; u++)
+                        sum += fake_px(s, level, px + u, py + v)[c];
                 d[c] = (uint8_t)(sum / (unsigned)(scale * scale));
             }
         }

@@ -13,10 +13,13 @@ typedef struct got {
     int batch;
     _Atomic int calls, too_many;
     _Atomic int busy[64];
-    int fail_after;              /* calls; 0 = never */
+    int fail_after; /* calls; 0 = never */
 } got;
 
-static size_t crop_bytes(const mt_plan *p) { return (size_t)p->out_px * (size_t)p->out_px * 3; }
+static size_t crop_bytes(const mt_plan *p)
+{
+    return (size_t)p->out_px * (size_t)p->out_px * 3;
+}
 
 static void got_init(got *g, const mt_plan *p, int batch)
 {
@@ -39,14 +42,16 @@ static mt_status take(void *ctx, int worker, const mt_fetched *tiles, int n, mt_
 {
     got *g = ctx;
     int call = atomic_fetch_add(&g->calls, 1) + 1;
-    if (n < 1 || n > g->batch || atomic_exchange(&g->busy[worker], 1)) atomic_store(&g->too_many, 1);
+    if (n < 1 || n > g->batch || atomic_exchange(&g->busy[worker], 1))
+        atomic_store(&g->too_many, 1);
     for (int i = 0; i < n; i++) {
         memcpy(g->px + tiles[i].tile * crop_bytes(g->plan), tiles[i].rgb, crop_bytes(g->plan));
         atomic_fetch_add(&g->times[tiles[i].tile], 1);
         g->bad[tiles[i].tile] = tiles[i].unreadable;
     }
     atomic_store(&g->busy[worker], 0);
-    if (g->fail_after && call >= g->fail_after) return mt_err_set(err, MT_ERR_NUMERIC, "the taker is full");
+    if (g->fail_after && call >= g->fail_after)
+        return mt_err_set(err, MT_ERR_NUMERIC, "the taker is full");
     return MT_OK;
 }
 
@@ -68,7 +73,8 @@ static mt_plan_opts whole(int32_t tile, double mpp, double overlap)
     return o;
 }
 
-static mt_fetch_stats run(const mt_slide *s, const mt_plan *p, got *g, int threads, int batch, uint64_t memory)
+static mt_fetch_stats run(const mt_slide *s, const mt_plan *p, got *g, int threads, int batch,
+                          uint64_t memory)
 {
     mt_err e = MT_ERR_INIT;
     mt_fetch_stats st;
@@ -79,7 +85,8 @@ static mt_fetch_stats run(const mt_slide *s, const mt_plan *p, got *g, int threa
     got_init(g, p, batch);
     tt_ok(mt_fetch_run(s, p, &o, take, g, &st, &e), &e);
     assert_int_equal(g->too_many, 0);
-    for (size_t i = 0; i < p->n_tiles; i++) assert_int_equal(g->times[i], 1);
+    for (size_t i = 0; i < p->n_tiles; i++)
+        assert_int_equal(g->times[i], 1);
     assert_int_equal(st.tiles, p->n_tiles);
     return st;
 }
@@ -108,18 +115,22 @@ static mt_slide *three_levels(void)
 }
 
 /* The crop as a plain reader would make it: the box at the level, reduced, resampled. */
-static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const mt_tile *t, int reduce, int bicubic)
+static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const mt_tile *t,
+                      int reduce, int bicubic)
 {
     mt_err e = MT_ERR_INIT;
     double ds = p->level_downsample * reduce;
-    double x0 = t->x_l0 / ds, y0 = t->y_l0 / ds, x1 = (t->x_l0 + t->w_l0) / ds, y1 = (t->y_l0 + t->h_l0) / ds;
-    int32_t a = (int32_t)floor(x0), b = (int32_t)ceil(x1), c = (int32_t)floor(y0), d = (int32_t)ceil(y1);
+    double x0 = t->x_l0 / ds, y0 = t->y_l0 / ds, x1 = (t->x_l0 + t->w_l0) / ds,
+           y1 = (t->y_l0 + t->h_l0) / ds;
+    int32_t a = (int32_t)floor(x0), b = (int32_t)ceil(x1), c = (int32_t)floor(y0),
+            d = (int32_t)ceil(y1);
     int32_t w = b - a, h = d - c;
     uint8_t *big = malloc((size_t)w * (size_t)h * 3 * (size_t)(reduce * reduce));
     uint8_t *src = malloc((size_t)w * (size_t)h * 3);
     size_t stride = (size_t)w * (size_t)reduce * 3;
-    tt_ok(mt_slide_read_region(s, p->level, (int64_t)a * reduce, (int64_t)c * reduce, w * reduce, h * reduce, big, stride,
-                               &e), &e);
+    tt_ok(mt_slide_read_region(s, p->level, (int64_t)a * reduce, (int64_t)c * reduce, w * reduce,
+                               h * reduce, big, stride, &e),
+          &e);
     const mt_level *l = &s->info.levels[p->level];
     for (int32_t y = 0; y < h; y++)
         for (int32_t x = 0; x < w; x++)
@@ -127,14 +138,19 @@ static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const m
                 unsigned sum = (unsigned)(reduce * reduce) / 2;
                 for (int v = 0; v < reduce; v++)
                     for (int u = 0; u < reduce; u++)
-                        sum += big[((size_t)y * (size_t)reduce + (size_t)v) * stride + ((size_t)x * (size_t)reduce + (size_t)u) * 3 + (size_t)k];
+                        sum += big[((size_t)y * (size_t)reduce + (size_t)v) * stride +
+                                   ((size_t)x * (size_t)reduce + (size_t)u) * 3 + (size_t)k];
                 /* A reduced pixel that is not wholly on the slide is outside. */
-                bool in = ((int64_t)a + x + 1) * reduce <= l->width && ((int64_t)c + y + 1) * reduce <= l->height;
-                src[((size_t)y * (size_t)w + (size_t)x) * 3 + (size_t)k] = in ? (uint8_t)(sum / (unsigned)(reduce * reduce)) : 255;
+                bool in = ((int64_t)a + x + 1) * reduce <= l->width &&
+                          ((int64_t)c + y + 1) * reduce <= l->height;
+                src[((size_t)y * (size_t)w + (size_t)x) * 3 + (size_t)k] =
+                    in ? (uint8_t)(sum / (unsigned)(reduce * reduce)) : 255;
             }
     float box[4] = {(float)(x0 - a), (float)(y0 - c), (float)(x1 - a), (float)(y1 - c)};
     mt_resample *r;
-    tt_ok(mt_resample_new(&r, w, h, box, p->out_px, p->out_px, bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR, &e), &e);
+    tt_ok(mt_resample_new(&r, w, h, box, p->out_px, p->out_px,
+                          bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR, &e),
+          &e);
     void *scratch = malloc(mt_resample_scratch_bytes(r) + 64);
     mt_u8_resample(r, src, (size_t)w * 3, out, (size_t)p->out_px * 3, scratch);
     free(scratch);
@@ -143,7 +159,8 @@ static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const m
     free(big);
 }
 
-static void check_against_reference(const mt_slide *s, const mt_plan *p, const got *g, int reduce, int bicubic)
+static void check_against_reference(const mt_slide *s, const mt_plan *p, const got *g, int reduce,
+                                    int bicubic)
 {
     uint8_t *want = malloc(crop_bytes(p));
     for (size_t i = 0; i < p->n_tiles; i++) {
@@ -157,8 +174,13 @@ static void check_against_reference(const mt_slide *s, const mt_plan *p, const g
 static void exact_crops_are_regions(void **state)
 {
     mt_slide *s = three_levels();
-    static const struct { int32_t tile; double mpp, overlap; int level; } cases[] = {
-        {50, 0.25, 0, 0}, {64, 0.25, 0, 0}, {256, 0.25, 0.37, 0}, {48, 1.0, 0.25, 1}, {17, 4.0, 0, 2}, {1100, 0.25, 0, 0},
+    static const struct {
+        int32_t tile;
+        double mpp, overlap;
+        int level;
+    } cases[] = {
+        {50, 0.25, 0, 0},   {64, 0.25, 0, 0}, {256, 0.25, 0.37, 0},
+        {48, 1.0, 0.25, 1}, {17, 4.0, 0, 2},  {1100, 0.25, 0, 0},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         mt_plan_opts o = whole(cases[k].tile, cases[k].mpp, cases[k].overlap);
@@ -175,8 +197,9 @@ static void exact_crops_are_regions(void **state)
         for (size_t i = 0; i < p->n_tiles; i++) {
             int64_t n = (int64_t)p->level_downsample;
             assert_true(p->tiles[i].x_l0 % n == 0 && p->tiles[i].y_l0 % n == 0);
-            tt_ok(mt_slide_read_region(s, p->level, p->tiles[i].x_l0 / n, p->tiles[i].y_l0 / n, p->out_px, p->out_px,
-                                       want, (size_t)p->out_px * 3, NULL), NULL);
+            tt_ok(mt_slide_read_region(s, p->level, p->tiles[i].x_l0 / n, p->tiles[i].y_l0 / n,
+                                       p->out_px, p->out_px, want, (size_t)p->out_px * 3, NULL),
+                  NULL);
             assert_memory_equal(want, g.px + i * crop_bytes(p), crop_bytes(p));
         }
         free(want);
@@ -189,9 +212,13 @@ static void exact_crops_are_regions(void **state)
 static void resampled_crops_match_reference(void **state)
 {
     mt_slide *s = three_levels();
-    static const struct { int32_t tile, out; double mpp, overlap; int bicubic; } cases[] = {
-        {40, 0, 0.34, 0, 0}, {40, 0, 0.34, 0.5, 1}, {64, 0, 0.125, 0, 0}, {32, 56, 0.25, 0, 1},
-        {33, 0, 1.3, 0.1, 0}, {31, 0, 0.45, 0, 0}, {96, 37, 0.26, 0, 0},
+    static const struct {
+        int32_t tile, out;
+        double mpp, overlap;
+        int bicubic;
+    } cases[] = {
+        {40, 0, 0.34, 0, 0},  {40, 0, 0.34, 0.5, 1}, {64, 0, 0.125, 0, 0}, {32, 56, 0.25, 0, 1},
+        {33, 0, 1.3, 0.1, 0}, {31, 0, 0.45, 0, 0},   {96, 37, 0.26, 0, 0},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         mt_plan_opts o = whole(cases[k].tile, cases[k].mpp, cases[k].overlap);
@@ -217,8 +244,13 @@ static void reduced_decoding(void **state)
     mt_slide *s = fake_new(0.25);
     fake_level(s, 0, 1003, 707, 1.0, 64, 64);
     fake_paint(s);
-    static const struct { int max_reduce; double mpp; int reduce; } cases[] = {
-        {2, 0.5, 2}, {8, 0.5, 2}, {8, 1.1, 4}, {8, 2.0, 8}, {1, 0.9, 1}, {1, 1.0, 2}, {1, 2.0, 4}, {1, 0.498, 1}, {2, 0.498, 2},
+    static const struct {
+        int max_reduce;
+        double mpp;
+        int reduce;
+    } cases[] = {
+        {2, 0.5, 2}, {8, 0.5, 2}, {8, 1.1, 4},   {8, 2.0, 8},   {1, 0.9, 1},
+        {1, 1.0, 2}, {1, 2.0, 4}, {1, 0.498, 1}, {2, 0.498, 2},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         s->max_reduce = cases[k].max_reduce;
@@ -256,7 +288,8 @@ static void same_bytes_any_threads_batch_memory(void **state)
                 assert_memory_equal(first.px, g.px, p->n_tiles * crop_bytes(p));
                 got_free(&g);
             }
-        /* Less and less memory: strips, and still the same bytes; the ceiling holds or the pass is refused. */
+        /* Less and less memory: strips, and still the same bytes; the ceiling holds or the pass is
+         * refused. */
         bool cut = false, refused = false;
         for (uint64_t memory = one.peak_bytes; memory > 4096 && !refused; memory = memory * 2 / 3) {
             got g;
@@ -287,7 +320,8 @@ static void same_bytes_any_threads_batch_memory(void **state)
     mt_slide_close(&s);
 }
 
-/* A tile that is wholly one crop is decoded in place; its neighbours at the edge must still be white outside. */
+/* A tile that is wholly one crop is decoded in place; its neighbours at the edge must still be
+ * white outside. */
 static void aligned_tiles(void **state)
 {
     mt_slide *s = fake_new(0.5);
@@ -321,14 +355,16 @@ static void unreadable_tile_is_white_and_flagged(void **state)
         int64_t bx = 3 * 64, by = 2 * 48;
         for (size_t i = 0; i < p->n_tiles; i++) {
             const mt_tile *t = &p->tiles[i];
-            bool touches = t->x_l0 < bx + 64 && t->x_l0 + 50 > bx && t->y_l0 < by + 48 && t->y_l0 + 50 > by;
+            bool touches =
+                t->x_l0 < bx + 64 && t->x_l0 + 50 > bx && t->y_l0 < by + 48 && t->y_l0 + 50 > by;
             assert_int_equal(g.bad[i], touches);
             flagged += g.bad[i];
             for (int y = 0; y < 50; y++)
                 for (int x = 0; x < 50; x++) {
                     int64_t px = t->x_l0 + x, py = t->y_l0 + y;
                     static const uint8_t white[3] = {255, 255, 255};
-                    bool hole = (px >= bx && px < bx + 64 && py >= by && py < by + 48) || px >= 1003 || py >= 707;
+                    bool hole = (px >= bx && px < bx + 64 && py >= by && py < by + 48) ||
+                                px >= 1003 || py >= 707;
                     const uint8_t *want = hole ? white : fake_px(s, 0, px, py);
                     assert_memory_equal(want, g.px + i * crop_bytes(p) + (y * 50 + x) * 3, 3);
                 }
@@ -340,14 +376,21 @@ static void unreadable_tile_is_white_and_flagged(void **state)
     mt_slide_close(&s);
 }
 
-static int stop_now(void *ctx, uint64_t done, uint64_t total) { return 1; }
+static int stop_now(void *ctx, uint64_t done, uint64_t total)
+{
+    return 1;
+}
 
-typedef struct seen { uint64_t last, total, calls; } seen;
+typedef struct seen {
+    uint64_t last, total, calls;
+} seen;
 static int watch(void *ctx, uint64_t done, uint64_t total)
 {
     seen *s = ctx;
-    if (done < s->last) s->total = UINT64_MAX;
-    else s->total = total;
+    if (done < s->last)
+        s->total = UINT64_MAX;
+    else
+        s->total = total;
     s->last = done;
     s->calls++;
     return 0;
@@ -439,7 +482,8 @@ static void skipped_tiles_cost_nothing(void **state)
     mt_plan_opts o = whole(64, 0.25, 0);
     mt_plan *p = plan_of(s, &o);
     uint8_t *skip = calloc(p->n_tiles, 1);
-    for (size_t i = 0; i < p->n_tiles; i++) skip[i] = p->tiles[i].col >= 4;
+    for (size_t i = 0; i < p->n_tiles; i++)
+        skip[i] = p->tiles[i].col >= 4;
     mt_fetch_opts f = MT_FETCH_OPTS_INIT;
     mt_fetch_stats st;
     mt_err e = MT_ERR_INIT;
@@ -459,7 +503,8 @@ static void skipped_tiles_cost_nothing(void **state)
     assert_int_equal(st.tiles, wanted);
     assert_int_equal(w.last, wanted);
     assert_int_equal(w.total, wanted);
-    assert_int_equal(st.native_decoded, 4 * s->info.levels[0].tiles_y); /* 4 columns of 64 px = 4 of the 64 px tiles */
+    assert_int_equal(st.native_decoded,
+                     4 * s->info.levels[0].tiles_y); /* 4 columns of 64 px = 4 of the 64 px tiles */
     got_free(&g);
 
     memset(skip, 1, p->n_tiles);
@@ -509,14 +554,16 @@ static void cell_beyond_the_level(void **state)
     fake_level(s, 0, 1030, 1040, 1.0, 64, 64);
     fake_paint(s);
     fake_reduce(s, 1, 16, 32);
-    mt_plan_opts o = whole(16, 4.0, 0); /* cells of 256: the fifth begins at 1024, level 1 ends at 64 * 16 = 1024 */
+    mt_plan_opts o = whole(
+        16, 4.0, 0); /* cells of 256: the fifth begins at 1024, level 1 ends at 64 * 16 = 1024 */
     mt_plan *p = plan_of(s, &o);
     assert_int_equal(p->grid_cols, 5);
     got g;
     run(s, p, &g, 3, 2, 0);
     check_against_reference(s, p, &g, 1, 0);
     const uint8_t *last = g.px + (p->n_tiles - 5) * crop_bytes(p);
-    for (size_t i = 0; i < crop_bytes(p); i++) assert_int_equal(last[i], 255);
+    for (size_t i = 0; i < crop_bytes(p); i++)
+        assert_int_equal(last[i], 255);
     got_free(&g);
     mt_plan_free(&p);
     mt_slide_close(&s);

@@ -8,17 +8,27 @@ static mt_slide *slide_of(int64_t w, int64_t h, double mpp)
 {
     mt_slide *s = fake_new(mpp);
     s->info.n_levels = 1;
-    s->info.levels[0] = (mt_level){.width = w, .height = h, .downsample = 1, .tile_w = 240, .tile_h = 240,
-                                   .tiles_x = (w + 239) / 240, .tiles_y = (h + 239) / 240};
+    s->info.levels[0] = (mt_level){.width = w,
+                                   .height = h,
+                                   .downsample = 1,
+                                   .tile_w = 240,
+                                   .tile_h = 240,
+                                   .tiles_x = (w + 239) / 240,
+                                   .tiles_y = (h + 239) / 240};
     return s;
 }
 
 static void add_level(mt_slide *s, int64_t w, int64_t h)
 {
     const mt_level *b = &s->info.levels[0];
-    s->info.levels[s->info.n_levels++] = (mt_level){
-        .width = w, .height = h, .downsample = ((double)b->width / (double)w + (double)b->height / (double)h) / 2,
-        .tile_w = 240, .tile_h = 240, .tiles_x = (w + 239) / 240, .tiles_y = (h + 239) / 240};
+    s->info.levels[s->info.n_levels++] =
+        (mt_level){.width = w,
+                   .height = h,
+                   .downsample = ((double)b->width / (double)w + (double)b->height / (double)h) / 2,
+                   .tile_w = 240,
+                   .tile_h = 240,
+                   .tiles_x = (w + 239) / 240,
+                   .tiles_y = (h + 239) / 240};
 }
 
 static mt_plan *make(const mt_slide *s, const mt_tissue *t, const mt_plan_opts *o)
@@ -50,20 +60,25 @@ static mt_tissue *mask(const mt_slide *s, unsigned seed)
     t->mask = calloc((size_t)t->width, (size_t)t->height);
     for (int32_t y = 0; y < t->height; y++)
         for (int32_t x = 0; x < t->width; x++) /* blobs of a few pixels */
-            t->mask[y * t->width + x] = ((x / 5 * 7919u + y / 4 * 104729u + seed) * 2654435761u >> 29) < 4 ? 255 : 0;
+            t->mask[y * t->width + x] =
+                ((x / 5 * 7919u + y / 4 * 104729u + seed) * 2654435761u >> 29) < 4 ? 255 : 0;
     t->tissue_mm2 = 1;
     return t;
 }
 
 /* Even-odd by hand, straight from the definition. */
-typedef struct ring { int n; double p[8][2]; } ring;
+typedef struct ring {
+    int n;
+    double p[8][2];
+} ring;
 
 static bool in_ring(const ring *r, double x, double y)
 {
     bool in = false;
     for (int i = 0; i < r->n; i++) {
         const double *a = r->p[i], *b = r->p[(i + 1) % r->n];
-        if ((a[1] <= y) != (b[1] <= y) && x >= a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0])) in = !in;
+        if ((a[1] <= y) != (b[1] <= y) && x >= a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]))
+            in = !in;
     }
     return in;
 }
@@ -71,21 +86,34 @@ static bool in_ring(const ring *r, double x, double y)
 /* Every grid cell, asked one by one. */
 static void plan_is_the_filtered_grid(void **state)
 {
-    static const struct { int64_t w, h; double mpp, target, overlap, min; int32_t tile; mt_edge_policy edge; int roi; } cases[] = {
-        {10007, 6011, 0.25, 0.5, 0, 0.25, 256, MT_EDGE_PAD, 0},   {10007, 6011, 0.25, 0.25, 0.5, 0.6, 300, MT_EDGE_PAD, 0},
-        {10007, 6011, 0.2527, 0.5, 0.1, 0, 224, MT_EDGE_DROP, 0}, {10007, 6011, 0.499, 0.25, 0.25, 1.0, 64, MT_EDGE_PAD, 0},
-        {10007, 6011, 0.25, 1.0, 0, 0.25, 100, MT_EDGE_DROP, 1},  {4000, 9000, 0.5, 0, 0.33, 0.1, 129, MT_EDGE_PAD, 1},
+    static const struct {
+        int64_t w, h;
+        double mpp, target, overlap, min;
+        int32_t tile;
+        mt_edge_policy edge;
+        int roi;
+    } cases[] = {
+        {10007, 6011, 0.25, 0.5, 0, 0.25, 256, MT_EDGE_PAD, 0},
+        {10007, 6011, 0.25, 0.25, 0.5, 0.6, 300, MT_EDGE_PAD, 0},
+        {10007, 6011, 0.2527, 0.5, 0.1, 0, 224, MT_EDGE_DROP, 0},
+        {10007, 6011, 0.499, 0.25, 0.25, 1.0, 64, MT_EDGE_PAD, 0},
+        {10007, 6011, 0.25, 1.0, 0, 0.25, 100, MT_EDGE_DROP, 1},
+        {4000, 9000, 0.5, 0, 0.33, 0.1, 129, MT_EDGE_PAD, 1},
     };
-    static const ring outer = {5, {{700.5, 300}, {3900, 900}, {3100.25, 5100}, {1500, 3900}, {800, 5000}}};
+    static const ring outer = {
+        5, {{700.5, 300}, {3900, 900}, {3100.25, 5100}, {1500, 3900}, {800, 5000}}};
     static const ring hole = {4, {{1500, 1500}, {2500, 1600}, {2400, 2600}, {1400, 2500}}};
     static const ring island = {3, {{2600, 2200}, {6000, 2700}, {2800, 3300}}};
     const char *roi = tt_tmp_file("roi.geojson");
     FILE *f = fopen(roi, "w");
-    fprintf(f, "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":["
+    fprintf(f, "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{"
+               "\"type\":\"Polygon\",\"coordinates\":["
                "[[700.5,300],[3900,900],[3100.25,5100],[1500,3900],[800,5000],[700.5,300]],"
-               "[[1500,1500],[2500,1600],[2400,2600],[1400,2500],[1500,1500]]]},\"properties\":{\"name\":\"a\"}},"
+               "[[1500,1500],[2500,1600],[2400,2600],[1400,2500],[1500,1500]]]},\"properties\":{"
+               "\"name\":\"a\"}},"
                "{\"type\":\"Feature\",\"geometry\":null,\"properties\":{}},"
-               "{\"type\":\"Feature\",\"geometry\":{\"type\":\"MultiPolygon\",\"coordinates\":[[[[2600,2200],[6000,2700],[2800,3300]]]]}}]}");
+               "{\"type\":\"Feature\",\"geometry\":{\"type\":\"MultiPolygon\",\"coordinates\":[[[["
+               "2600,2200],[6000,2700],[2800,3300]]]]}}]}");
     fclose(f);
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         mt_slide *s = slide_of(cases[k].w, cases[k].h, cases[k].mpp);
@@ -106,11 +134,15 @@ static void plan_is_the_filtered_grid(void **state)
         size_t i = 0;
         for (int64_t x = 0; x < cases[k].w; x += step)
             for (int64_t y = 0; y < cases[k].h; y += step) {
-                if (cases[k].edge == MT_EDGE_DROP && (x + box > cases[k].w || y + box > cases[k].h)) continue;
-                double share = mt_tissue_fraction(t, (double)x, (double)y, (double)box, (double)box);
+                if (cases[k].edge == MT_EDGE_DROP && (x + box > cases[k].w || y + box > cases[k].h))
+                    continue;
+                double share =
+                    mt_tissue_fraction(t, (double)x, (double)y, (double)box, (double)box);
                 double cx = (double)x + (double)box / 2.0, cy = (double)y + (double)box / 2.0;
                 if (share < cases[k].min) continue;
-                if (cases[k].roi && !((in_ring(&outer, cx, cy) && !in_ring(&hole, cx, cy)) || in_ring(&island, cx, cy))) continue;
+                if (cases[k].roi && !((in_ring(&outer, cx, cy) && !in_ring(&hole, cx, cy)) ||
+                                      in_ring(&island, cx, cy)))
+                    continue;
                 assert_true(i < p->n_tiles);
                 assert_int_equal(p->tiles[i].x_l0, x);
                 assert_int_equal(p->tiles[i].y_l0, y);
@@ -136,20 +168,26 @@ static void roi_areas(void **state)
 {
     mt_slide *s = slide_of(10000, 8000, 0.5);
     const char *roi = tt_tmp_file("area.geojson");
-    FILE *f = fopen(roi, "w"); /* two squares that overlap, one with a hole, one over the slide's edge: a bare array */
-    fprintf(f, "[{\"type\":\"Polygon\",\"coordinates\":[[[1000,1000],[3000,1000],[3000,3000],[1000,3000],[1000,1000]],"
+    FILE *f = fopen(roi, "w"); /* two squares that overlap, one with a hole, one over the slide's
+                                  edge: a bare array */
+    fprintf(f, "[{\"type\":\"Polygon\",\"coordinates\":[[[1000,1000],[3000,1000],[3000,3000],[1000,"
+               "3000],[1000,1000]],"
                "[[1200,1200],[1600,1200],[1600,1600],[1200,1600],[1200,1200]]]},"
-               "{\"type\":\"Polygon\",\"coordinates\":[[[2000,2000],[2000,4000],[4000,4000],[4000,2000],[2000,2000]]]},"
-               "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[9000,7000],[12000,7000],[12000,12000],[9000,12000],[9000,7000]]]}}]");
+               "{\"type\":\"Polygon\",\"coordinates\":[[[2000,2000],[2000,4000],[4000,4000],[4000,"
+               "2000],[2000,2000]]]},"
+               "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[9000,"
+               "7000],[12000,7000],[12000,12000],[9000,12000],[9000,7000]]]}}]");
     fclose(f);
     mt_tissue *t = mask(s, 1);
     memset(t->mask, 0, (size_t)t->width * (size_t)t->height);
     for (int32_t y = 0; y < t->height; y++)
-        for (int32_t x = 0; x < 125; x++) t->mask[y * t->width + x] = 255; /* x < 2000 */
+        for (int32_t x = 0; x < 125; x++)
+            t->mask[y * t->width + x] = 255; /* x < 2000 */
     mt_plan_opts o = MT_PLAN_OPTS_INIT;
     o.roi_path = roi;
     mt_plan *p = make(s, t, &o);
-    double want = (2000. * 2000 - 400. * 400 + 2000. * 2000 - 1000. * 1000 + 1000. * 1000) * 0.25e-6;
+    double want =
+        (2000. * 2000 - 400. * 400 + 2000. * 2000 - 1000. * 1000 + 1000. * 1000) * 0.25e-6;
     assert_true(fabs(p->roi_mm2 - want) < 0.002 * want);
     double tissue = (1000. * 2000 - 400. * 400) * 0.25e-6;
     assert_true(fabs(p->tissue_mm2 - tissue) < 0.005 * tissue);
@@ -169,9 +207,14 @@ static void level_and_scale(void **state)
     add_level(s, 2876, 2001);  /* ceil of a sixteenth */
     mt_plan_opts o = MT_PLAN_OPTS_INIT;
     o.whole_slide = 1;
-    static const struct { double mpp; int level; double ds; int upsampled; } cases[] = {
-        {0.2501, 0, 1, 0}, {0.25, 0, 1, 0}, {0.5, 0, 1, 0}, {1.0, 1, 4, 0}, {0.98, 0, 1, 0}, {2.0, 1, 4, 0}, {4.0, 2, 16, 0}, {0.125, 0, 1, 1},
-        {0.2, 0, 1, 1},
+    static const struct {
+        double mpp;
+        int level;
+        double ds;
+        int upsampled;
+    } cases[] = {
+        {0.2501, 0, 1, 0}, {0.25, 0, 1, 0}, {0.5, 0, 1, 0},   {1.0, 1, 4, 0}, {0.98, 0, 1, 0},
+        {2.0, 1, 4, 0},    {4.0, 2, 16, 0}, {0.125, 0, 1, 1}, {0.2, 0, 1, 1},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         o.mpp = cases[k].mpp;
@@ -245,7 +288,8 @@ static void bad_requests_and_ceilings(void **state)
     mt_plan_opts good = MT_PLAN_OPTS_INIT, o = good;
     good.whole_slide = 1;
     assert_int_equal(refused(s, NULL, &o, &e), MT_ERR_ARG); /* no mask, not the whole slide */
-#define BAD(field, value, code) o = good, o.field = value, assert_int_equal(refused(s, NULL, &o, &e), code)
+#define BAD(field, value, code)                                                                    \
+    o = good, o.field = value, assert_int_equal(refused(s, NULL, &o, &e), code)
     BAD(version, 2, MT_ERR_ARG);
     BAD(tile_px, 15, MT_ERR_ARG);
     BAD(tile_px, 8193, MT_ERR_ARG);
@@ -281,7 +325,11 @@ static void bad_requests_and_ceilings(void **state)
 
 static void bad_rois(void **state)
 {
-    static const struct { const char *text; mt_status code; const char *says; } cases[] = {
+    static const struct {
+        const char *text;
+        mt_status code;
+        const char *says;
+    } cases[] = {
         {"", MT_ERR_FORMAT, ""},
         {"{", MT_ERR_FORMAT, "line 1"},
         {"[]", MT_ERR_FORMAT, "no polygon"},
@@ -289,14 +337,19 @@ static void bad_rois(void **state)
         {"17", MT_ERR_FORMAT, ""},
         {"{\"type\":7}", MT_ERR_FORMAT, "'type' is missing"},
         {"{\"type\":\"FeatureCollection\"}", MT_ERR_FORMAT, "'features'"},
-        {"{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":[1,2]}}]}",
+        {"{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{"
+         "\"type\":\"Point\",\"coordinates\":[1,2]}}]}",
          MT_ERR_FORMAT, "features[0]: type 'Point' has no area"},
         {"{\"type\":\"Polygon\"}", MT_ERR_FORMAT, "needs a ring"},
         {"{\"type\":\"Polygon\",\"coordinates\":[]}", MT_ERR_FORMAT, "needs a ring"},
-        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1]]]}", MT_ERR_FORMAT, "three positions"},
-        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1],[2]]]}", MT_ERR_FORMAT, "two numbers"},
-        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,\"1\"],[2,0]]]}", MT_ERR_FORMAT, "not a number"},
-        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1e300],[2,0]]]}", MT_ERR_FORMAT, "out of range"},
+        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1]]]}", MT_ERR_FORMAT,
+         "three positions"},
+        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1],[2]]]}", MT_ERR_FORMAT,
+         "two numbers"},
+        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,\"1\"],[2,0]]]}", MT_ERR_FORMAT,
+         "not a number"},
+        {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1e300],[2,0]]]}", MT_ERR_FORMAT,
+         "out of range"},
         {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1e999],[2,0]]]}", MT_ERR_FORMAT, ""},
         {"{\"type\":\"MultiPolygon\",\"coordinates\":{}}", MT_ERR_FORMAT, "not an array"},
         {"[[[[[[[[[[[{\"type\":\"Point\"}]]]]]]]]]]]", MT_ERR_FORMAT, "too deep"},
@@ -305,14 +358,17 @@ static void bad_rois(void **state)
         mt_roi *roi = NULL;
         mt_err e = MT_ERR_INIT;
         mt_status st = mt_roi_parse(&roi, cases[k].text, strlen(cases[k].text), "x.geojson", &e);
-        if (st != cases[k].code || !strstr(e.text, cases[k].says)) fail_msg("%s: %d %s", cases[k].text, st, e.text);
+        if (st != cases[k].code || !strstr(e.text, cases[k].says))
+            fail_msg("%s: %d %s", cases[k].text, st, e.text);
         assert_null(roi);
     }
-    /* A zigzag that crosses every line a hundred thousand times ends with an error, not with the night. */
+    /* A zigzag that crosses every line a hundred thousand times ends with an error, not with the
+     * night. */
     enum { N = 200000 };
     char *text = malloc(N * 16 + 100), *p = text;
     p += sprintf(p, "{\"type\":\"Polygon\",\"coordinates\":[[");
-    for (int i = 0; i < N; i++) p += sprintf(p, "%s[%d,%d]", i ? "," : "", i, i % 2 * 50000);
+    for (int i = 0; i < N; i++)
+        p += sprintf(p, "%s[%d,%d]", i ? "," : "", i, i % 2 * 50000);
     p += sprintf(p, "]]}");
     const char *path = tt_tmp_file("zigzag.geojson");
     FILE *f = fopen(path, "w");

@@ -52,7 +52,11 @@ static mt_plan *planned(const mt_slide *s, int32_t tile, double mpp, double over
     return p;
 }
 
-typedef struct against { const mt_slide *slide; const mt_plan *plan; _Atomic int bad, seen; } against;
+typedef struct against {
+    const mt_slide *slide;
+    const mt_plan *plan;
+    _Atomic int bad, seen;
+} against;
 
 static mt_status compare(void *ctx, int worker, const mt_fetched *f, int n, mt_err *err)
 {
@@ -62,8 +66,11 @@ static mt_status compare(void *ctx, int worker, const mt_fetched *f, int n, mt_e
     uint8_t *want = malloc((size_t)px * (size_t)px * 3);
     for (int i = 0; i < n; i++) {
         const mt_tile *t = &a->plan->tiles[f[i].tile];
-        if (mt_slide_read_region(a->slide, a->plan->level, t->x_l0 / ds, t->y_l0 / ds, px, px, want, (size_t)px * 3, err)) a->bad++;
-        else a->bad += f[i].unreadable || memcmp(want, f[i].rgb, (size_t)px * (size_t)px * 3) != 0;
+        if (mt_slide_read_region(a->slide, a->plan->level, t->x_l0 / ds, t->y_l0 / ds, px, px, want,
+                                 (size_t)px * 3, err))
+            a->bad++;
+        else
+            a->bad += f[i].unreadable || memcmp(want, f[i].rgb, (size_t)px * (size_t)px * 3) != 0;
         a->seen++;
     }
     free(want);
@@ -80,7 +87,8 @@ static void crops_are_regions(const char *path, double assume)
         double ds = nearbyint(info->levels[level].downsample);
         if (fabs(ds - info->levels[level].downsample) > 1e-9) continue;
         mt_plan *p = planned(s, level ? 100 : 333, mpp * ds, level ? 0.25 : 0);
-        if (p->level != level || p->resample != 1.0) { /* a finer level serves as well, or the box is rounded */
+        if (p->level != level ||
+            p->resample != 1.0) { /* a finer level serves as well, or the box is rounded */
             mt_plan_free(&p);
             continue;
         }
@@ -90,10 +98,13 @@ static void crops_are_regions(const char *path, double assume)
         mt_err e = MT_ERR_INIT;
         f.threads = 2;
         tt_ok(mt_fetch_run(s, p, &f, compare, &a, &st, &e), &e);
-        if (a.bad) fail_msg("%s level %d: %d of %d crops differ", mt_path_base(path), level, (int)a.bad, (int)a.seen);
+        if (a.bad)
+            fail_msg("%s level %d: %d of %d crops differ", mt_path_base(path), level, (int)a.bad,
+                     (int)a.seen);
         assert_int_equal(a.seen, p->n_tiles);
         assert_int_equal(st.native_decoded, st.native_needed);
-        assert_true(st.native_decoded <= (uint64_t)(info->levels[level].tiles_x * info->levels[level].tiles_y));
+        assert_true(st.native_decoded <=
+                    (uint64_t)(info->levels[level].tiles_x * info->levels[level].tiles_y));
         mt_plan_free(&p);
     }
     mt_slide_close(&s);
@@ -107,9 +118,14 @@ static void crops_of_drawn_slides(void **state)
 
 static void crops_of_real_slides(void **state)
 {
-    static const struct { const char *name; double assume; } slides[] = {
-        {"slides/CMU-1-Small-Region.svs", 0}, {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5},
-        {"slides/test3-DAPI-2-387.ndpi", 0},  {"slides/OS-1-detail.ome.tif", 0.5},
+    static const struct {
+        const char *name;
+        double assume;
+    } slides[] = {
+        {"slides/CMU-1-Small-Region.svs", 0},
+        {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5},
+        {"slides/test3-DAPI-2-387.ndpi", 0},
+        {"slides/OS-1-detail.ome.tif", 0.5},
     };
     int found = 0;
     for (size_t i = 0; i < sizeof slides / sizeof *slides; i++) {
@@ -176,9 +192,11 @@ static const char *flat(const char *name)
 /* Two scanners' ways of storing one picture, and none at all; and the truth of what was drawn. */
 static void tissue_of_drawn_slides(void **state)
 {
-    mt_slide *a = opened(drawn("a.svs", MT_SYNTH_SVS, 240, 0), 0), *b = opened(drawn("b.tif", MT_SYNTH_TIFF, 256, 0), 0);
+    mt_slide *a = opened(drawn("a.svs", MT_SYNTH_SVS, 240, 0), 0),
+             *b = opened(drawn("b.tif", MT_SYNTH_TIFF, 256, 0), 0);
     mt_slide *c = opened(drawn("c.svs", MT_SYNTH_SVS, 240, 1), 0), *d = opened(flat("d.tif"), 0);
-    mt_tissue *ta = tissue(a, 1), *tb = tissue(b, 2), *tc = tissue(c, 2), *td = tissue(d, 2), *again = tissue(a, 3);
+    mt_tissue *ta = tissue(a, 1), *tb = tissue(b, 2), *tc = tissue(c, 2), *td = tissue(d, 2),
+              *again = tissue(a, 3);
     assert_memory_equal(ta->mask, again->mask, (size_t)ta->width * (size_t)ta->height);
     if (iou(ta, tb) < 0.98) fail_msg("pyramids disagree: %.4f", iou(ta, tb));
     assert_true(td->source_level == 0 && ta->source_level > 0);
@@ -192,23 +210,32 @@ static void tissue_of_drawn_slides(void **state)
         for (int64_t x = 0; x + 100 <= o.width; x += 100) {
             double f[MT_SYNTH_CLASSES];
             mt_synth_truth(f, &o, x, y, 100, 100);
-            double stained = 1 - f[MT_SYNTH_GLASS], found = mt_tissue_fraction(ta, (double)x, (double)y, 100, 100);
+            double stained = 1 - f[MT_SYNTH_GLASS],
+                   found = mt_tissue_fraction(ta, (double)x, (double)y, 100, 100);
             drawn_mm2 += stained * 0.0025;
             wrong += (stained > 0.95 && found < 0.5) || (stained < 0.05 && found > 0.5);
             boxes++;
         }
-    print_message("tissue found %.3f mm2, drawn %.3f mm2, %.0f of %.0f boxes wrong\n", ta->tissue_mm2, drawn_mm2, wrong, boxes);
+    print_message("tissue found %.3f mm2, drawn %.3f mm2, %.0f of %.0f boxes wrong\n",
+                  ta->tissue_mm2, drawn_mm2, wrong, boxes);
     assert_true(fabs(ta->tissue_mm2 - drawn_mm2) < 0.08 * drawn_mm2);
     assert_true(wrong < 0.02 * boxes);
-    mt_tissue_free(&ta), mt_tissue_free(&tb), mt_tissue_free(&tc), mt_tissue_free(&td), mt_tissue_free(&again);
+    mt_tissue_free(&ta), mt_tissue_free(&tb), mt_tissue_free(&tc), mt_tissue_free(&td),
+        mt_tissue_free(&again);
     mt_slide_close(&a), mt_slide_close(&b), mt_slide_close(&c), mt_slide_close(&d);
 }
 
 static void tissue_of_real_slides(void **state)
 {
-    /* Shares measured by eye on the thumbnails: a skin biopsy on glass, a section that fills its glass. */
-    static const struct { const char *name; double assume, low, high; int pieces; } slides[] = {
-        {"slides/CMU-1-Small-Region.svs", 0, 0.28, 0.42, 1}, {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5, 0.55, 0.72, 1},
+    /* Shares measured by eye on the thumbnails: a skin biopsy on glass, a section that fills its
+     * glass. */
+    static const struct {
+        const char *name;
+        double assume, low, high;
+        int pieces;
+    } slides[] = {
+        {"slides/CMU-1-Small-Region.svs", 0, 0.28, 0.42, 1},
+        {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5, 0.55, 0.72, 1},
         {"slides/OS-1-detail.ome.tif", 0.5, 0.98, 1.0, 1},
     };
     int found = 0;
@@ -238,7 +265,9 @@ static void keep_guard(void)
     sigaction(SIGBUS, NULL, &guard);
 }
 
-typedef struct tally { _Atomic int seen, bad; } tally;
+typedef struct tally {
+    _Atomic int seen, bad;
+} tally;
 static mt_status count(void *ctx, int worker, const mt_fetched *f, int n, mt_err *err)
 {
     tally *t = ctx;
@@ -249,7 +278,8 @@ static mt_status count(void *ctx, int worker, const mt_fetched *f, int n, mt_err
     return MT_OK;
 }
 
-/* A native tile overwritten on disk: its crops are flagged, the pass goes on. A file cut short under the map: the pass fails. */
+/* A native tile overwritten on disk: its crops are flagged, the pass goes on. A file cut short
+ * under the map: the pass fails. */
 static void damaged_files(void **state)
 {
     mt_slide *s = opened(drawn("d.svs", MT_SYNTH_SVS, 240, 0), 0);
@@ -260,13 +290,15 @@ static void damaged_files(void **state)
     tt_ok(mt_map_open(&map, tt_tmp_file("d.svs"), &e), &e);
     long at = -1; /* where the span lies in the file */
     for (size_t i = 0; i + span.size <= map.size && at < 0; i++)
-        if (map.data[i] == span.data[0] && !memcmp(map.data + i, span.data, span.size)) at = (long)i;
+        if (map.data[i] == span.data[0] && !memcmp(map.data + i, span.data, span.size))
+            at = (long)i;
     mt_map_close(&map);
     assert_true(at > 0);
     mt_slide_close(&s);
     FILE *f = fopen(tt_tmp_file("d.svs"), "r+b");
     fseek(f, at, SEEK_SET);
-    for (size_t i = 0; i < span.size; i++) fputc(0x5a, f);
+    for (size_t i = 0; i < span.size; i++)
+        fputc(0x5a, f);
     fclose(f);
 
     s = opened(tt_tmp_file("d.svs"), 0);
@@ -298,7 +330,8 @@ static void bench_gives_figures(void **state)
     const char *path = drawn("a.svs", MT_SYNTH_SVS, 240, 0);
     tt_ok(mt_bench_run_tiling(&b, path, &o, &e), &e);
     assert_true(b.crops > 0 && b.crops <= 60);
-    assert_true(b.mpix == (double)b.crops * 65536e-6 && b.raw_mpix >= b.mpix && b.openslide_mpix == b.mpix);
+    assert_true(b.mpix == (double)b.crops * 65536e-6 && b.raw_mpix >= b.mpix &&
+                b.openslide_mpix == b.mpix);
     assert_true(b.cpu_s > 0 && b.raw_cpu_s > 0 && b.openslide_cpu_s > 0);
     assert_true(b.w_l0 * b.h_l0 == (int64_t)b.crops * 65536);
     o.tile_px = 8000;
@@ -308,8 +341,9 @@ static void bench_gives_figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crops_of_drawn_slides),  cmocka_unit_test(crops_of_real_slides), cmocka_unit_test(tissue_of_drawn_slides),
-        cmocka_unit_test(tissue_of_real_slides),  cmocka_unit_test(damaged_files),        cmocka_unit_test(bench_gives_figures),
+        cmocka_unit_test(crops_of_drawn_slides),  cmocka_unit_test(crops_of_real_slides),
+        cmocka_unit_test(tissue_of_drawn_slides), cmocka_unit_test(tissue_of_real_slides),
+        cmocka_unit_test(damaged_files),          cmocka_unit_test(bench_gives_figures),
     };
     keep_guard();
     return cmocka_run_group_tests_name("slides", tests, NULL, NULL);

@@ -48,9 +48,9 @@ static void picture(mt_slide *s)
     glass(s);
     disc(s, 900, 800, 600, 215, 150, 195);
     disc(s, 1100, 900, 200, 120, 80, 150);
-    disc(s, 700, 700, 150, 241, 240, 242); /* 70,000 um2: stays a hole */
-    disc(s, 1000, 400, 60, 241, 240, 242); /* 11,000 um2: is filled */
-    disc(s, 1800, 200, 60, 200, 130, 190); /* 11,000 um2: a speck */
+    disc(s, 700, 700, 150, 241, 240, 242);   /* 70,000 um2: stays a hole */
+    disc(s, 1000, 400, 60, 241, 240, 242);   /* 11,000 um2: is filled */
+    disc(s, 1800, 200, 60, 200, 130, 190);   /* 11,000 um2: a speck */
     disc(s, 1800, 1300, 160, 190, 120, 180); /* 80,000 um2: a piece */
 }
 
@@ -121,7 +121,8 @@ static void specks_go_and_holes_close(void **state)
 /* The same picture with the levels of one scanner, of another, and with none. */
 static void same_mask_whatever_the_pyramid(void **state)
 {
-    mt_slide *flat = flat_slide(2203, 1709, 1.0, 240), *a = flat_slide(2203, 1709, 1.0, 256), *b = flat_slide(2203, 1709, 1.0, 64);
+    mt_slide *flat = flat_slide(2203, 1709, 1.0, 240), *a = flat_slide(2203, 1709, 1.0, 256),
+             *b = flat_slide(2203, 1709, 1.0, 64);
     picture(flat), picture(a), picture(b);
     fake_reduce(a, 1, 2, 256);
     fake_reduce(a, 2, 4, 100);
@@ -160,8 +161,12 @@ static void same_mask_whatever_the_pyramid(void **state)
 /* Tiles that cut mask pixels in every way; slides coarser and finer than the mask. */
 static void same_bits_for_any_threads(void **state)
 {
-    static const struct { int32_t w, h, tile; double mpp; } cases[] = {
-        {2203, 1709, 37, 1.0}, {2203, 1709, 240, 0.7}, {1600, 1200, 1600, 1.3}, {900, 700, 64, 11.0}, {640, 480, 16, 8.0},
+    static const struct {
+        int32_t w, h, tile;
+        double mpp;
+    } cases[] = {
+        {2203, 1709, 37, 1.0}, {2203, 1709, 240, 0.7}, {1600, 1200, 1600, 1.3},
+        {900, 700, 64, 11.0},  {640, 480, 16, 8.0},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         mt_slide *s = flat_slide(cases[k].w, cases[k].h, cases[k].mpp, cases[k].tile);
@@ -186,7 +191,9 @@ static void paint(mt_slide *s, int r, int g, int b, int spread)
     const mt_level *l = &s->info.levels[0];
     for (int64_t y = 0; y < l->height; y++)
         for (int64_t x = 0; x < l->width; x++) {
-            int n = spread ? (int)(noise((uint32_t)x, (uint32_t)y) % (unsigned)(2 * spread + 1)) - spread : 0;
+            int n = spread ? (int)(noise((uint32_t)x, (uint32_t)y) % (unsigned)(2 * spread + 1)) -
+                                 spread
+                           : 0;
             colour(s, x, y, r + n, g + n, b + n);
         }
 }
@@ -194,18 +201,26 @@ static void paint(mt_slide *s, int r, int g, int b, int spread)
 /* All of one kind: full or empty, never a threshold through the noise. */
 static void extremes(void **state)
 {
-    static const struct { int r, g, b, spread; double share; const char *what; } cases[] = {
-        {255, 255, 255, 0, 0, "white padding"}, {0, 0, 0, 0, 0, "black padding"}, {240, 240, 241, 6, 0, "glass"},
-        {236, 238, 230, 4, 0, "tinted glass"}, {150, 150, 150, 10, 0, "shadow"}, {20, 20, 24, 8, 0, "black ink"},
-        {30, 50, 170, 10, 0, "blue ink"}, {20, 120, 60, 10, 0, "green ink"}, {210, 150, 190, 20, 1, "eosin"},
-        {130, 90, 160, 25, 1, "nuclei"}, {235, 205, 225, 5, 1, "pale stroma"}, {226, 205, 220, 3, 1, "paler stroma"}, {150, 110, 70, 20, 1, "DAB"},
+    static const struct {
+        int r, g, b, spread;
+        double share;
+        const char *what;
+    } cases[] = {
+        {255, 255, 255, 0, 0, "white padding"}, {0, 0, 0, 0, 0, "black padding"},
+        {240, 240, 241, 6, 0, "glass"},         {236, 238, 230, 4, 0, "tinted glass"},
+        {150, 150, 150, 10, 0, "shadow"},       {20, 20, 24, 8, 0, "black ink"},
+        {30, 50, 170, 10, 0, "blue ink"},       {20, 120, 60, 10, 0, "green ink"},
+        {210, 150, 190, 20, 1, "eosin"},        {130, 90, 160, 25, 1, "nuclei"},
+        {235, 205, 225, 5, 1, "pale stroma"},   {226, 205, 220, 3, 1, "paler stroma"},
+        {150, 110, 70, 20, 1, "DAB"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         mt_slide *s = flat_slide(800, 640, 1.0, 128);
         paint(s, cases[k].r, cases[k].g, cases[k].b, cases[k].spread);
         mt_tissue *t = detect(s, 1);
         double share = mt_tissue_fraction(t, 0, 0, 800, 640);
-        if (fabs(share - cases[k].share) > 1e-12) fail_msg("%s: %g is tissue", cases[k].what, share);
+        if (fabs(share - cases[k].share) > 1e-12)
+            fail_msg("%s: %g is tissue", cases[k].what, share);
         assert_int_equal(t->n_pieces, cases[k].share > 0);
         mt_tissue_free(&t);
         mt_slide_close(&s);
@@ -217,11 +232,14 @@ static void pen_and_padding_beside_tissue(void **state)
     mt_slide *s = flat_slide(2200, 1700, 1.0, 240);
     picture(s);
     for (int64_t y = 100; y < 130; y++)
-        for (int64_t x = 100; x < 1500; x++) colour(s, x, y, 35, 60, 180);
+        for (int64_t x = 100; x < 1500; x++)
+            colour(s, x, y, 35, 60, 180);
     for (int64_t y = 1500; y < 1700; y++)
-        for (int64_t x = 0; x < 2200; x++) colour(s, x, y, 0, 0, 0);
+        for (int64_t x = 0; x < 2200; x++)
+            colour(s, x, y, 0, 0, 0);
     for (int64_t y = 0; y < 1700; y++)
-        for (int64_t x = 2000; x < 2200; x++) colour(s, x, y, 255, 255, 255);
+        for (int64_t x = 2000; x < 2200; x++)
+            colour(s, x, y, 255, 255, 255);
     mt_tissue *t = detect(s, 2);
     assert_int_equal(t->n_pieces, 2);
     assert_true(!is_tissue(t, 400, 115));
@@ -258,29 +276,40 @@ static void bad_tiles_are_glass_and_faults_are_errors(void **state)
 static mt_tissue *random_mask(int32_t w, int32_t h, unsigned percent, uint32_t seed)
 {
     mt_tissue *t = calloc(1, sizeof *t);
-    *t = (mt_tissue){.width = w, .height = h, .px_l0 = 7.3, .mask_mpp = 8, .mask = malloc((size_t)w * (size_t)h)};
+    *t = (mt_tissue){.width = w,
+                     .height = h,
+                     .px_l0 = 7.3,
+                     .mask_mpp = 8,
+                     .mask = malloc((size_t)w * (size_t)h)};
     t->slide_w = (int64_t)(w * t->px_l0) - 3;
     t->slide_h = (int64_t)(h * t->px_l0) - 5;
-    for (int32_t i = 0; i < w * h; i++) t->mask[i] = noise((uint32_t)i, seed) % 100 < percent ? 255 : 0;
+    for (int32_t i = 0; i < w * h; i++)
+        t->mask[i] = noise((uint32_t)i, seed) % 100 < percent ? 255 : 0;
     return t;
 }
 
-static double overlap(double a0, double a1, double b0, double b1) { return fmax(fmin(a1, b1) - fmax(a0, b0), 0); }
+static double overlap(double a0, double a1, double b0, double b1)
+{
+    return fmax(fmin(a1, b1) - fmax(a0, b0), 0);
+}
 
 static void fraction_is_exact(void **state)
 {
     mt_tissue *t = random_mask(101, 83, 40, 7);
     for (int round = 0; round < 2; round++) { /* by counting, then through the sums */
         for (uint32_t k = 0; k < 400; k++) {
-            double x = (int)(noise(k, 1) % 900) - 100 + (noise(k, 2) % 100) / 100.0, y = (int)(noise(k, 3) % 700) - 90.5;
+            double x = (int)(noise(k, 1) % 900) - 100 + (noise(k, 2) % 100) / 100.0,
+                   y = (int)(noise(k, 3) % 700) - 90.5;
             double w = 1 + noise(k, 4) % 500 + 0.25, h = (noise(k, 5) % 900) / 3.0 + 0.01, sum = 0;
             for (int32_t r = 0; r < t->height; r++)
                 for (int32_t c = 0; c < t->width; c++)
                     if (t->mask[r * t->width + c])
-                        sum += overlap(c * t->px_l0, fmin((c + 1) * t->px_l0, t->slide_w), x, x + w) *
-                               overlap(r * t->px_l0, fmin((r + 1) * t->px_l0, t->slide_h), y, y + h);
+                        sum +=
+                            overlap(c * t->px_l0, fmin((c + 1) * t->px_l0, t->slide_w), x, x + w) *
+                            overlap(r * t->px_l0, fmin((r + 1) * t->px_l0, t->slide_h), y, y + h);
             double got = mt_tissue_fraction(t, x, y, w, h);
-            if (fabs(got - sum / (w * h)) > 1e-9) fail_msg("box %g,%g %gx%g: %.12g, not %.12g", x, y, w, h, got, sum / (w * h));
+            if (fabs(got - sum / (w * h)) > 1e-9)
+                fail_msg("box %g,%g %gx%g: %.12g, not %.12g", x, y, w, h, got, sum / (w * h));
         }
         if (!round) tt_ok(mask_index(t, NULL), NULL);
     }
@@ -317,11 +346,13 @@ static void pieces_match_flood_fill(void **state)
         for (int kind = 0; kind < 2; kind++) {
             int *label = calloc((size_t)(w * h), sizeof *label), n = 0;
             for (int i = 0; i < w * h; i++)
-                if ((t->mask[i] != 0) == (kind == 1) && !label[i]) flood(t->mask, label, w, h, i % w, i / w, kind == 1, ++n);
+                if ((t->mask[i] != 0) == (kind == 1) && !label[i])
+                    flood(t->mask, label, w, h, i % w, i / w, kind == 1, ++n);
             shapes s;
             tt_ok(shapes_find(&s, t->mask, w, h, kind == 1, NULL), NULL);
             assert_int_equal(s.n_pieces, n);
-            uint32_t *of = calloc((size_t)n + 1, sizeof *of), *area = calloc((size_t)n + 1, sizeof *area);
+            uint32_t *of = calloc((size_t)n + 1, sizeof *of),
+                     *area = calloc((size_t)n + 1, sizeof *area);
             for (int i = 0; i < w * h; i++) {
                 if (!label[i]) continue;
                 uint32_t piece = shapes_piece_at(&s, i % w, i / w) + 1;
@@ -329,7 +360,8 @@ static void pieces_match_flood_fill(void **state)
                 assert_int_equal(of[label[i]], piece);
                 area[label[i]]++;
             }
-            for (int l = 1; l <= n; l++) assert_int_equal(s.area[of[l] - 1], area[l]);
+            for (int l = 1; l <= n; l++)
+                assert_int_equal(s.area[of[l] - 1], area[l]);
             shapes_free(&s);
             free(of), free(area), free(label);
         }
@@ -337,7 +369,8 @@ static void pieces_match_flood_fill(void **state)
     }
 }
 
-/* Painting the rings again gives the mask; no ring comes twice through a point; one outer ring a piece. */
+/* Painting the rings again gives the mask; no ring comes twice through a point; one outer ring a
+ * piece. */
 static void outlines_are_valid_and_complete(void **state)
 {
     for (uint32_t seed = 0; seed < 30; seed++) {
@@ -351,16 +384,21 @@ static void outlines_are_valid_and_complete(void **state)
             const outline_ring *ring = &o.rings[r];
             outer += !ring->hole;
             assert_true(ring->n >= 4);
-            if (r == 0 || o.rings[r - 1].piece != ring->piece) assert_true(!ring->hole);
-            else assert_true(ring->hole); /* one outer ring, then holes */
+            if (r == 0 || o.rings[r - 1].piece != ring->piece)
+                assert_true(!ring->hole);
+            else
+                assert_true(ring->hole); /* one outer ring, then holes */
             for (size_t i = 0; i < ring->n; i++) {
-                const int32_t *p = o.points[ring->begin + i], *q = o.points[ring->begin + (i + 1) % ring->n];
+                const int32_t *p = o.points[ring->begin + i],
+                              *q = o.points[ring->begin + (i + 1) % ring->n];
                 assert_true((p[0] == q[0]) != (p[1] == q[1]));
                 for (size_t k = i + 1; k < ring->n; k++)
-                    assert_true(p[0] != o.points[ring->begin + k][0] || p[1] != o.points[ring->begin + k][1]);
+                    assert_true(p[0] != o.points[ring->begin + k][0] ||
+                                p[1] != o.points[ring->begin + k][1]);
                 if (p[0] != q[0]) continue; /* an upright side toggles what lies to its right */
                 for (int y = p[1] < q[1] ? p[1] : q[1]; y < (p[1] < q[1] ? q[1] : p[1]); y++)
-                    for (int x = p[0]; x < w; x++) again[y * w + x] ^= 255;
+                    for (int x = p[0]; x < w; x++)
+                        again[y * w + x] ^= 255;
             }
         }
         assert_memory_equal(again, t->mask, (size_t)(w * h));
@@ -378,7 +416,8 @@ static void files_say_the_same(void **state)
 {
     mt_err e = MT_ERR_INIT;
     mt_tissue *t = random_mask(90, 70, 45, 3);
-    const char *png = tt_tmp_file("mask.png"), *gj = tt_tmp_file("mask.geojson"), *gj2 = tt_tmp_file("mask2.geojson");
+    const char *png = tt_tmp_file("mask.png"), *gj = tt_tmp_file("mask.geojson"),
+               *gj2 = tt_tmp_file("mask2.geojson");
     tt_ok(mt_tissue_write_png(t, png, &e), &e);
     png_image img = {.version = PNG_IMAGE_VERSION};
     assert_true(png_image_begin_read_from_file(&img, png));
@@ -412,14 +451,18 @@ static void files_say_the_same(void **state)
         assert_int_equal(strlen(id), 36);
         assert_true(id[14] == '8' && strchr("89ab", id[19]));
         assert_string_equal(json_string_value(json_object_get(props, "objectType")), "annotation");
-        assert_string_equal(json_string_value(json_object_get(json_object_get(props, "classification"), "name")), "Tissue");
+        assert_string_equal(
+            json_string_value(json_object_get(json_object_get(props, "classification"), "name")),
+            "Tissue");
         json_t *rings = json_object_get(json_object_get(f, "geometry"), "coordinates");
         for (size_t r = 0; r < json_array_size(rings); r++) {
             json_t *ring = json_array_get(rings, r);
-            assert_true(json_equal(json_array_get(ring, 0), json_array_get(ring, json_array_size(ring) - 1)));
+            assert_true(json_equal(json_array_get(ring, 0),
+                                   json_array_get(ring, json_array_size(ring) - 1)));
         }
         for (size_t k = 0; k < i; k++)
-            assert_string_not_equal(id, json_string_value(json_object_get(json_array_get(features, k), "id")));
+            assert_string_not_equal(
+                id, json_string_value(json_object_get(json_array_get(features, k), "id")));
     }
     json_decref(root);
 
@@ -431,11 +474,14 @@ static void files_say_the_same(void **state)
     for (int32_t y = 0; y < 70; y++) {
         const mt_roi_span *spans;
         size_t n;
-        tt_ok(mt_roi_sweep_line(&spans, &n, sweep, fmin((y + 0.5) * t->px_l0, t->slide_h - 0.01), &e), &e);
+        tt_ok(
+            mt_roi_sweep_line(&spans, &n, sweep, fmin((y + 0.5) * t->px_l0, t->slide_h - 0.01), &e),
+            &e);
         for (int32_t x = 0; x < 90; x++) {
             double at = fmin((x + 0.5) * t->px_l0, t->slide_w - 0.01);
             bool in = false;
-            for (size_t i = 0; i < n; i++) in |= at >= spans[i].x0 && at < spans[i].x1;
+            for (size_t i = 0; i < n; i++)
+                in |= at >= spans[i].x0 && at < spans[i].x1;
             assert_int_equal(in, t->mask[y * 90 + x] != 0);
         }
     }

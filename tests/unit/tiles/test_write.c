@@ -8,7 +8,10 @@
 #include "base/file.h"
 #include "microtome/tiles.h"
 
-const char *mt_slide_file(const mt_slide *slide, int i) { return i ? NULL : "/slides/case.one.svs"; }
+const char *mt_slide_file(const mt_slide *slide, int i)
+{
+    return i ? NULL : "/slides/case.one.svs";
+}
 
 static mt_slide *slide(void)
 {
@@ -32,7 +35,8 @@ static mt_plan *plan(const mt_slide *s, int32_t tile, double mpp)
     return p;
 }
 
-static mt_fetch_stats write_to(const mt_slide *s, const mt_plan *p, const char *dir, mt_tile_format f, int threads)
+static mt_fetch_stats write_to(const mt_slide *s, const mt_plan *p, const char *dir,
+                               mt_tile_format f, int threads)
 {
     mt_tiles_opts o = MT_TILES_OPTS_INIT;
     mt_fetch_stats st;
@@ -45,7 +49,9 @@ static mt_fetch_stats write_to(const mt_slide *s, const mt_plan *p, const char *
 
 static void region(uint8_t *out, const mt_slide *s, const mt_tile *t)
 {
-    tt_ok(mt_slide_read_region(s, 0, t->x_l0, t->y_l0, t->w_l0, t->h_l0, out, (size_t)t->w_l0 * 3, NULL), NULL);
+    tt_ok(mt_slide_read_region(s, 0, t->x_l0, t->y_l0, t->w_l0, t->h_l0, out, (size_t)t->w_l0 * 3,
+                               NULL),
+          NULL);
 }
 
 static size_t files_in(const char *dir, bool *hidden)
@@ -73,7 +79,8 @@ static void same_file(const char *a, const char *b)
     free(x), free(y);
 }
 
-static void table_lists_every_tile(const char *dir, const mt_plan *p, const char *ext, const mt_slide *s)
+static void table_lists_every_tile(const char *dir, const mt_plan *p, const char *ext,
+                                   const mt_slide *s)
 {
     char *path = mt_strf("%s/tiles.csv", dir), line[256];
     FILE *f = fopen(path, "r");
@@ -86,11 +93,15 @@ static void table_lists_every_tile(const char *dir, const mt_plan *p, const char
         float tissue;
         int bad, at = 0;
         assert_non_null(fgets(line, sizeof line, f));
-        assert_int_equal(sscanf(line, "%lld,%lld,%lld,%lld,%lld,%lld,%lld,%f,%d,%n", &id, &x, &y, &w, &h, &c, &r, &tissue, &bad, &at), 9);
-        assert_true(id == (long long)i && x == t->x_l0 && y == t->y_l0 && w == t->w_l0 && h == t->h_l0 && c == t->col && r == t->row);
+        assert_int_equal(sscanf(line, "%lld,%lld,%lld,%lld,%lld,%lld,%lld,%f,%d,%n", &id, &x, &y,
+                                &w, &h, &c, &r, &tissue, &bad, &at),
+                         9);
+        assert_true(id == (long long)i && x == t->x_l0 && y == t->y_l0 && w == t->w_l0 &&
+                    h == t->h_l0 && c == t->col && r == t->row);
         assert_true(tissue == t->tissue);
-        bool touches = s->bad_tx >= 0 && ext && t->x_l0 < (s->bad_tx + 1) * 64 && t->x_l0 + t->w_l0 > s->bad_tx * 64 &&
-                       t->y_l0 < (s->bad_ty + 1) * 64 && t->y_l0 + t->h_l0 > s->bad_ty * 64;
+        bool touches = s->bad_tx >= 0 && ext && t->x_l0 < (s->bad_tx + 1) * 64 &&
+                       t->x_l0 + t->w_l0 > s->bad_tx * 64 && t->y_l0 < (s->bad_ty + 1) * 64 &&
+                       t->y_l0 + t->h_l0 > s->bad_ty * 64;
         assert_int_equal(bad, touches);
         char want[64] = "\n";
         if (ext) snprintf(want, sizeof want, "%lld_%lld.%s\n", x, y, ext);
@@ -116,7 +127,8 @@ static void png_tiles_hold_the_pixels(void **state)
     table_lists_every_tile(dir, p, "png", s);
     uint8_t want[100 * 100 * 3], got[100 * 100 * 3];
     for (size_t i = 0; i < p->n_tiles; i++) {
-        char *path = mt_strf("%s/%lld_%lld.png", dir, (long long)p->tiles[i].x_l0, (long long)p->tiles[i].y_l0);
+        char *path = mt_strf("%s/%lld_%lld.png", dir, (long long)p->tiles[i].x_l0,
+                             (long long)p->tiles[i].y_l0);
         png_image img = {.version = PNG_IMAGE_VERSION};
         assert_true(png_image_begin_read_from_file(&img, path));
         img.format = PNG_FORMAT_RGB;
@@ -147,7 +159,8 @@ static void jpeg_tiles_repeat_to_the_byte(void **state)
     table_lists_every_tile(a, p, "jpg", s);
     for (size_t i = 0; i < p->n_tiles; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%lld_%lld.jpg", (long long)p->tiles[i].x_l0, (long long)p->tiles[i].y_l0);
+        snprintf(name, sizeof name, "%lld_%lld.jpg", (long long)p->tiles[i].x_l0,
+                 (long long)p->tiles[i].y_l0);
         char *x = mt_strf("%s/%s", a, name), *y = mt_strf("%s/%s", b, name);
         same_file(x, y);
         FILE *f = fopen(x, "rb");
@@ -199,7 +212,8 @@ static void h5_is_what_clam_reads(void **state)
     int64_t *xy = malloc(p->n_tiles * 16), v[2];
     double n[2];
     assert_true(H5Dread(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, xy) >= 0);
-    for (size_t i = 0; i < p->n_tiles; i++) assert_true(xy[2 * i] == p->tiles[i].x_l0 && xy[2 * i + 1] == p->tiles[i].y_l0);
+    for (size_t i = 0; i < p->n_tiles; i++)
+        assert_true(xy[2 * i] == p->tiles[i].x_l0 && xy[2 * i + 1] == p->tiles[i].y_l0);
     attr(set, "patch_size", H5T_NATIVE_INT64, v);
     assert_int_equal(v[0], 40);
     attr(set, "patch_level", H5T_NATIVE_INT64, v);
@@ -225,16 +239,22 @@ static void h5_is_what_clam_reads(void **state)
     uint8_t *px = malloc(p->n_tiles * 4800), want[4800];
     assert_true(H5Dread(imgs, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, px) >= 0);
     for (size_t i = 0; i < p->n_tiles; i++) {
-        tt_ok(mt_slide_read_region(s, 1, p->tiles[i].x_l0 / 4, p->tiles[i].y_l0 / 4, 40, 40, want, 120, NULL), NULL);
+        tt_ok(mt_slide_read_region(s, 1, p->tiles[i].x_l0 / 4, p->tiles[i].y_l0 / 4, 40, 40, want,
+                                   120, NULL),
+              NULL);
         assert_memory_equal(want, px + i * 4800, 4800);
     }
     free(px), free(xy), free(path), free(other);
-    H5Tclose(text), H5Tclose(type), H5Sclose(space), H5Sclose(is), H5Dclose(imgs), H5Dclose(set), H5Fclose(f);
+    H5Tclose(text), H5Tclose(type), H5Sclose(space), H5Sclose(is), H5Dclose(imgs), H5Dclose(set),
+        H5Fclose(f);
     mt_plan_free(&p);
     mt_slide_close(&s);
 }
 
-static int stop(void *ctx, uint64_t done, uint64_t total) { return 1; }
+static int stop(void *ctx, uint64_t done, uint64_t total)
+{
+    return 1;
+}
 
 /* Where a pass ends badly there is no tiles.csv and no half file. */
 static void nothing_half(void **state)
@@ -270,7 +290,8 @@ static void coordinates_alone(void **state)
     const char *dir = tt_tmp_file("none");
     mt_fetch_stats st = write_to(s, p, dir, MT_TILES_NONE, 2);
     assert_int_equal(st.native_decoded, 0);
-    for (int64_t i = 0; i < s->info.levels[0].tiles_x * s->info.levels[0].tiles_y; i++) most += s->decodes[0][i];
+    for (int64_t i = 0; i < s->info.levels[0].tiles_x * s->info.levels[0].tiles_y; i++)
+        most += s->decodes[0][i];
     assert_int_equal(most, 0);
     bool hidden = false;
     assert_int_equal(files_in(dir, &hidden), 1);
@@ -290,7 +311,8 @@ static void coordinates_alone(void **state)
     mt_err_clear(&e);
     o.jpeg_quality = 90;
     tt_ok(mt_file_write(tt_tmp_file("file"), "x", 1, NULL), NULL);
-    assert_int_equal(mt_tiles_write(s, p, tt_tmp_file("file"), &o, NULL, NULL, NULL, &e), MT_ERR_IO);
+    assert_int_equal(mt_tiles_write(s, p, tt_tmp_file("file"), &o, NULL, NULL, NULL, &e),
+                     MT_ERR_IO);
     mt_plan_free(&p);
     mt_slide_close(&s);
 }
@@ -298,8 +320,10 @@ static void coordinates_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(png_tiles_hold_the_pixels), cmocka_unit_test(jpeg_tiles_repeat_to_the_byte),
-        cmocka_unit_test(h5_is_what_clam_reads),     cmocka_unit_test(nothing_half),
+        cmocka_unit_test(png_tiles_hold_the_pixels),
+        cmocka_unit_test(jpeg_tiles_repeat_to_the_byte),
+        cmocka_unit_test(h5_is_what_clam_reads),
+        cmocka_unit_test(nothing_half),
         cmocka_unit_test(coordinates_alone),
     };
     return cmocka_run_group_tests_name("write", tests, NULL, NULL);
