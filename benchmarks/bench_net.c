@@ -2,8 +2,9 @@
  *
  *   bench_net MODEL.onnx [--px N] [--batch N] [--runs N] [--cpu ref|avx2|avx512] [--layers]
  *
- * The input is RGB of --px (256) places a side where the graph lets it, else what it declares. Prints median, least and most milliseconds, CPU
- * seconds and images per CPU second; with --layers the time of every step with its kernel variant. */
+ * The input is RGB of --px (256) places a side where the graph lets it, else what it declares.
+ * Prints median, least and most milliseconds, CPU seconds and images per CPU second; with --layers
+ * the time of every step with its kernel variant. */
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
@@ -24,7 +25,8 @@ typedef struct layers {
     int n;
 } layers;
 
-static void watch(void *ctx, int step, const char *op, const char *node, const char *variant, uint64_t macs, int done)
+static void watch(void *ctx, int step, const char *op, const char *node, const char *variant,
+                  uint64_t macs, int done)
 {
     layers *l = ctx;
     layer *y = &l->of[step];
@@ -46,9 +48,11 @@ static int by_value(const void *a, const void *b)
 }
 
 /* One RGB input of the side asked for, channels first or last; else what the graph declares. */
-static mt_status compile(mt_net **net, const uint8_t *onnx, size_t n, int px, int batch, mt_err *err)
+static mt_status compile(mt_net **net, const uint8_t *onnx, size_t n, int px, int batch,
+                         mt_err *err)
 {
-    const mt_tensor ways[] = {{MT_DT_F32, 4, {batch, 3, px, px}, NULL}, {MT_DT_F32, 4, {batch, px, px, 3}, NULL}};
+    const mt_tensor ways[] = {{MT_DT_F32, 4, {batch, 3, px, px}, NULL},
+                              {MT_DT_F32, 4, {batch, px, px, 3}, NULL}};
     for (size_t i = 0; i < MT_COUNT(ways); i++) {
         mt_err_clear(err);
         mt_status st = mt_net_compile(net, onnx, n, &ways[i], 1, "model", err);
@@ -77,12 +81,13 @@ static mt_status fill_inputs(mt_tensor *in, const mt_net *net, mt_err *err)
 
 static void print_layers(const layers *l, int runs)
 {
-    printf("%5s %-18s %-14s %10s %9s %8s  %s\n", "step", "operator", "variant", "MMAC", "ms", "GMAC/s", "node");
+    printf("%5s %-18s %-14s %10s %9s %8s  %s\n", "step", "operator", "variant", "MMAC", "ms",
+           "GMAC/s", "node");
     for (int i = 0; i < l->n; i++) {
         const layer *y = &l->of[i];
         double s = y->s / runs;
-        printf("%5d %-18s %-14s %10.2f %9.4f %8.1f  %s\n", i, y->op, y->variant, (double)y->macs / 1e6, s * 1e3,
-               s > 0 ? (double)y->macs / s / 1e9 : 0.0, y->node);
+        printf("%5d %-18s %-14s %10.2f %9.4f %8.1f  %s\n", i, y->op, y->variant,
+               (double)y->macs / 1e6, s * 1e3, s > 0 ? (double)y->macs / s / 1e9 : 0.0, y->node);
     }
 }
 
@@ -105,8 +110,8 @@ static mt_status bench(const mt_net *net, int runs, int batch, int with_layers, 
     cpu = mt_clock_cpu() - cpu;
     qsort(ms, (size_t)runs, sizeof *ms, by_value);
     if (with_layers) print_layers(&l, runs);
-    printf("kernels %s, %.3f GMAC, %zu bytes of state, %d runs\n", mt_cpu_name(), (double)mt_net_macs(net) / 1e9 / batch,
-           mt_net_state_bytes(net), runs);
+    printf("kernels %s, %.3f GMAC, %zu bytes of state, %d runs\n", mt_cpu_name(),
+           (double)mt_net_macs(net) / 1e9 / batch, mt_net_state_bytes(net), runs);
     printf("ms per image: median %.3f min %.3f max %.3f\n", ms[runs / 2], ms[0], ms[runs - 1]);
     printf("cpu_s %.4f images_per_cpu_s %.3f gmac_per_cpu_s %.2f\n", cpu, runs * batch / cpu,
            (double)mt_net_macs(net) * runs / cpu / 1e9);
@@ -131,8 +136,12 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--cpu")) bad = mt_cpu_select(argv[++i], &err) != MT_OK;
         else bad = 1;
     }
-    if (bad || !model || px < 1 || px > 8192 || runs < 1 || runs > MAX_RUNS || batch < 1 || batch > 256) {
-        fprintf(stderr, "%s\nusage: bench_net MODEL.onnx [--px N] [--batch N] [--runs N] [--cpu ref|avx2|avx512] [--layers]\n", err.text);
+    if (bad || !model || px < 1 || px > 8192 || runs < 1 || runs > MAX_RUNS || batch < 1 ||
+        batch > 256) {
+        fprintf(stderr,
+                "%s\nusage: bench_net MODEL.onnx [--px N] [--batch N] [--runs N] [--cpu "
+                "ref|avx2|avx512] [--layers]\n",
+                err.text);
         return 2;
     }
     uint8_t *onnx = NULL;

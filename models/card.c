@@ -30,7 +30,8 @@ static void free_text(char *out, size_t cap, const json_t *v)
         int put = snprintf(out + at, cap - at, at ? "; %s" : "%s", s);
         if (put < 0 || (size_t)put >= cap - at) {
             at = cap - 1;
-            while (at && (out[at] & 0xc0) == 0x80) at--; /* no half of a UTF-8 character at the end */
+            while (at && (out[at] & 0xc0) == 0x80)
+                at--; /* no half of a UTF-8 character at the end */
             if (at && (out[at - 1] & 0x80)) {
                 while (at && (out[at - 1] & 0xc0) == 0x80) at--;
                 if (at) at--;
@@ -49,7 +50,9 @@ static mt_status read_classes(mt_card *c, const json_t *root, const char *what, 
     const json_t *names = json_object_get(root, "class_names");
     bool tiles = !strcmp(c->task, "tile-classification");
     if (!tiles && !json_object_get(root, "num_classes")) return MT_OK;
-    if (n < 1 || n > MT_MAX_CLASSES) return bad(err, what, "num_classes is %lld, 1 to %d are handled", (long long)n, MT_MAX_CLASSES);
+    if (n < 1 || n > MT_MAX_CLASSES)
+        return bad(err, what, "num_classes is %lld, 1 to %d are handled", (long long)n,
+                   MT_MAX_CLASSES);
     c->n_classes = (int)n;
     if (!names && !tiles) return MT_OK;
     if (!json_is_array(names) || json_array_size(names) != (size_t)n)
@@ -57,9 +60,11 @@ static mt_status read_classes(mt_card *c, const json_t *root, const char *what, 
     for (int i = 0; i < c->n_classes; i++) {
         const char *s = json_string_value(json_array_get(names, (size_t)i));
         if (!s || !*s || strlen(s) >= sizeof c->class_names[i])
-            return bad(err, what, "class name %d is no text of 1 to %zu bytes", i, sizeof c->class_names[i] - 1);
+            return bad(err, what, "class name %d is no text of 1 to %zu bytes", i,
+                       sizeof c->class_names[i] - 1);
         for (int j = 0; j < i; j++)
-            if (!strcmp(c->class_names[j], s)) return bad(err, what, "two classes are called \"%.40s\"", s);
+            if (!strcmp(c->class_names[j], s))
+                return bad(err, what, "two classes are called \"%.40s\"", s);
         snprintf(c->class_names[i], sizeof c->class_names[i], "%s", s);
     }
     return MT_OK;
@@ -71,15 +76,18 @@ static mt_status read_geometry(mt_card *c, const json_t *root, const char *what,
     bool tiles = !strcmp(c->task, "tile-classification");
     MT_TRY(mt_json_int(&px, root, "patch_size_pixels", 0, err));
     MT_TRY(mt_json_num(&c->mpp, root, "spacing_um_px", 0, err));
-    if ((tiles || px) && (px < 8 || px > 8192)) return bad(err, what, "patch_size_pixels is %lld, 8 to 8192 are handled", (long long)px);
-    if ((tiles || c->mpp != 0) && !(c->mpp >= 0.01 && c->mpp <= 100)) return bad(err, what, "spacing_um_px is %g, 0.01 to 100 are handled", c->mpp);
+    if ((tiles || px) && (px < 8 || px > 8192))
+        return bad(err, what, "patch_size_pixels is %lld, 8 to 8192 are handled", (long long)px);
+    if ((tiles || c->mpp != 0) && !(c->mpp >= 0.01 && c->mpp <= 100))
+        return bad(err, what, "spacing_um_px is %g, 0.01 to 100 are handled", c->mpp);
     c->patch_px = c->input_px = (int32_t)px;
     return MT_OK;
 }
 
 static mt_status read_resize(mt_card *c, const json_t *args, const char *what, mt_err *err)
 {
-    const json_t *size = json_object_get(args, "size"), *mode = json_object_get(args, "interpolation");
+    const json_t *size = json_object_get(args, "size"),
+                 *mode = json_object_get(args, "interpolation");
     int64_t px = 0;
     if (json_is_integer(size)) px = json_integer_value(size);
     else if (json_is_array(size) && json_array_size(size) >= 1 && json_array_size(size) <= 2) {
@@ -87,7 +95,8 @@ static mt_status read_resize(mt_card *c, const json_t *args, const char *what, m
         if (json_array_size(size) == 2 && json_integer_value(json_array_get(size, 1)) != px)
             return bad(err, what, "Resize to a rectangle");
     }
-    if (px < 8 || px > 8192) return bad(err, what, "Resize size is %lld, 8 to 8192 are handled", (long long)px);
+    if (px < 8 || px > 8192)
+        return bad(err, what, "Resize size is %lld, 8 to 8192 are handled", (long long)px);
     c->input_px = (int32_t)px;
     if (!mode || json_is_null(mode)) return MT_OK;
     const char *word = json_string_value(mode);
@@ -101,10 +110,13 @@ static mt_status read_resize(mt_card *c, const json_t *args, const char *what, m
 static mt_status read_normalize(mt_card *c, const json_t *args, const char *what, mt_err *err)
 {
     const json_t *mean = json_object_get(args, "mean"), *std = json_object_get(args, "std");
-    if (json_array_size(mean) != 3 || json_array_size(std) != 3) return bad(err, what, "Normalize needs three means and three stds");
+    if (json_array_size(mean) != 3 || json_array_size(std) != 3)
+        return bad(err, what, "Normalize needs three means and three stds");
     for (size_t i = 0; i < 3; i++) {
-        double m = json_number_value(json_array_get(mean, i)), s = json_number_value(json_array_get(std, i));
-        if (!json_is_number(json_array_get(mean, i)) || !(fabs(m) < 1e4)) return bad(err, what, "Normalize mean %zu is no usable number", i);
+        double m = json_number_value(json_array_get(mean, i)),
+               s = json_number_value(json_array_get(std, i));
+        if (!json_is_number(json_array_get(mean, i)) || !(fabs(m) < 1e4))
+            return bad(err, what, "Normalize mean %zu is no usable number", i);
         if (!(s > 1e-6 && s < 1e6)) return bad(err, what, "Normalize std %zu is %g", i, s);
         c->mean[i] = (float)m;
         c->std[i] = (float)s;
@@ -127,7 +139,10 @@ static mt_status read_transform(mt_card *c, const json_t *root, const char *what
         const char *name = json_string_value(json_object_get(step, "name"));
         int at = 0;
         while (at < 3 && (!name || strcmp(name, order[at]))) at++;
-        if (at == 3) return bad(err, what, "transform \"%.40s\" is not handled (Resize, ToTensor, Normalize are)", name ? name : "");
+        if (at == 3)
+            return bad(err, what,
+                       "transform \"%.40s\" is not handled (Resize, ToTensor, Normalize are)",
+                       name ? name : "");
         if (at <= stage) return bad(err, what, "transform %s stands out of order", name);
         stage = at;
         if (at == 0) MT_TRY(read_resize(c, args, what, err));
@@ -145,23 +160,28 @@ static mt_status read_thresholds(mt_card *c, const json_t *e, const char *what, 
         return bad(err, what, "thresholds is no list of at most %d", MT_MAX_THRESHOLDS);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *t = json_array_get(list, i);
-        MT_TRY(mt_json_str(c->thresholds[i].name, sizeof c->thresholds[i].name, t, "name", "default", err));
-        MT_TRY(mt_json_str(c->thresholds[i].chosen_on, sizeof c->thresholds[i].chosen_on, t, "chosen_on", "", err));
+        MT_TRY(mt_json_str(c->thresholds[i].name, sizeof c->thresholds[i].name, t, "name",
+                           "default", err));
+        MT_TRY(mt_json_str(c->thresholds[i].chosen_on, sizeof c->thresholds[i].chosen_on, t,
+                           "chosen_on", "", err));
         MT_TRY(mt_json_num(&c->thresholds[i].value, t, "value", -1, err));
         if (!(c->thresholds[i].value >= 0 && c->thresholds[i].value <= 1))
-            return bad(err, what, "threshold \"%s\" is %g, not between 0 and 1", c->thresholds[i].name, c->thresholds[i].value);
+            return bad(err, what, "threshold \"%s\" is %g, not between 0 and 1",
+                       c->thresholds[i].name, c->thresholds[i].value);
         c->n_thresholds = (int)i + 1;
     }
     return MT_OK;
 }
 
-/* Scope: engine.scope {stain, organ, scanner, synthetic_only}; stain may also stand in engine itself. */
+/* Scope: engine.scope {stain, organ, scanner, synthetic_only}; stain may also stand in engine
+ * itself. */
 static mt_status read_scope(mt_card *c, const json_t *e, const char *what, mt_err *err)
 {
     const json_t *s = json_object_get(e, "scope");
     if (s && !json_is_object(s)) return bad(err, what, "engine.scope is no object");
     MT_TRY(mt_json_str(c->stain, sizeof c->stain, e, "stain", "", err));
-    if (json_object_get(s, "stain")) MT_TRY(mt_json_str(c->stain, sizeof c->stain, s, "stain", "", err));
+    if (json_object_get(s, "stain"))
+        MT_TRY(mt_json_str(c->stain, sizeof c->stain, s, "stain", "", err));
     MT_TRY(mt_json_str(c->organ, sizeof c->organ, s, "organ", "", err));
     MT_TRY(mt_json_str(c->scanner, sizeof c->scanner, s, "scanner", "", err));
     return mt_json_bool(&c->synthetic_only, s, "synthetic_only", 0, err);
@@ -172,8 +192,10 @@ static mt_status read_activation(mt_card *c, const json_t *e, const char *what, 
     const json_t *outputs = json_object_get(e, "outputs");
     const char *dflt = c->n_classes == 1 ? "sigmoid" : "softmax";
     if (outputs && !json_is_array(outputs)) return bad(err, what, "engine.outputs is no list");
-    MT_TRY(mt_json_str(c->activation, sizeof c->activation, json_array_get(outputs, 0), "activation", dflt, err));
-    if (strcmp(c->activation, "softmax") && strcmp(c->activation, "sigmoid") && strcmp(c->activation, "none"))
+    MT_TRY(mt_json_str(c->activation, sizeof c->activation, json_array_get(outputs, 0),
+                       "activation", dflt, err));
+    if (strcmp(c->activation, "softmax") && strcmp(c->activation, "sigmoid") &&
+        strcmp(c->activation, "none"))
         return bad(err, what, "activation \"%s\" is none of softmax, sigmoid, none", c->activation);
     return MT_OK;
 }
@@ -186,7 +208,8 @@ static mt_status read_positive(mt_card *c, const json_t *e, const char *what, mt
     if (!*name) return MT_OK;
     for (int i = 0; i < c->n_classes; i++)
         if (!strcmp(c->class_names[i], name)) c->positive_class = i;
-    if (c->positive_class < 0) return bad(err, what, "positive_class \"%s\" is none of the classes", name);
+    if (c->positive_class < 0)
+        return bad(err, what, "positive_class \"%s\" is none of the classes", name);
     return MT_OK;
 }
 
@@ -198,9 +221,13 @@ static mt_status read_input(const json_t *e, const char *what, mt_err *err)
     MT_TRY(mt_json_str(layout, sizeof layout, in, "layout", "NCHW", err));
     MT_TRY(mt_json_str(range, sizeof range, in, "range", "transform", err));
     MT_TRY(mt_json_bool(&stain, e, "normalise_stain", 0, err));
-    if (strcmp(layout, "NCHW")) return bad(err, what, "input layout %s is not handled (NCHW is)", layout);
-    if (strcmp(range, "transform")) return bad(err, what, "input range \"%s\" is not handled (transform is)", range);
-    if (stain) return bad(err, what, "normalise_stain asks for stain normalisation, which this build does not do");
+    if (strcmp(layout, "NCHW"))
+        return bad(err, what, "input layout %s is not handled (NCHW is)", layout);
+    if (strcmp(range, "transform"))
+        return bad(err, what, "input range \"%s\" is not handled (transform is)", range);
+    if (stain)
+        return bad(err, what,
+                   "normalise_stain asks for stain normalisation, which this build does not do");
     return MT_OK;
 }
 
@@ -215,7 +242,8 @@ static mt_status read_sha(mt_card *c, const json_t *e, const char *what, mt_err 
     return MT_OK;
 }
 
-static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, const char *what, const char *hint, mt_err *err)
+static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, const char *what,
+                             const char *hint, mt_err *err)
 {
     char name[sizeof c->name];
     snprintf(name, sizeof name, "%.*s", (int)sizeof name - 1, hint);
@@ -231,7 +259,8 @@ static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, cons
     free_text(c->not_for, sizeof c->not_for, json_object_get(e, "not_for"));
     int64_t stride;
     MT_TRY(mt_json_int(&stride, e, "stride_pixels", 0, err));
-    if (stride < 0 || stride > 8192) return bad(err, what, "stride_pixels is %lld", (long long)stride);
+    if (stride < 0 || stride > 8192)
+        return bad(err, what, "stride_pixels is %lld", (long long)stride);
     c->stride_px = (int32_t)stride;
     MT_TRY(read_sha(c, e, what, err));
     MT_TRY(read_positive(c, e, what, err));
@@ -241,14 +270,16 @@ static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, cons
     return read_input(e, what, err);
 }
 
-static mt_status read_card(mt_card *c, mt_card_extra *x, const json_t *root, const char *what, const char *hint, mt_err *err)
+static mt_status read_card(mt_card *c, mt_card_extra *x, const json_t *root, const char *what,
+                           const char *hint, mt_err *err)
 {
     if (!json_is_object(root)) return bad(err, what, "is no JSON object");
     const json_t *e = json_object_get(root, "engine");
     if (e && !json_is_object(e)) return bad(err, what, "\"engine\" is no object");
     char spec[16];
     MT_TRY(mt_json_str(spec, sizeof spec, root, "spec_version", "1.0", err));
-    if (strncmp(spec, "1.", 2)) return bad(err, what, "spec_version %s is not handled (1.0 is)", spec);
+    if (strncmp(spec, "1.", 2))
+        return bad(err, what, "spec_version %s is not handled (1.0 is)", spec);
     MT_TRY(mt_json_str(c->architecture, sizeof c->architecture, root, "architecture", "", err));
     MT_TRY(mt_json_str(c->task, sizeof c->task, e, "task", "tile-classification", err));
     MT_TRY(read_classes(c, root, what, err));
@@ -257,8 +288,8 @@ static mt_status read_card(mt_card *c, mt_card_extra *x, const json_t *root, con
     return read_engine(c, x, e, what, hint, err);
 }
 
-mt_status mt_card_parse(mt_card *card, mt_card_extra *extra, const char *text, size_t n, const char *what,
-                        const char *name_hint, mt_err *err)
+mt_status mt_card_parse(mt_card *card, mt_card_extra *extra, const char *text, size_t n,
+                        const char *what, const char *name_hint, mt_err *err)
 {
     mt_err local = MT_ERR_INIT;
     if (!err) err = &local;

@@ -13,7 +13,8 @@ typedef struct mt_card_extra {
 } mt_card_extra;
 
 /* Parses and checks a card. name_hint names the model when the card does not. Unknown keys are left
- * alone; everything that would change a pixel or a score and is not understood is refused (CARD). */
+ * alone; everything that would change a pixel or a score and is not understood is refused (CARD).
+ */
 MT_MUST_USE mt_status mt_card_parse(mt_card *card, mt_card_extra *extra, const char *text, size_t n,
                                     const char *what, const char *name_hint, mt_err *err);
 

@@ -6,7 +6,8 @@
 #include "models/card.h"
 #include "models/graph.h"
 
-/* Shapes to check with: what the graph declares; symbolic rows and columns from the card beside it. */
+/* Shapes to check with: what the graph declares; symbolic rows and columns from the card beside it.
+ */
 static void choose_shapes(mt_tensor *in, const mt_graph *g, int32_t px)
 {
     for (int i = 0; i < g->n_inputs; i++) {
@@ -21,14 +22,19 @@ static void choose_shapes(mt_tensor *in, const mt_graph *g, int32_t px)
 static int32_t card_px(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    MT_AUTO_FREE char *config = slash ? mt_strf("%.*s/config.json", (int)(slash - path), path) : mt_strf("config.json");
+    MT_AUTO_FREE char *config =
+        slash ? mt_strf("%.*s/config.json", (int)(slash - path), path) : mt_strf("config.json");
     MT_AUTO_FREE uint8_t *json = NULL;
     size_t n;
     mt_card card;
     mt_card_extra extra;
     mt_err ignored = MT_ERR_INIT;
-    if (!config || !mt_file_exists(config) || mt_file_read(&json, &n, config, MT_CARD_CEILING, &ignored) != MT_OK) return 224;
-    if (mt_card_parse(&card, &extra, (const char *)json, n, "card", "model", &ignored) != MT_OK || card.input_px < 1) return 224;
+    if (!config || !mt_file_exists(config) ||
+        mt_file_read(&json, &n, config, MT_CARD_CEILING, &ignored) != MT_OK)
+        return 224;
+    if (mt_card_parse(&card, &extra, (const char *)json, n, "card", "model", &ignored) != MT_OK ||
+        card.input_px < 1)
+        return 224;
     return card.input_px;
 }
 
@@ -112,7 +118,8 @@ static void write_supported(mt_jw *w)
     mt_jw_end_arr(w);
 }
 
-static mt_status check(mt_buf *b, mt_graph *g, const uint8_t *onnx, size_t n, const char *path, mt_err *err)
+static mt_status check(mt_buf *b, mt_graph *g, const uint8_t *onnx, size_t n, const char *path,
+                       mt_err *err)
 {
     mt_jw w;
     MT_TRY(mt_onnx_read(g, onnx, n, err));
@@ -155,7 +162,8 @@ mt_status mt_model_check(char **json, const char *path, mt_err *err)
     if (!built) MT_TRY(mt_file_read(&onnx, &n, path, (size_t)2 << 30, err));
     mt_graph g = {.name = mt_path_base(path), .k = mt_kernels_get()};
     mt_buf b = MT_BUF_INIT((size_t)16 << 20);
-    mt_status st = built ? check(&b, &g, built->onnx, built->n_onnx, path, err) : check(&b, &g, onnx, n, path, err);
+    mt_status st = built ? check(&b, &g, built->onnx, built->n_onnx, path, err)
+                         : check(&b, &g, onnx, n, path, err);
     mt_graph_free(&g);
     if (st == MT_OK) mt_buf_append(&b, "\n", 2); /* with the NUL */
     if (st == MT_OK) st = mt_buf_status(&b, "check of a model", err);

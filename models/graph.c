@@ -17,9 +17,10 @@ size_t mt_dtype_size(mt_dtype t)
 
 const char *mt_dtype_name(int t)
 {
-    static const char *const names[] = {"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32",
-                                        "int64", "string", "bool", "float16", "float64", "uint32", "uint64",
-                                        "complex64", "complex128", "bfloat16"};
+    static const char *const names[] = {"undefined",  "float32", "uint8",  "int8",   "uint16",
+                                        "int16",      "int32",   "int64",  "string", "bool",
+                                        "float16",    "float64", "uint32", "uint64", "complex64",
+                                        "complex128", "bfloat16"};
     return t >= 0 && t < (int)MT_COUNT(names) ? names[t] : "unknown type";
 }
 
@@ -61,7 +62,7 @@ uint16_t mt_float_to_half(float f)
     uint32_t sign = bits >> 16 & 0x8000, mag = bits & 0x7fffffffu;
     if (mag > 0x7f800000u) return (uint16_t)(sign | 0x7e00);
     if (mag >= 0x477ff000u) return (uint16_t)(sign | 0x7c00); /* rounds to 65536 or more */
-    if (mag < 0x33000001u) return (uint16_t)sign;             /* half of the smallest subnormal, ties to even */
+    if (mag < 0x33000001u) return (uint16_t)sign; /* half of the smallest subnormal, ties to even */
     int shift = 13;
     uint32_t man = mag;
     if (mag < 0x38800000u) {                                  /* subnormal half */
@@ -74,7 +75,7 @@ uint16_t mt_float_to_half(float f)
     return (uint16_t)(sign | half);
 }
 
-/* --- memory ----------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 void mt_graph_free(mt_graph *g)
 {
@@ -91,7 +92,9 @@ void mt_graph_free(mt_graph *g)
 void *mt_graph_mem(mt_graph *g, size_t bytes, mt_err *err)
 {
     void *p = mt_arena_alloc(&g->mem, bytes ? bytes : 1);
-    if (!p) mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for the graph (%zu bytes)", g->name, bytes);
+    if (!p)
+        mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for the graph (%zu bytes)", g->name,
+                   bytes);
     return p;
 }
 
@@ -127,7 +130,8 @@ mt_status mt_graph_block(void *out_ptr, mt_graph *g, size_t bytes, mt_err *err)
 mt_status mt_graph_new_value(int *out, mt_graph *g, const char *name, mt_err *err)
 {
     if (g->n_values >= 8 * MT_NODE_CEILING)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %d values", g->name, 8 * MT_NODE_CEILING);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: more than %d values", g->name,
+                          8 * MT_NODE_CEILING);
     MT_TRY(grow(&g->values, g->n_values, &g->cap_values, g, err));
     mt_value *v = mt_graph_mem(g, sizeof *v, err);
     if (!v || !(v->name = mt_graph_text(g, name, err))) return MT_ERR_NO_MEMORY;
@@ -149,7 +153,8 @@ mt_status mt_graph_new_node(mt_node **out, mt_graph *g, int n_in, int n_out, mt_
     n->n_in = n_in;
     n->n_out = n_out;
     n->residual = -1;
-    n->in = mt_graph_mem(g, sizeof(int) * (size_t)(n_in + 1), err); /* one spare: a fused residual */
+    n->in =
+        mt_graph_mem(g, sizeof(int) * (size_t)(n_in + 1), err); /* one spare: a fused residual */
     n->out = mt_graph_mem(g, sizeof(int) * (size_t)n_out, err);
     if (!n->in || !n->out) return MT_ERR_NO_MEMORY;
     for (int i = 0; i <= n_in; i++) n->in[i] = -1;
@@ -164,24 +169,26 @@ mt_status mt_value_set(mt_graph *g, int v, mt_dtype t, int rank, const int64_t *
 {
     mt_value *val = g->values[v];
     if (rank < 0 || rank > MT_MAX_DIMS)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: value \"%.60s\" has %d dimensions, at most %d are handled", g->name,
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "%s: value \"%.60s\" has %d dimensions, at most %d are handled", g->name,
                           val->name, rank, MT_MAX_DIMS);
     size_t bytes = mt_dtype_size(t);
     if (!bytes)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: value \"%.60s\" is of type %s", g->name, val->name,
-                          mt_dtype_name((int)t));
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: value \"%.60s\" is of type %s", g->name,
+                          val->name, mt_dtype_name((int)t));
     bool empty = false, fits = true;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0)
-            return mt_err_set(err, MT_ERR_FORMAT, "%s: value \"%.60s\": dimension %d is %lld", g->name, val->name, i,
-                              (long long)dims[i]);
+            return mt_err_set(err, MT_ERR_FORMAT, "%s: value \"%.60s\": dimension %d is %lld",
+                              g->name, val->name, i, (long long)dims[i]);
         if (dims[i] == 0) empty = true;
         /* zero dimensions must not hide an overflow of the others */
         else if (!mt_mul(&bytes, bytes, (size_t)dims[i]) || bytes > MT_TENSOR_CEILING) fits = false;
         val->t.dims[i] = dims[i];
     }
     if (!fits)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: value \"%.60s\" passes the ceiling of %zu bytes%s", g->name,
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "%s: value \"%.60s\" passes the ceiling of %zu bytes%s", g->name,
                           val->name, MT_TENSOR_CEILING, empty ? " in its other dimensions" : "");
     val->t.dtype = t;
     val->t.rank = rank;
@@ -189,7 +196,8 @@ mt_status mt_value_set(mt_graph *g, int v, mt_dtype t, int rank, const int64_t *
     return MT_OK;
 }
 
-mt_status mt_graph_new_const(int *out, mt_graph *g, const char *name, int rank, const int64_t *dims, mt_err *err)
+mt_status mt_graph_new_const(int *out, mt_graph *g, const char *name, int rank, const int64_t *dims,
+                             mt_err *err)
 {
     MT_TRY(mt_graph_new_value(out, g, name, err));
     MT_TRY(mt_value_set(g, *out, MT_DT_F32, rank, dims, err));
@@ -199,7 +207,8 @@ mt_status mt_graph_new_const(int *out, mt_graph *g, const char *name, int rank, 
     return MT_OK;
 }
 
-/* --- attributes and errors ---------------------------------------------------------------------- */
+/* --- attributes and errors ----------------------------------------------------------------------
+ */
 
 const mt_attr *mt_node_attr(const mt_node *n, const char *name)
 {
@@ -233,7 +242,8 @@ mt_status mt_node_fail(const mt_node *n, mt_err *err, mt_status code, const char
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return mt_err_set(err, code, "%.40s node \"%.80s\" (opset %d): %s", n->op_type, n->name, n->opset, text);
+    return mt_err_set(err, code, "%.40s node \"%.80s\" (opset %d): %s", n->op_type, n->name,
+                      n->opset, text);
 }
 
 mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const char *fmt, ...)
@@ -247,16 +257,18 @@ mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const 
     if (p) {
         mt_problem **end = &g->problem;
         while (*end) end = &(*end)->next;
-        *p = (mt_problem){.op_type = n->op_type, .node = n->name, .domain = n->domain, .version = n->opset};
+        *p = (mt_problem){
+            .op_type = n->op_type, .node = n->name, .domain = n->domain, .version = n->opset};
         p->what = mt_graph_text(g, text, err);
         *end = p;
         g->problems++;
     }
-    return mt_err_set(err, MT_ERR_UNSUPPORTED, "%.40s node \"%.80s\" (opset %d): %s", n->op_type, n->name, n->opset,
-                      text);
+    return mt_err_set(err, MT_ERR_UNSUPPORTED, "%.40s node \"%.80s\" (opset %d): %s", n->op_type,
+                      n->name, n->opset, text);
 }
 
-/* --- rewriting ---------------------------------------------------------------------------------- */
+/* --- rewriting ----------------------------------------------------------------------------------
+ */
 
 void mt_graph_count_uses(mt_graph *g)
 {
@@ -346,7 +358,9 @@ mt_status mt_graph_release(mt_graph *g, mt_err *err)
     for (int i = 0; i < g->n_outputs; i++) keep(g, wanted, g->values[g->outputs[i]]->t.data);
     for (int i = 0; i < g->n_values; i++) {
         mt_tensor *t = &g->values[i]->t;
-        void **at = t->data ? bsearch(&t->data, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address) : NULL;
+        void **at = t->data
+                        ? bsearch(&t->data, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address)
+                        : NULL;
         if (at && !wanted[at - g->heap]) t->data = NULL;
     }
     int kept = 0;

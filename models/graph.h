@@ -31,14 +31,14 @@ typedef struct mt_op {
     int flags;
 } mt_op;
 enum {
-    MT_OP_INPLACE = 1,           /* output 0 may overwrite input 0 when shapes and types are equal */
-    MT_OP_NOFOLD = 2,            /* not run by the constant folder */
-    MT_OP_INTERNAL = 4           /* made by passes, not importable */
+    MT_OP_INPLACE = 1, /* output 0 may overwrite input 0 when shapes and types are equal */
+    MT_OP_NOFOLD = 2,  /* not run by the constant folder */
+    MT_OP_INTERNAL = 4 /* made by passes, not importable */
 };
 
 typedef struct mt_attr {
     const char *name;
-    int type;                    /* ONNX AttributeType: 1 f, 2 i, 3 s, 4 t, 6 floats, 7 ints, 8 strings */
+    int type; /* ONNX AttributeType: 1 f, 2 i, 3 s, 4 t, 6 floats, 7 ints, 8 strings */
     float f;
     int64_t i;
     const char *s;               /* NUL-terminated */
@@ -57,10 +57,10 @@ typedef struct mt_value {
     bool blocked;                /* [N][ceil(C/b)][H][W][b] instead of row-major */
     bool half;                   /* float16 for the outside world */
     int producer;                /* node index; -1 for inputs and initialisers */
-    int n_uses;                  /* reads by live nodes and outputs, filled by mt_graph_count_uses */
+    int n_uses; /* reads by live nodes and outputs, filled by mt_graph_count_uses */
     int reader;                  /* node of the last of them */
     /* memory plan */
-    int root;                    /* value whose memory this one shares; itself when it has its own */
+    int root; /* value whose memory this one shares; itself when it has its own */
     size_t offset, bytes;        /* place in the state's arena */
 } mt_value;
 
@@ -78,7 +78,7 @@ struct mt_node {
     /* what passes add */
     mt_act act;
     float act_a, act_b;
-    int residual;                /* value added before the activation, -1 none (also appended to in) */
+    int residual; /* value added before the activation, -1 none (also appended to in) */
     mt_conv **convs;             /* kernel objects, freed with the graph */
     int n_convs;
     const char *variant;         /* what runs, for the bench */
@@ -123,7 +123,7 @@ struct mt_call {
     const mt_graph *g;
 };
 
-/* --- tensors ---------------------------------------------------------------------------------- */
+/* --- tensors --- */
 size_t mt_dtype_size(mt_dtype t);          /* 0 for types the engine does not hold */
 const char *mt_dtype_name(int t);
 int64_t mt_tensor_count(const mt_tensor *t); /* elements; dims were checked when they were set */
@@ -136,21 +136,23 @@ const char *mt_dims_text(char *buf, size_t cap, const mt_tensor *t);
 float mt_half_to_float(uint16_t h);
 uint16_t mt_float_to_half(float f);
 
-/* --- graph ------------------------------------------------------------------------------------ */
+/* --- graph --- */
 void mt_graph_free(mt_graph *g);
-void *mt_graph_mem(mt_graph *g, size_t bytes, mt_err *err);           /* arena, zeroed; NULL sets err */
+void *mt_graph_mem(mt_graph *g, size_t bytes, mt_err *err); /* arena, zeroed; NULL sets err */
 char *mt_graph_text(mt_graph *g, const char *s, mt_err *err);
 /* Large aligned block owned by the graph. */
 MT_MUST_USE mt_status mt_graph_block(void *out_ptr, mt_graph *g, size_t bytes, mt_err *err);
 MT_MUST_USE mt_status mt_graph_new_value(int *out, mt_graph *g, const char *name, mt_err *err);
 /* Appends a node (arrays of n_in and n_out value numbers, -1 filled). */
-MT_MUST_USE mt_status mt_graph_new_node(mt_node **out, mt_graph *g, int n_in, int n_out, mt_err *err);
+MT_MUST_USE mt_status mt_graph_new_node(mt_node **out, mt_graph *g, int n_in, int n_out,
+                                        mt_err *err);
 /* A float32 constant of the given shape with uninitialised contents. */
 MT_MUST_USE mt_status mt_graph_new_const(int *out, mt_graph *g, const char *name, int rank,
                                          const int64_t *dims, mt_err *err);
 
 /* Sets type and shape after checking sizes against the ceiling. */
-MT_MUST_USE mt_status mt_value_set(mt_graph *g, int v, mt_dtype t, int rank, const int64_t *dims, mt_err *err);
+MT_MUST_USE mt_status mt_value_set(mt_graph *g, int v, mt_dtype t, int rank, const int64_t *dims,
+                                   mt_err *err);
 
 static inline mt_value *mt_out(mt_graph *g, const mt_node *n, int i)
 {
@@ -173,41 +175,53 @@ float mt_attr_float(const mt_node *n, const char *name, float dflt);
 const char *mt_attr_str(const mt_node *n, const char *name, const char *dflt);
 
 /* Errors that name the node: "Conv node "conv1" (opset 13): ...". */
-mt_status mt_node_fail(const mt_node *n, mt_err *err, mt_status code, const char *fmt, ...) MT_PRINTF(4, 5);
+mt_status mt_node_fail(const mt_node *n, mt_err *err, mt_status code, const char *fmt, ...)
+    MT_PRINTF(4, 5);
 /* As above with UNSUPPORTED and an entry for `models check`. */
-mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const char *fmt, ...) MT_PRINTF(4, 5);
+mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const char *fmt, ...)
+    MT_PRINTF(4, 5);
 
-/* --- stages ----------------------------------------------------------------------------------- */
-/* Reads the file into a graph: types of inputs, initialisers, nodes with their rows (NULL row: unknown
- * operator, recorded as problem). */
+/* --- stages --- */
+/* Reads the file into a graph: types of inputs, initialisers, nodes with their rows (NULL row:
+ * unknown operator, recorded as problem). */
 MT_MUST_USE mt_status mt_onnx_read(mt_graph *g, const void *onnx, size_t n_bytes, mt_err *err);
 /* A TensorProto on its own (test data). Contents are the caller's (free). */
-MT_MUST_USE mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap, const void *pb,
-                                          size_t n_bytes, mt_err *err);
+MT_MUST_USE mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap,
+                                          const void *pb, size_t n_bytes, mt_err *err);
 /* Binds the input shapes, infers every node, folds what is constant. check_only: goes on after
  * unsupported nodes as far as it can. */
-MT_MUST_USE mt_status mt_graph_bind(mt_graph *g, const mt_tensor *inputs, int n_inputs, mt_err *err);
+MT_MUST_USE mt_status mt_graph_bind(mt_graph *g, const mt_tensor *inputs, int n_inputs,
+                                    mt_err *err);
 MT_MUST_USE mt_status mt_graph_infer(mt_graph *g, mt_err *err);
 
-/* C = alpha op(A) op(B) + beta C + bias by OpenBLAS on one thread or by our own kernel; rows: how many
- * rows of A one call takes, which fixes the shape of the product for any batch. */
-typedef struct mt_gemm_shape { int64_t m, n, k, rows; size_t lda, ldb, ldc; int trans_a, trans_b; float alpha, beta; } mt_gemm_shape;
-void mt_gemm_run(const mt_kernels *kern, const mt_gemm_shape *s, const float *a, const float *b, const float *bias, float *c);
+/* C = alpha op(A) op(B) + beta C + bias by OpenBLAS on one thread or by our own kernel; rows: how
+ * many rows of A one call takes, which fixes the shape of the product for any batch. */
+typedef struct mt_gemm_shape {
+    int64_t m, n, k, rows;
+    size_t lda, ldb, ldc;
+    int trans_a, trans_b;
+    float alpha, beta;
+} mt_gemm_shape;
+void mt_gemm_run(const mt_kernels *kern, const mt_gemm_shape *s, const float *a, const float *b,
+                 const float *bias, float *c);
 
 /* Operator row for a name at an opset, or NULL. */
 const mt_op *mt_op_find(const char *domain, const char *name, int opset);
 const mt_op *mt_op_internal(const char *name);
-int mt_op_since(const char *domain, const char *name); /* first opset of its rows; 0 = no such operator */
+/* First opset of its rows; 0 = no such operator. */
+int mt_op_since(const char *domain, const char *name);
 /* i-th row, NULL past the last. */
 const mt_op *mt_op_row(int i);
 
-/* --- passes (models/passes/), in the order they run -------------------------------------------- */
+/* --- passes (models/passes/), in the order they run --- */
 void mt_graph_count_uses(mt_graph *g);
 /* The only live reader, or NULL when there is not exactly one or the value is an output. */
 mt_node *mt_graph_reader(const mt_graph *g, int value);
 mt_node *mt_graph_producer(const mt_graph *g, int value); /* live producer or NULL */
-MT_MUST_USE mt_status mt_graph_compact(mt_graph *g, mt_err *err); /* drops dead nodes, restores order */
-MT_MUST_USE mt_status mt_graph_release(mt_graph *g, mt_err *err); /* frees constants nobody reads any more */
+/* Drops dead nodes, restores order and counts uses. */
+MT_MUST_USE mt_status mt_graph_compact(mt_graph *g, mt_err *err);
+/* Frees the constants nobody reads any more. */
+MT_MUST_USE mt_status mt_graph_release(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_simplify(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_batchnorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_pad(mt_graph *g, mt_err *err);
@@ -215,11 +229,11 @@ MT_MUST_USE mt_status mt_pass_gates(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_fuse(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_layout(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_kernels(mt_graph *g, mt_err *err);
-/* Places every value in one arena by lifetime; *bytes is its size, scratch included at *scratch_at. */
+/* Places every value in one arena by lifetime; *bytes is its size, with scratch at *scratch_at. */
 MT_MUST_USE mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *err);
-bool mt_node_is_view(const mt_graph *g, const mt_node *n);        /* output 0 shares input 0's memory */
-bool mt_conv_has_kernel(const mt_graph *g, const mt_node *n);     /* a convolution the kernels take */
-bool mt_convt_has_kernel(const mt_graph *g, const mt_node *n);    /* a transposed one done by them */
+bool mt_node_is_view(const mt_graph *g, const mt_node *n);    /* output 0 shares input 0's memory */
+bool mt_conv_has_kernel(const mt_graph *g, const mt_node *n); /* a convolution the kernels take */
+bool mt_convt_has_kernel(const mt_graph *g, const mt_node *n); /* a transposed one done by them */
 bool mt_pool_has_kernel(const mt_graph *g, const mt_node *n);
 
 #endif

@@ -1,5 +1,5 @@
-/* Shapes and constants: binds the input sizes, walks the nodes once in order, sets every shape and runs
- * at once what depends on nothing but shapes and constants. */
+/* Shapes and constants: binds the input sizes, walks the nodes once in order, sets every shape and
+ * runs at once what depends on nothing but shapes and constants. */
 #include "models/graph.h"
 
 #include <stdio.h>
@@ -9,13 +9,15 @@ static mt_status bind_shape(mt_value *v, const mt_tensor *t, mt_graph *g, mt_err
 {
     char want[128], got[128];
     if ((t->dtype == MT_DT_F16 ? MT_DT_F32 : t->dtype) != v->t.dtype)
-        return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" is %s, bound to %s", g->name, v->name,
-                          mt_dtype_name((int)v->t.dtype), mt_dtype_name((int)t->dtype));
+        return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" is %s, bound to %s", g->name,
+                          v->name, mt_dtype_name((int)v->t.dtype), mt_dtype_name((int)t->dtype));
     bool fits = v->t.rank < 0 || v->t.rank == t->rank;
-    for (int d = 0; fits && v->t.rank >= 0 && d < t->rank; d++) fits = v->t.dims[d] < 0 || v->t.dims[d] == t->dims[d];
+    for (int d = 0; fits && v->t.rank >= 0 && d < t->rank; d++)
+        fits = v->t.dims[d] < 0 || v->t.dims[d] == t->dims[d];
     if (!fits)
-        return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" is declared %s, bound to %s", g->name, v->name,
-                          mt_dims_text(want, sizeof want, &v->t), mt_dims_text(got, sizeof got, t));
+        return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" is declared %s, bound to %s",
+                          g->name, v->name, mt_dims_text(want, sizeof want, &v->t),
+                          mt_dims_text(got, sizeof got, t));
     return MT_OK;
 }
 
@@ -25,7 +27,8 @@ static mt_status bind_data(mt_value *v, const mt_tensor *t, mt_graph *g, mt_err 
     MT_TRY(mt_graph_block(&v->t.data, g, mt_tensor_bytes(&v->t), err));
     int64_t n = mt_tensor_count(&v->t);
     if (t->dtype == MT_DT_F16)
-        for (int64_t i = 0; i < n; i++) ((float *)v->t.data)[i] = mt_half_to_float(((const uint16_t *)t->data)[i]);
+        for (int64_t i = 0; i < n; i++)
+            ((float *)v->t.data)[i] = mt_half_to_float(((const uint16_t *)t->data)[i]);
     else if (n) memcpy(v->t.data, t->data, mt_tensor_bytes(&v->t));
     v->constant = true;
     return MT_OK;
@@ -34,7 +37,8 @@ static mt_status bind_data(mt_value *v, const mt_tensor *t, mt_graph *g, mt_err 
 mt_status mt_graph_bind(mt_graph *g, const mt_tensor *inputs, int n_inputs, mt_err *err)
 {
     if (inputs && n_inputs != g->n_inputs)
-        return mt_err_set(err, MT_ERR_ARG, "%s: %d inputs bound, the graph has %d", g->name, n_inputs, g->n_inputs);
+        return mt_err_set(err, MT_ERR_ARG, "%s: %d inputs bound, the graph has %d", g->name,
+                          n_inputs, g->n_inputs);
     for (int i = 0; i < g->n_inputs; i++) {
         mt_value *v = g->values[g->inputs[i]];
         mt_tensor t = v->t;
@@ -42,7 +46,8 @@ mt_status mt_graph_bind(mt_graph *g, const mt_tensor *inputs, int n_inputs, mt_e
             t = inputs[i];
             MT_TRY(bind_shape(v, &t, g, err));
         } else if (t.rank < 0) {
-            return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" declares no shape; bind one", g->name, v->name);
+            return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" declares no shape; bind one",
+                              g->name, v->name);
         }
         for (int d = 0; d < t.rank; d++)
             if (t.dims[d] < 0) t.dims[d] = 1;
@@ -62,7 +67,8 @@ static bool foldable(mt_graph *g, const mt_node *n)
     if (!strcmp(op, "Shape") || !strcmp(op, "Size") || !strcmp(op, "EyeLike")) return true;
     if (!n->n_in) return false;
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] >= 0 && !g->values[n->in[i]]->constant && !(i == 1 && !strcmp(op, "CastLike"))) return false;
+        if (n->in[i] >= 0 && !g->values[n->in[i]]->constant && !(i == 1 && !strcmp(op, "CastLike")))
+            return false;
     return true;
 }
 
@@ -74,7 +80,8 @@ static mt_status fold(mt_graph *g, mt_node *n, mt_err *err)
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] >= 0) work += mt_tensor_bytes(&g->values[n->in[i]]->t);
     if (work > MT_FOLD_CEILING - g->fold_spent)
-        return mt_node_fail(n, err, MT_ERR_LIMIT, "folding constants takes more than %llu operations",
+        return mt_node_fail(n, err, MT_ERR_LIMIT,
+                            "folding constants takes more than %llu operations",
                             (unsigned long long)MT_FOLD_CEILING);
     g->fold_spent += work + 64;
     if (g->fold_spent > MT_FOLD_CEILING) g->fold_spent = MT_FOLD_CEILING;
@@ -139,8 +146,9 @@ static mt_status report_problems(mt_graph *g, mt_err *err)
     const mt_problem *p = g->problem;
     supported_list(list, sizeof list);
     if (g->problems > 1) snprintf(more, sizeof more, " (and %d more)", g->problems - 1);
-    return mt_err_set(err, MT_ERR_UNSUPPORTED, "%.60s: %.40s node \"%.60s\" (opset %d): %.80s%s; supported: %s", g->name, p->op_type,
-                      p->node, p->version, p->what ? p->what : "", more, list);
+    return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                      "%.60s: %.40s node \"%.60s\" (opset %d): %.80s%s; supported: %s", g->name,
+                      p->op_type, p->node, p->version, p->what ? p->what : "", more, list);
 }
 
 mt_status mt_graph_infer(mt_graph *g, mt_err *err)

@@ -17,25 +17,30 @@ struct mt_model {
 static mt_status check_digest(const mt_model *m, mt_err *err)
 {
     if (!*m->card.sha256 || !strcmp(m->card.sha256, m->digest)) return MT_OK;
-    return mt_err_set(err, MT_ERR_CARD, "model %s: the weights have SHA-256 %s, the card says %s", m->card.name, m->digest,
-                      m->card.sha256);
+    return mt_err_set(err, MT_ERR_CARD, "model %s: the weights have SHA-256 %s, the card says %s",
+                      m->card.name, m->digest, m->card.sha256);
 }
 
 static mt_status check_output(const mt_model *m, mt_err *err)
 {
     char text[128];
     const mt_tensor *o = mt_net_output(m->net, 0);
-    bool fits = o->dtype == MT_DT_F32 && (o->rank == 2 || (o->rank == 4 && o->dims[2] == 1 && o->dims[3] == 1)) && o->dims[0] == 1;
+    bool fits = o->dtype == MT_DT_F32 &&
+                (o->rank == 2 || (o->rank == 4 && o->dims[2] == 1 && o->dims[3] == 1)) &&
+                o->dims[0] == 1;
     if (fits && o->dims[1] == m->card.n_classes) return MT_OK;
-    return mt_err_set(err, MT_ERR_CARD, "model %s: the card names %d classes, the network's output is %s %s", m->card.name,
-                      m->card.n_classes, mt_dtype_name((int)o->dtype), mt_dims_text(text, sizeof text, o));
+    return mt_err_set(err, MT_ERR_CARD,
+                      "model %s: the card names %d classes, the network's output is %s %s",
+                      m->card.name, m->card.n_classes, mt_dtype_name((int)o->dtype),
+                      mt_dims_text(text, sizeof text, o));
 }
 
 static mt_status build_net(mt_model *m, const void *onnx, size_t n, mt_err *err)
 {
     mt_tensor in = {MT_DT_F32, 4, {1, 3, m->card.input_px, m->card.input_px}, NULL};
     mt_status st = mt_net_compile(&m->net, onnx, n, &in, 1, m->card.name, err);
-    if (st == MT_ERR_ARG && err) { /* the binding comes from the card: it is the card that does not fit */
+    if (st == MT_ERR_ARG &&
+        err) { /* the binding comes from the card: it is the card that does not fit */
         err->code = MT_ERR_CARD;
         return MT_ERR_CARD;
     }
@@ -43,8 +48,8 @@ static mt_status build_net(mt_model *m, const void *onnx, size_t n, mt_err *err)
     return check_output(m, err);
 }
 
-static mt_status assemble(mt_model *m, const void *onnx, size_t n_onnx, const char *json, size_t n_json,
-                          const char *what, const char *hint, mt_err *err)
+static mt_status assemble(mt_model *m, const void *onnx, size_t n_onnx, const char *json,
+                          size_t n_json, const char *what, const char *hint, mt_err *err)
 {
     mt_card_extra extra;
     MT_TRY(mt_card_parse(&m->card, &extra, json, n_json, what, hint, err));
@@ -59,19 +64,25 @@ static mt_status list_builtins(const char *name, mt_err *err)
     char list[200] = "";
     size_t at = 0;
     for (const mt_builtin_model *b = mt_model_builtin(); b->name && at + 40 < sizeof list; b++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%.24s@%.10s", at ? ", " : "", b->name, b->version);
-    return mt_err_set(err, MT_ERR_NOT_FOUND, "model \"%.120s\" is neither a file nor built in (built in: %s; or give the path of an ONNX file)",
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%.24s@%.10s", at ? ", " : "",
+                               b->name, b->version);
+    return mt_err_set(err, MT_ERR_NOT_FOUND,
+                      "model \"%.120s\" is neither a file nor built in (built in: %s; or give the "
+                      "path of an ONNX file)",
                       name, at ? list : "none");
 }
 
-static mt_status open_builtin(mt_model *m, const mt_embedded *b, const mt_model_opts *opts, mt_err *err)
+static mt_status open_builtin(mt_model *m, const mt_embedded *b, const mt_model_opts *opts,
+                              mt_err *err)
 {
     if (!opts || !opts->config)
-        return assemble(m, b->onnx, b->n_onnx, (const char *)b->json, b->n_json, b->name, b->name, err);
+        return assemble(m, b->onnx, b->n_onnx, (const char *)b->json, b->n_json, b->name, b->name,
+                        err);
     MT_AUTO_FREE uint8_t *json = NULL;
     size_t n;
     MT_TRY(mt_file_read(&json, &n, opts->config, MT_CARD_CEILING, err));
-    return assemble(m, b->onnx, b->n_onnx, (const char *)json, n, mt_path_base(opts->config), b->name, err);
+    return assemble(m, b->onnx, b->n_onnx, (const char *)json, n, mt_path_base(opts->config),
+                    b->name, err);
 }
 
 /* Folder of a path, "." when it has none. Fresh string. */
@@ -99,7 +110,8 @@ static mt_status find_card(char **out, const char *path, const mt_model_opts *op
     *out = stem ? mt_strf("%s/%s.json", dir, stem) : NULL;
     if (!*out) return no_memory(err);
     if (mt_file_exists(*out)) return MT_OK;
-    return mt_err_set(err, MT_ERR_CARD, "%.200s has no card: no config.json beside it; name one with --config", path);
+    return mt_err_set(err, MT_ERR_CARD,
+                      "%.200s has no card: no config.json beside it; name one with --config", path);
 }
 
 /* The ONNX file of a folder: what its card names, else model.onnx. */
@@ -114,7 +126,8 @@ static mt_status file_in_folder(char **out, const char *dir, const mt_model_opts
         MT_AUTO_FREE uint8_t *json = NULL;
         size_t n;
         MT_TRY(mt_file_read(&json, &n, config, MT_CARD_CEILING, err));
-        MT_TRY(mt_card_parse(&card, &extra, (const char *)json, n, mt_path_base(config), "model", err));
+        MT_TRY(mt_card_parse(&card, &extra, (const char *)json, n, mt_path_base(config), "model",
+                             err));
     }
     *out = mt_strf("%s/%s", dir, *extra.file ? extra.file : "model.onnx");
     if (!*out) return no_memory(err);
@@ -153,7 +166,8 @@ static mt_status open_path(mt_model *m, const char *path, const mt_model_opts *o
     return assemble(m, onnx, n_onnx, (const char *)json, n_json, mt_path_base(config), name, err);
 }
 
-mt_status mt_model_open(mt_model **out, const char *name_or_path, const mt_model_opts *opts, mt_err *err)
+mt_status mt_model_open(mt_model **out, const char *name_or_path, const mt_model_opts *opts,
+                        mt_err *err)
 {
     *out = NULL;
     mt_err local = MT_ERR_INIT;
@@ -164,7 +178,8 @@ mt_status mt_model_open(mt_model **out, const char *name_or_path, const mt_model
     const mt_embedded *b = mt_builtin_find(name_or_path);
     mt_status st;
     if (b) st = open_builtin(m, b, opts, err);
-    else if (mt_file_exists(name_or_path) || mt_dir_exists(name_or_path)) st = open_path(m, name_or_path, opts, err);
+    else if (mt_file_exists(name_or_path) || mt_dir_exists(name_or_path))
+        st = open_path(m, name_or_path, opts, err);
     else st = list_builtins(name_or_path, err);
     if (st != MT_OK) mt_model_close(&m);
     *out = m;
@@ -186,6 +201,7 @@ mt_status mt_model_net(const mt_net **out, const mt_model *model, mt_err *err)
 {
     *out = model->net;
     if (model->net) return MT_OK;
-    return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: its task is %s; tile-classification can be run", model->card.name,
+    return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                      "model %s: its task is %s; tile-classification can be run", model->card.name,
                       model->card.task);
 }

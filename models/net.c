@@ -32,8 +32,9 @@ static mt_status run_passes(mt_graph *g, mt_err *err)
         MT_TRY(passes[i](g, err));
         MT_TRY(mt_graph_compact(g, err));
         if (i == 0 && g->n_nodes > MT_LIVE_CEILING)
-            return mt_err_set(err, MT_ERR_LIMIT, "%s: %d nodes are left after folding, at most %d are handled", g->name,
-                              g->n_nodes, MT_LIVE_CEILING);
+            return mt_err_set(err, MT_ERR_LIMIT,
+                              "%s: %d nodes are left after folding, at most %d are handled",
+                              g->name, g->n_nodes, MT_LIVE_CEILING);
     }
     return MT_OK;
 }
@@ -62,7 +63,8 @@ static mt_status describe(mt_net *net, mt_err *err)
 }
 
 /* An output keeps its number through the passes only in g->outputs: remember which are float16. */
-static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt_tensor *inputs, int n_inputs, mt_err *err)
+static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt_tensor *inputs,
+                         int n_inputs, mt_err *err)
 {
     mt_graph *g = &net->g;
     g->k = mt_kernels_get();
@@ -72,12 +74,13 @@ static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt
     MT_TRY(run_passes(g, err));
     MT_TRY(mt_pass_plan(&net->arena_bytes, &net->scratch_at, g, err));
     if (net->arena_bytes > ARENA_CEILING)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: needs %zu bytes for its activations", g->name, net->arena_bytes);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: needs %zu bytes for its activations", g->name,
+                          net->arena_bytes);
     return describe(net, err);
 }
 
-mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const mt_tensor *inputs, int n_inputs,
-                         const char *name, mt_err *err)
+mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const mt_tensor *inputs,
+                         int n_inputs, const char *name, mt_err *err)
 {
     mt_err local = MT_ERR_INIT;
     if (!err) err = &local;
@@ -105,47 +108,65 @@ void mt_net_free(mt_net **net)
 
 int mt_net_n_inputs(const mt_net *net) { return net->g.n_inputs; }
 int mt_net_n_outputs(const mt_net *net) { return net->g.n_outputs; }
-const mt_tensor *mt_net_input(const mt_net *net, int i) { return i >= 0 && i < net->g.n_inputs ? &net->in[i] : NULL; }
-const mt_tensor *mt_net_output(const mt_net *net, int i) { return i >= 0 && i < net->g.n_outputs ? &net->out[i] : NULL; }
+const mt_tensor *mt_net_input(const mt_net *net, int i)
+{
+    return i >= 0 && i < net->g.n_inputs ? &net->in[i] : NULL;
+}
+const mt_tensor *mt_net_output(const mt_net *net, int i)
+{
+    return i >= 0 && i < net->g.n_outputs ? &net->out[i] : NULL;
+}
 uint64_t mt_net_macs(const mt_net *net) { return net->macs; }
 size_t mt_net_n_params(const mt_net *net) { return net->g.n_params; }
 int mt_net_n_steps(const mt_net *net) { return net->g.n_nodes; }
 
 size_t mt_net_state_bytes(const mt_net *net)
 {
-    return net->arena_bytes + (size_t)net->g.n_values * sizeof(mt_tensor) + net->n_args * sizeof(void *);
+    return net->arena_bytes + (size_t)net->g.n_values * sizeof(mt_tensor) +
+           net->n_args * sizeof(void *);
 }
 
-/* --- state --------------------------------------------------------------------------------------- */
+/* --- state ---------------------------------------------------------------------------------------
+ */
 
 static mt_status fill_state(mt_net_state *s, const mt_net *net, mt_err *err)
 {
     const mt_graph *g = &net->g;
     s->net = net;
-    MT_TRY(mt_alloc_aligned(&s->arena, net->arena_bytes, ARENA_CEILING, "activations of the network", err));
-    MT_TRY(mt_alloc(&s->values, (size_t)g->n_values + 1, sizeof *s->values, SIZE_MAX, "network state", err));
+    MT_TRY(mt_alloc_aligned(&s->arena, net->arena_bytes, ARENA_CEILING,
+                            "activations of the network", err));
+    MT_TRY(mt_alloc(&s->values, (size_t)g->n_values + 1, sizeof *s->values, SIZE_MAX,
+                    "network state", err));
     MT_TRY(mt_alloc(&s->args, net->n_args + 1, sizeof *s->args, SIZE_MAX, "network state", err));
-    MT_TRY(mt_alloc(&s->half_in, (size_t)g->n_inputs + 1, sizeof *s->half_in, SIZE_MAX, "network state", err));
-    MT_TRY(mt_alloc(&s->half_out, (size_t)g->n_outputs + 1, sizeof *s->half_out, SIZE_MAX, "network state", err));
+    MT_TRY(mt_alloc(&s->half_in, (size_t)g->n_inputs + 1, sizeof *s->half_in, SIZE_MAX,
+                    "network state", err));
+    MT_TRY(mt_alloc(&s->half_out, (size_t)g->n_outputs + 1, sizeof *s->half_out, SIZE_MAX,
+                    "network state", err));
     memset(s->arena, 0, net->arena_bytes ? net->arena_bytes : 1);
     for (int i = 0; i < g->n_values; i++) {
         const mt_value *v = g->values[i], *root = g->values[v->root];
         s->values[i] = v->t;
         if (v->constant) continue;
-        s->values[i].data = root->constant ? root->t.data : root->is_input ? NULL : s->arena + root->offset;
+        s->values[i].data = root->constant   ? root->t.data
+                            : root->is_input ? NULL
+                                             : s->arena + root->offset;
     }
     size_t at = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const mt_node *n = g->nodes[i];
-        for (int j = 0; j < n->n_in; j++) s->args[at++] = n->in[j] >= 0 ? &s->values[n->in[j]] : NULL;
-        for (int j = 0; j < n->n_out; j++) s->args[at++] = n->out[j] >= 0 ? &s->values[n->out[j]] : NULL;
+        for (int j = 0; j < n->n_in; j++)
+            s->args[at++] = n->in[j] >= 0 ? &s->values[n->in[j]] : NULL;
+        for (int j = 0; j < n->n_out; j++)
+            s->args[at++] = n->out[j] >= 0 ? &s->values[n->out[j]] : NULL;
     }
     for (int i = 0; i < g->n_inputs; i++)
         if (net->in[i].dtype == MT_DT_F16)
-            MT_TRY(mt_alloc_aligned(&s->half_in[i], (size_t)mt_tensor_count(&net->in[i]) * 4, MT_TENSOR_CEILING, "input", err));
+            MT_TRY(mt_alloc_aligned(&s->half_in[i], (size_t)mt_tensor_count(&net->in[i]) * 4,
+                                    MT_TENSOR_CEILING, "input", err));
     for (int i = 0; i < g->n_outputs; i++)
         if (net->out[i].dtype == MT_DT_F16)
-            MT_TRY(mt_alloc_aligned(&s->half_out[i], (size_t)mt_tensor_count(&net->out[i]) * 2, MT_TENSOR_CEILING, "output", err));
+            MT_TRY(mt_alloc_aligned(&s->half_out[i], (size_t)mt_tensor_count(&net->out[i]) * 2,
+                                    MT_TENSOR_CEILING, "output", err));
     return MT_OK;
 }
 
@@ -175,19 +196,23 @@ void mt_net_state_free(mt_net_state **state)
     *state = NULL;
 }
 
-/* --- running ------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------------
+ */
 
-static mt_status set_inputs(const mt_net *net, mt_net_state *s, const mt_tensor *inputs, mt_err *err)
+static mt_status set_inputs(const mt_net *net, mt_net_state *s, const mt_tensor *inputs,
+                            mt_err *err)
 {
     const mt_graph *g = &net->g;
     for (int i = 0; i < g->n_inputs; i++) {
         const mt_tensor *want = &net->in[i], *have = &inputs[i];
         if (g->values[g->inputs[i]]->constant) continue; /* bound with contents at compile time */
-        bool fits = have->dtype == want->dtype && have->rank == want->rank && (have->data || !mt_tensor_count(want));
+        bool fits = have->dtype == want->dtype && have->rank == want->rank &&
+                    (have->data || !mt_tensor_count(want));
         for (int d = 0; fits && d < want->rank; d++) fits = have->dims[d] == want->dims[d];
         if (!fits) {
             char a[128], b[128];
-            return mt_err_set(err, MT_ERR_ARG, "%s: input %d is %s, the network was compiled for %s", g->name, i,
+            return mt_err_set(err, MT_ERR_ARG,
+                              "%s: input %d is %s, the network was compiled for %s", g->name, i,
                               mt_dims_text(a, sizeof a, have), mt_dims_text(b, sizeof b, want));
         }
         void *data = have->data;
@@ -219,15 +244,16 @@ static void get_outputs(const mt_net *net, mt_net_state *s, mt_tensor *outputs)
     }
 }
 
-mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor *inputs, mt_tensor *outputs,
-                             mt_net_watch_fn watch, void *ctx, mt_err *err)
+mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor *inputs,
+                             mt_tensor *outputs, mt_net_watch_fn watch, void *ctx, mt_err *err)
 {
     const mt_graph *g = &net->g;
     MT_TRY(set_inputs(net, s, inputs, err));
     mt_tensor **args = s->args;
     for (int i = 0; i < g->n_nodes; i++) {
         const mt_node *n = g->nodes[i];
-        mt_call c = {n, (const mt_tensor *const *)args, args + n->n_in, s->arena + net->scratch_at, g->k, g};
+        mt_call c = {
+            n, (const mt_tensor *const *)args, args + n->n_in, s->arena + net->scratch_at, g->k, g};
         args += n->n_in + n->n_out;
         if (watch) watch(ctx, i, n->op->name, n->name, n->variant ? n->variant : "", n->macs, 0);
         if (!mt_node_is_view(g, n)) {
@@ -240,7 +266,8 @@ mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor
     return MT_OK;
 }
 
-mt_status mt_net_run(const mt_net *net, mt_net_state *state, const mt_tensor *inputs, mt_tensor *outputs, mt_err *err)
+mt_status mt_net_run(const mt_net *net, mt_net_state *state, const mt_tensor *inputs,
+                     mt_tensor *outputs, mt_err *err)
 {
     return mt_net_run_watched(net, state, inputs, outputs, NULL, NULL, err);
 }

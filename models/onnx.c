@@ -1,5 +1,5 @@
-/* ONNX bytes into a graph. The bytes are hostile: protobuf-c runs under an allocation ceiling, every
- * count is checked against the data that should fill it. */
+/* ONNX bytes into a graph. The bytes are hostile: protobuf-c runs under an allocation ceiling,
+ * every count is checked against the data that should fill it. */
 #include "models/graph.h"
 
 #include <math.h>
@@ -12,7 +12,8 @@
 #define OPSET_FIRST 1                  /* rows of the operator table say more */
 #define OPSET_LAST 21
 
-/* --- protobuf under a ceiling ------------------------------------------------------------------ */
+/* --- protobuf under a ceiling ------------------------------------------------------------------
+ */
 
 typedef struct budget {
     size_t left;
@@ -40,7 +41,8 @@ static ProtobufCAllocator allocator(budget *b, size_t n_bytes)
     return (ProtobufCAllocator){budget_alloc, budget_free, b};
 }
 
-/* --- tensors ------------------------------------------------------------------------------------ */
+/* --- tensors ------------------------------------------------------------------------------------
+ */
 
 typedef struct source {
     const char *what;  /* name for errors */
@@ -50,7 +52,8 @@ typedef struct source {
 
 static mt_status tensor_fail(const source *s, mt_err *err, mt_status code, const char *why)
 {
-    return mt_err_set(err, code, "tensor \"%.80s\" (%s): %s", s->what, mt_dtype_name(s->pb->data_type), why);
+    return mt_err_set(err, code, "tensor \"%.80s\" (%s): %s", s->what,
+                      mt_dtype_name(s->pb->data_type), why);
 }
 
 static mt_status tensor_shape(mt_tensor *t, source *s, mt_err *err)
@@ -58,8 +61,10 @@ static mt_status tensor_shape(mt_tensor *t, source *s, mt_err *err)
     const MtPb__Tensor *pb = s->pb;
     if (pb->data_location == 1 || pb->n_external_data)
         return tensor_fail(s, err, MT_ERR_UNSUPPORTED,
-                           "its data lie in another file; save the model as one file (onnx.save without external data)");
-    if (pb->n_dims > MT_MAX_DIMS) return tensor_fail(s, err, MT_ERR_LIMIT, "more than 8 dimensions");
+                           "its data lie in another file; save the model as one file (onnx.save "
+                           "without external data)");
+    if (pb->n_dims > MT_MAX_DIMS)
+        return tensor_fail(s, err, MT_ERR_LIMIT, "more than 8 dimensions");
     size_t n = 1;
     t->rank = (int)pb->n_dims;
     for (size_t i = 0; i < pb->n_dims; i++) {
@@ -74,7 +79,8 @@ static mt_status tensor_shape(mt_tensor *t, source *s, mt_err *err)
 static mt_status need_count(const source *s, size_t have, mt_err *err)
 {
     if (have == s->count) return MT_OK;
-    return mt_err_set(err, MT_ERR_FORMAT, "tensor \"%.80s\" (%s): %zu elements of data, its dimensions ask for %zu",
+    return mt_err_set(err, MT_ERR_FORMAT,
+                      "tensor \"%.80s\" (%s): %zu elements of data, its dimensions ask for %zu",
                       s->what, mt_dtype_name(s->pb->data_type), have, s->count);
 }
 
@@ -123,11 +129,13 @@ static mt_status copy_raw(void *dst, const source *s, mt_err *err)
     MT_TRY(need_count(s, raw->len / one, err));
     if (s->pb->data_type == 10) {
         for (size_t i = 0; i < s->count; i++)
-            ((float *)dst)[i] = mt_half_to_float((uint16_t)(raw->data[2 * i] | raw->data[2 * i + 1] << 8));
+            ((float *)dst)[i] =
+                mt_half_to_float((uint16_t)(raw->data[2 * i] | raw->data[2 * i + 1] << 8));
     } else if (s->pb->data_type == 9) {
         for (size_t i = 0; i < s->count; i++) ((uint8_t *)dst)[i] = raw->data[i] != 0;
     } else if (s->count) {
-        memcpy(dst, raw->data, raw->len); /* the file is little-endian, and so is every machine we run on */
+        memcpy(dst, raw->data,
+               raw->len); /* the file is little-endian, and so is every machine we run on */
     }
     return MT_OK;
 }
@@ -136,7 +144,8 @@ static mt_status copy_raw(void *dst, const source *s, mt_err *err)
 static mt_status tensor_head(mt_tensor *t, size_t *bytes, source *s, mt_err *err)
 {
     memset(t, 0, sizeof *t);
-    if (!file_size_of(s->pb->data_type)) return tensor_fail(s, err, MT_ERR_UNSUPPORTED, "this element type is not handled");
+    if (!file_size_of(s->pb->data_type))
+        return tensor_fail(s, err, MT_ERR_UNSUPPORTED, "this element type is not handled");
     MT_TRY(tensor_shape(t, s, err));
     t->dtype = s->pb->data_type == 10 ? MT_DT_F32 : (mt_dtype)s->pb->data_type;
     if (!mt_mul(bytes, s->count, mt_dtype_size(t->dtype)) || *bytes > MT_TENSOR_CEILING)
@@ -146,8 +155,9 @@ static mt_status tensor_head(mt_tensor *t, size_t *bytes, source *s, mt_err *err
     if (s->pb->has_raw_data && have != s->count * file_size_of(s->pb->data_type))
         return need_count(s, have / file_size_of(s->pb->data_type), err);
     if (!s->pb->has_raw_data) {
-        size_t n = s->pb->data_type == 1 ? s->pb->n_float_data : s->pb->data_type == 7 ? s->pb->n_int64_data
-                                                                                        : s->pb->n_int32_data;
+        size_t n = s->pb->data_type == 1   ? s->pb->n_float_data
+                   : s->pb->data_type == 7 ? s->pb->n_int64_data
+                                           : s->pb->n_int32_data;
         MT_TRY(need_count(s, n, err));
     }
     return MT_OK;
@@ -158,7 +168,8 @@ static mt_status tensor_data(void *dst, const source *s, mt_err *err)
     return s->pb->has_raw_data ? copy_raw(dst, s, err) : copy_typed(dst, s, err);
 }
 
-static mt_status graph_tensor(mt_tensor *t, mt_graph *g, const MtPb__Tensor *pb, const char *what, mt_err *err)
+static mt_status graph_tensor(mt_tensor *t, mt_graph *g, const MtPb__Tensor *pb, const char *what,
+                              mt_err *err)
 {
     source s = {what, pb, 0};
     size_t bytes;
@@ -167,7 +178,8 @@ static mt_status graph_tensor(mt_tensor *t, mt_graph *g, const MtPb__Tensor *pb,
     return tensor_data(t->data, &s, err);
 }
 
-mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap, const void *pb, size_t n_bytes, mt_err *err)
+mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap, const void *pb,
+                              size_t n_bytes, mt_err *err)
 {
     budget b;
     ProtobufCAllocator alloc = allocator(&b, n_bytes);
@@ -185,7 +197,8 @@ mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap, const
     return st;
 }
 
-/* --- names -------------------------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------------------------------
+ */
 
 typedef struct names {
     int *slot;       /* value number + 1 */
@@ -210,7 +223,8 @@ static int name_find(const names *t, const char *s)
 static mt_status name_add(int *value, names *t, const char *s, mt_err *err)
 {
     size_t i = name_slot(t, s);
-    if (t->slot[i]) return mt_err_set(err, MT_ERR_FORMAT, "%s: two values are called \"%.80s\"", t->g->name, s);
+    if (t->slot[i])
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: two values are called \"%.80s\"", t->g->name, s);
     MT_TRY(mt_graph_new_value(value, t->g, s, err));
     t->slot[i] = *value + 1;
     return MT_OK;
@@ -225,7 +239,8 @@ static mt_status names_init(names *t, mt_graph *g, const MtPb__Graph *pb, mt_err
     return mt_alloc(&t->slot, t->cap, sizeof(int), (size_t)1 << 30, "names of the graph", err);
 }
 
-/* --- the graph ---------------------------------------------------------------------------------- */
+/* --- the graph ----------------------------------------------------------------------------------
+ */
 
 static const char *text_or(const char *s, const char *dflt)
 {
@@ -239,17 +254,20 @@ static mt_status read_opset(mt_graph *g, const MtPb__Model *m, mt_err *err)
         if (*d && strcmp(d, "ai.onnx")) continue;
         int64_t v = m->opset_import[i]->version;
         if (v < OPSET_FIRST || v > OPSET_LAST)
-            return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: opset %lld of the default domain, handled are 7 to %d",
-                              g->name, (long long)v, OPSET_LAST);
+            return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                              "%s: opset %lld of the default domain, handled are 7 to %d", g->name,
+                              (long long)v, OPSET_LAST);
         g->opset = (int)v;
         return MT_OK;
     }
-    return mt_err_set(err, MT_ERR_FORMAT, "%s: names no version of the default operator set", g->name);
+    return mt_err_set(err, MT_ERR_FORMAT, "%s: names no version of the default operator set",
+                      g->name);
 }
 
 static mt_status read_initializers(mt_graph *g, names *t, const MtPb__Graph *pb, mt_err *err)
 {
-    if (pb->n_sparse_initializer) return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: sparse initialisers", g->name);
+    if (pb->n_sparse_initializer)
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: sparse initialisers", g->name);
     for (size_t i = 0; i < pb->n_initializer; i++) {
         const char *name = text_or(pb->initializer[i]->name, "");
         int v;
@@ -263,19 +281,22 @@ static mt_status read_initializers(mt_graph *g, names *t, const MtPb__Graph *pb,
 }
 
 /* Declared shape of an input; symbolic dimensions become -1 (bound later). */
-static mt_status read_declared(mt_value *v, const MtPb__ValueInfo *info, const mt_graph *g, mt_err *err)
+static mt_status read_declared(mt_value *v, const MtPb__ValueInfo *info, const mt_graph *g,
+                               mt_err *err)
 {
     const MtPb__TensorType *tt = info->type ? info->type->tensor_type : NULL;
     if (!tt)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is not a tensor", g->name, v->name);
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is not a tensor", g->name,
+                          v->name);
     v->half = tt->elem_type == MT_DT_F16;
     v->t.dtype = v->half ? MT_DT_F32 : (mt_dtype)tt->elem_type;
     if (!file_size_of(tt->elem_type))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is of type %s", g->name, v->name,
-                          mt_dtype_name(tt->elem_type));
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is of type %s", g->name,
+                          v->name, mt_dtype_name(tt->elem_type));
     size_t rank = tt->shape ? tt->shape->n_dim : 0;
     if (rank > MT_MAX_DIMS)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: input \"%.80s\" has %zu dimensions", g->name, v->name, rank);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: input \"%.80s\" has %zu dimensions", g->name,
+                          v->name, rank);
     v->t.rank = tt->shape ? (int)rank : -1;
     for (size_t i = 0; i < rank; i++) {
         const MtPb__Dimension *d = tt->shape->dim[i];
@@ -300,7 +321,8 @@ static mt_status read_inputs(mt_graph *g, names *t, const MtPb__Graph *pb, mt_er
     return MT_OK;
 }
 
-static mt_status read_attr(mt_attr *a, mt_graph *g, const MtPb__Attribute *pb, const mt_node *n, mt_err *err)
+static mt_status read_attr(mt_attr *a, mt_graph *g, const MtPb__Attribute *pb, const mt_node *n,
+                           mt_err *err)
 {
     *a = (mt_attr){.type = pb->type, .f = pb->f, .i = pb->i};
     if (!(a->name = mt_graph_text(g, text_or(pb->name, ""), err))) return MT_ERR_NO_MEMORY;
@@ -329,7 +351,8 @@ static mt_status read_attr(mt_attr *a, mt_graph *g, const MtPb__Attribute *pb, c
     return MT_OK;
 }
 
-static mt_status node_labels(mt_node *n, mt_graph *g, const MtPb__Node *pb, size_t index, mt_err *err)
+static mt_status node_labels(mt_node *n, mt_graph *g, const MtPb__Node *pb, size_t index,
+                             mt_err *err)
 {
     char number[32];
     snprintf(number, sizeof number, "#%zu", index);
@@ -346,15 +369,22 @@ static mt_status unknown_operator(mt_graph *g, const mt_node *n, mt_err *err)
 {
     mt_err ignored = MT_ERR_INIT;
     int since = mt_op_since(n->domain, n->op_type);
-    if (since) mt_node_unsupported(g, n, &ignored, "this form is not handled, forms from opset %d on are", since);
-    else mt_node_unsupported(g, n, &ignored, "unknown operator%s%.60s", *n->domain ? " of domain " : "", n->domain);
-    return ignored.code == MT_ERR_NO_MEMORY ? mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory", g->name) : MT_OK;
+    if (since)
+        mt_node_unsupported(g, n, &ignored, "this form is not handled, forms from opset %d on are",
+                            since);
+    else
+        mt_node_unsupported(g, n, &ignored, "unknown operator%s%.60s",
+                            *n->domain ? " of domain " : "", n->domain);
+    return ignored.code == MT_ERR_NO_MEMORY
+               ? mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory", g->name)
+               : MT_OK;
 }
 
 static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t index, mt_err *err)
 {
     if (pb->n_input > 1 << 16 || pb->n_output > 1 << 16)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: node %zu has too many inputs or outputs", g->name, index);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: node %zu has too many inputs or outputs", g->name,
+                          index);
     mt_node *n;
     MT_TRY(mt_graph_new_node(&n, g, (int)pb->n_input, (int)pb->n_output, err));
     MT_TRY(node_labels(n, g, pb, index, err));
@@ -362,7 +392,8 @@ static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t i
         if (!*text_or(pb->input[i], "")) continue;
         n->in[i] = name_find(t, pb->input[i]);
         if (n->in[i] < 0)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "input \"%.80s\" is made by no earlier node", pb->input[i]);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "input \"%.80s\" is made by no earlier node",
+                                pb->input[i]);
     }
     while (n->n_in && n->in[n->n_in - 1] < 0) n->n_in--; /* trailing optional inputs left out */
     for (int i = 0; i < n->n_out; i++) {
@@ -373,7 +404,8 @@ static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t i
     n->attrs = mt_graph_mem(g, pb->n_attribute * sizeof *n->attrs, err);
     if (!n->attrs) return MT_ERR_NO_MEMORY;
     n->n_attrs = (int)pb->n_attribute;
-    for (int i = 0; i < n->n_attrs; i++) MT_TRY(read_attr(&n->attrs[i], g, pb->attribute[i], n, err));
+    for (int i = 0; i < n->n_attrs; i++)
+        MT_TRY(read_attr(&n->attrs[i], g, pb->attribute[i], n, err));
 
     n->op = mt_op_find(n->domain, n->op_type, g->opset);
     return n->op ? MT_OK : unknown_operator(g, n, err);
@@ -386,13 +418,17 @@ static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb
     for (size_t i = 0; i < pb->n_output; i++) {
         const char *name = text_or(pb->output[i]->name, "");
         int v = name_find(t, name);
-        if (v < 0) return mt_err_set(err, MT_ERR_FORMAT, "%s: output \"%.80s\" is made by no node", g->name, name);
+        if (v < 0)
+            return mt_err_set(err, MT_ERR_FORMAT, "%s: output \"%.80s\" is made by no node",
+                              g->name, name);
         const MtPb__Type *type = pb->output[i]->type;
-        if (type && type->tensor_type && type->tensor_type->elem_type == MT_DT_F16) g->values[v]->half = true;
+        if (type && type->tensor_type && type->tensor_type->elem_type == MT_DT_F16)
+            g->values[v]->half = true;
         g->values[v]->is_output = true;
         g->outputs[g->n_outputs++] = v;
     }
-    if (!g->n_outputs) return mt_err_set(err, MT_ERR_FORMAT, "%s: the graph has no output", g->name);
+    if (!g->n_outputs)
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: the graph has no output", g->name);
     return MT_OK;
 }
 
@@ -401,7 +437,8 @@ static mt_status read_model(mt_graph *g, const MtPb__Model *m, mt_err *err)
     const MtPb__Graph *pb = m->graph;
     if (!pb) return mt_err_set(err, MT_ERR_FORMAT, "%s: holds no graph", g->name);
     if (pb->n_node > MT_NODE_CEILING)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu nodes, at most %d are handled", g->name, pb->n_node, MT_NODE_CEILING);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu nodes, at most %d are handled", g->name,
+                          pb->n_node, MT_NODE_CEILING);
     MT_TRY(read_opset(g, m, err));
     MT_AUTO_FREE int *slots = NULL;
     names t = {0};
@@ -416,12 +453,15 @@ static mt_status read_model(mt_graph *g, const MtPb__Model *m, mt_err *err)
 mt_status mt_onnx_read(mt_graph *g, const void *onnx, size_t n_bytes, mt_err *err)
 {
     if (n_bytes > ONNX_CEILING)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu bytes; a model file holds at most 2 GiB", g->name, n_bytes);
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu bytes; a model file holds at most 2 GiB",
+                          g->name, n_bytes);
     if (!n_bytes) return mt_err_set(err, MT_ERR_FORMAT, "%s: the file is empty", g->name);
     budget b;
     ProtobufCAllocator alloc = allocator(&b, n_bytes);
     MtPb__Model *m = mt_pb__model__unpack(&alloc, n_bytes, onnx);
-    if (!m) return mt_err_set(err, MT_ERR_FORMAT, "%s: not an ONNX file (protobuf does not parse)", g->name);
+    if (!m)
+        return mt_err_set(err, MT_ERR_FORMAT, "%s: not an ONNX file (protobuf does not parse)",
+                          g->name);
     mt_status st = read_model(g, m, err);
     mt_pb__model__free_unpacked(m, &alloc);
     return st;

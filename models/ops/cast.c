@@ -8,7 +8,8 @@ MT_INFER(mt_infer_cast)
     MT_TRY(mt_need_inputs(g, n, 1, 1, err));
     int64_t to = mt_attr_int(n, "to", 0);
     if (to < 0 || to > 64 || !mt_dtype_size((mt_dtype)to))
-        return mt_node_unsupported(g, n, err, "attribute to = %lld (%s)", (long long)to, mt_dtype_name((int)to));
+        return mt_node_unsupported(g, n, err, "attribute to = %lld (%s)", (long long)to,
+                                   mt_dtype_name((int)to));
     cast_params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     p->to_half = to == MT_DT_F16;
@@ -28,7 +29,8 @@ MT_INFER(mt_infer_castlike)
     return mt_set_out(g, n, 0, mt_in(g, n, 1)->t.dtype, x->t.rank, x->t.dims, err);
 }
 
-/* Floats outside the integer's range: clamped (the standard leaves it open; a trap must not follow). */
+/* Floats outside the integer's range: clamped (the standard leaves it open; a trap must not
+ * follow). */
 static int64_t to_int(float x)
 {
     if (!(x == x)) return 0;

@@ -1,14 +1,17 @@
 /* Conv, ConvTranspose and the window arithmetic they share with pools. */
 #include "models/ops/op.h"
 
-static mt_status list_or(int64_t *out, int nd, int64_t dflt, int64_t lo, mt_graph *g, mt_node *n, const char *attr, mt_err *err)
+static mt_status list_or(int64_t *out, int nd, int64_t dflt, int64_t lo, mt_graph *g, mt_node *n,
+                         const char *attr, mt_err *err)
 {
     int count;
     MT_TRY(mt_node_ints(out, &count, MT_MAX_DIMS, g, n, -1, attr, err));
     for (int d = 0; d < nd && count < 0; d++) out[d] = dflt;
-    if (count >= 0 && count != nd) return mt_node_fail(n, err, MT_ERR_FORMAT, "%s of %d values, expected %d", attr, count, nd);
+    if (count >= 0 && count != nd)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%s of %d values, expected %d", attr, count, nd);
     for (int d = 0; d < nd; d++)
-        if (out[d] < lo || out[d] > 1 << 24) return mt_node_fail(n, err, MT_ERR_FORMAT, "%s holds %lld", attr, (long long)out[d]);
+        if (out[d] < lo || out[d] > 1 << 24)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "%s holds %lld", attr, (long long)out[d]);
     return MT_OK;
 }
 
@@ -22,36 +25,45 @@ static mt_status read_pads(mt_window *w, mt_graph *g, mt_node *n, const mt_tenso
     if (upper || lower) {
         for (int d = 0; d < w->nd; d++) {
             int64_t in = x->dims[d + 2], out = (in + w->stride[d] - 1) / w->stride[d];
-            int64_t need = MT_MAX(0, (out - 1) * w->stride[d] + (w->kernel[d] - 1) * w->dilation[d] + 1 - in);
+            int64_t need =
+                MT_MAX(0, (out - 1) * w->stride[d] + (w->kernel[d] - 1) * w->dilation[d] + 1 - in);
             w->pad_lo[d] = upper ? need / 2 : need - need / 2;
             w->pad_hi[d] = need - w->pad_lo[d];
         }
         return MT_OK;
     }
-    if (strcmp(mode, "NOTSET") && strcmp(mode, "VALID")) return mt_node_fail(n, err, MT_ERR_FORMAT, "auto_pad %.20s", mode);
+    if (strcmp(mode, "NOTSET") && strcmp(mode, "VALID"))
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "auto_pad %.20s", mode);
     MT_TRY(mt_node_ints(pads, &count, 2 * MT_MAX_DIMS, g, n, -1, "pads", err));
     if (count < 0 || !strcmp(mode, "VALID")) return MT_OK;
-    if (count != 2 * w->nd) return mt_node_fail(n, err, MT_ERR_FORMAT, "%d pads for %d dimensions", count, w->nd);
+    if (count != 2 * w->nd)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d pads for %d dimensions", count, w->nd);
     for (int d = 0; d < w->nd; d++) {
         w->pad_lo[d] = pads[d];
         w->pad_hi[d] = pads[d + w->nd];
         if (pads[d] < 0 || pads[d] > 1 << 24 || pads[d + w->nd] < 0 || pads[d + w->nd] > 1 << 24)
-            return mt_node_unsupported(g, n, err, "pads %lld and %lld", (long long)pads[d], (long long)pads[d + w->nd]);
+            return mt_node_unsupported(g, n, err, "pads %lld and %lld", (long long)pads[d],
+                                       (long long)pads[d + w->nd]);
     }
     return MT_OK;
 }
 
-mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n, const mt_tensor *x, const int64_t *kernel, mt_err *err)
+mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n, const mt_tensor *x,
+                         const int64_t *kernel, mt_err *err)
 {
     w->nd = x->rank - 2;
     if (w->nd < 1) return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d", x->rank);
     MT_TRY(list_or(w->kernel, w->nd, kernel ? 0 : -1, 0, g, n, "kernel_shape", err));
     for (int d = 0; d < w->nd; d++) {
         if (kernel && w->kernel[d] && w->kernel[d] != kernel[d])
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "kernel_shape %lld, weights have %lld", (long long)w->kernel[d], (long long)kernel[d]);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "kernel_shape %lld, weights have %lld",
+                                (long long)w->kernel[d], (long long)kernel[d]);
         if (kernel) w->kernel[d] = kernel[d];
-        if (w->kernel[d] < 1 || w->kernel[d] > 1 << 24) return mt_node_fail(n, err, MT_ERR_FORMAT, "kernel of %lld", (long long)w->kernel[d]);
-        if (x->dims[d + 2] > 1 << 24) return mt_node_fail(n, err, MT_ERR_LIMIT, "input of %lld places", (long long)x->dims[d + 2]);
+        if (w->kernel[d] < 1 || w->kernel[d] > 1 << 24)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "kernel of %lld", (long long)w->kernel[d]);
+        if (x->dims[d + 2] > 1 << 24)
+            return mt_node_fail(n, err, MT_ERR_LIMIT, "input of %lld places",
+                                (long long)x->dims[d + 2]);
     }
     MT_TRY(list_or(w->stride, w->nd, 1, 1, g, n, "strides", err));
     MT_TRY(list_or(w->dilation, w->nd, 1, 1, g, n, "dilations", err));
@@ -61,7 +73,8 @@ mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n, co
         int64_t room = in + w->pad_lo[d] + w->pad_hi[d] - span;
         bool same = !strncmp(mt_attr_str(n, "auto_pad", "NOTSET"), "SAME", 4);
         if (room < 0 && !(w->ceil_mode && room > -w->stride[d]))
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "a window of %lld does not fit %lld places", (long long)span, (long long)(in + w->pad_lo[d] + w->pad_hi[d]));
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "a window of %lld does not fit %lld places",
+                                (long long)span, (long long)(in + w->pad_lo[d] + w->pad_hi[d]));
         out[d] = same ? (in + w->stride[d] - 1) / w->stride[d]
                       : (room + (w->ceil_mode ? w->stride[d] - 1 : 0)) / w->stride[d] + 1;
         /* a window that would start in the padding on the right is dropped */
@@ -71,14 +84,17 @@ mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n, co
     return MT_OK;
 }
 
-/* --- Conv --------------------------------------------------------------------------------------------- */
+/* --- Conv --- */
 
-static mt_status read_groups(mt_window *w, const mt_node *n, int64_t cin, int64_t cout, int64_t per_group, mt_err *err)
+static mt_status read_groups(mt_window *w, const mt_node *n, int64_t cin, int64_t cout,
+                             int64_t per_group, mt_err *err)
 {
     w->groups = mt_attr_int(n, "group", 1);
-    if (w->groups < 1 || cin % w->groups || cout % w->groups || cin / w->groups != per_group || !cin || !cout)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld groups, %lld channels in, %lld out, weights for %lld",
-                            (long long)w->groups, (long long)cin, (long long)cout, (long long)per_group);
+    if (w->groups < 1 || cin % w->groups || cout % w->groups || cin / w->groups != per_group ||
+        !cin || !cout)
+        return mt_node_fail(
+            n, err, MT_ERR_FORMAT, "%lld groups, %lld channels in, %lld out, weights for %lld",
+            (long long)w->groups, (long long)cin, (long long)cout, (long long)per_group);
     return MT_OK;
 }
 
@@ -97,15 +113,18 @@ MT_INFER(mt_infer_conv)
     if (!w) return MT_ERR_NO_MEMORY;
     n->params = w;
     if (x->rank != wt->rank || x->rank < 3)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank, wt->rank);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank,
+                            wt->rank);
     int64_t dims[MT_MAX_DIMS] = {x->dims[0], wt->dims[0]};
     MT_TRY(mt_window_read(w, dims + 2, g, n, x, wt->dims + 2, err));
     MT_TRY(read_groups(w, n, x->dims[1], wt->dims[0], wt->dims[1], err));
     if (mt_in(g, n, 2) && mt_tensor_count(&mt_in(g, n, 2)->t) != wt->dims[0])
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld biases for %lld channels", (long long)mt_tensor_count(&mt_in(g, n, 2)->t), (long long)wt->dims[0]);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld biases for %lld channels",
+                            (long long)mt_tensor_count(&mt_in(g, n, 2)->t), (long long)wt->dims[0]);
     MT_TRY(mt_set_out(g, n, 0, MT_DT_F32, x->rank, dims, err));
     n->macs = (uint64_t)wt->dims[1];
-    for (int d = 0; d < x->rank; d++) n->macs *= (uint64_t)dims[d] * (d > 1 ? (uint64_t)w->kernel[d - 2] : 1);
+    for (int d = 0; d < x->rank; d++)
+        n->macs *= (uint64_t)dims[d] * (d > 1 ? (uint64_t)w->kernel[d - 2] : 1);
     return MT_OK;
 }
 
@@ -141,13 +160,15 @@ MT_RUN(mt_run_conv_plain)
                     inside = inside && v >= 0 && v < x->dims[d + 2];
                     at += v * xs[d];
                 }
-                for (int64_t ic = 0; inside && ic < per; ic++) acc += xg[ic * ihw + at] * wo[ic * khw + q];
+                for (int64_t ic = 0; inside && ic < per; ic++)
+                    acc += xg[ic * ihw + at] * wo[ic * khw + q];
             }
             *dst++ = acc;
         }
     }
     if (c->node->act != MT_ACT_NONE)
-        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a, c->node->act_b);
+        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a,
+                   c->node->act_b);
     return MT_OK;
 }
 
@@ -155,7 +176,8 @@ bool mt_conv_has_kernel(const mt_graph *g, const mt_node *n)
 {
     if (strcmp(n->op->name, "Conv")) return false;
     const mt_value *x = g->values[n->in[0]], *w = g->values[n->in[1]], *o = g->values[n->out[0]];
-    if (!w->constant || (n->n_in > 2 && n->in[2] >= 0 && !g->values[n->in[2]]->constant)) return false;
+    if (!w->constant || (n->n_in > 2 && n->in[2] >= 0 && !g->values[n->in[2]]->constant))
+        return false;
     if (x->t.rank != 3 && x->t.rank != 4) return false;
     return mt_tensor_count(&x->t) > 0 && x->t.dims[1] <= 1 << 20 && o->t.dims[1] <= 1 << 20;
 }
@@ -165,16 +187,18 @@ MT_RUN(mt_run_conv)
     if (!c->node->n_convs) return mt_run_conv_plain(c, err);
     const mt_tensor *x = c->in[0];
     mt_tensor *o = c->out[0];
-    size_t image_in = mt_is_blocked_in(c, 0) ? mt_image_blocked(c->k, x) : (size_t)x->dims[1] * mt_plane(x);
+    size_t image_in =
+        mt_is_blocked_in(c, 0) ? mt_image_blocked(c->k, x) : (size_t)x->dims[1] * mt_plane(x);
     size_t image_out = mt_image_blocked(c->k, o);
     const float *res = c->node->residual >= 0 ? c->in[c->node->n_in - 1]->data : NULL;
     for (int64_t i = 0; i < x->dims[0]; i++)
-        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in, res ? res + (size_t)i * image_out : NULL,
+        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in,
+                    res ? res + (size_t)i * image_out : NULL,
                     (float *)o->data + (size_t)i * image_out, c->scratch);
     return MT_OK;
 }
 
-/* --- ConvTranspose --------------------------------------------------------------------------------------- */
+/* --- ConvTranspose --- */
 
 MT_INFER(mt_infer_convtranspose)
 {
@@ -185,42 +209,52 @@ MT_INFER(mt_infer_convtranspose)
     if (!w) return MT_ERR_NO_MEMORY;
     n->params = w;
     if (x->rank != wt->rank || x->rank < 3)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank, wt->rank);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank,
+                            wt->rank);
     const char *mode = mt_attr_str(n, "auto_pad", "NOTSET");
     bool same = !strncmp(mode, "SAME", 4);
     w->groups = mt_attr_int(n, "group", 1);
-    if (w->groups < 1 || wt->dims[0] != x->dims[1] || !x->dims[1] || !wt->dims[1] || x->dims[1] % w->groups)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld groups, %lld channels, weights for %lld", (long long)w->groups,
-                            (long long)x->dims[1], (long long)wt->dims[0]);
+    if (w->groups < 1 || wt->dims[0] != x->dims[1] || !x->dims[1] || !wt->dims[1] ||
+        x->dims[1] % w->groups)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld groups, %lld channels, weights for %lld",
+                            (long long)w->groups, (long long)x->dims[1], (long long)wt->dims[0]);
     int64_t cout;
-    if (__builtin_mul_overflow(wt->dims[1], w->groups, &cout)) return mt_node_fail(n, err, MT_ERR_LIMIT, "too many channels");
+    if (__builtin_mul_overflow(wt->dims[1], w->groups, &cout))
+        return mt_node_fail(n, err, MT_ERR_LIMIT, "too many channels");
     MT_TRY(mt_window_read(w, NULL, g, n, x, wt->dims + 2, err));
     int64_t dims[MT_MAX_DIMS] = {x->dims[0], cout}, extra[MT_MAX_DIMS], shape[MT_MAX_DIMS];
     MT_TRY(list_or(extra, w->nd, 0, 0, g, n, "output_padding", err));
     int count;
     MT_TRY(mt_node_ints(shape, &count, MT_MAX_DIMS, g, n, -1, "output_shape", err));
-    if (count >= 0 && count != w->nd && count != x->rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "output_shape of %d", count);
+    if (count >= 0 && count != w->nd && count != x->rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "output_shape of %d", count);
     for (int d = 0; d < w->nd; d++) {
-        int64_t full = (x->dims[d + 2] - 1) * w->stride[d] + extra[d] + (w->kernel[d] - 1) * w->dilation[d] + 1;
-        int64_t want = count >= 0 ? shape[count - w->nd + d] : same ? x->dims[d + 2] * w->stride[d] : -1;
+        int64_t full = (x->dims[d + 2] - 1) * w->stride[d] + extra[d] +
+                       (w->kernel[d] - 1) * w->dilation[d] + 1;
+        int64_t want = count >= 0 ? shape[count - w->nd + d]
+                       : same     ? x->dims[d + 2] * w->stride[d]
+                                  : -1;
         if (want < 0) dims[d + 2] = full - w->pad_lo[d] - w->pad_hi[d];
         else { /* the standard spreads what is left over */
             int64_t total = full - want, half = total >= 0 ? total / 2 : -((1 - total) / 2);
-            if (total < -((int64_t)1 << 30)) return mt_node_fail(n, err, MT_ERR_FORMAT, "output_shape %lld", (long long)want);
+            if (total < -((int64_t)1 << 30))
+                return mt_node_fail(n, err, MT_ERR_FORMAT, "output_shape %lld", (long long)want);
             w->pad_lo[d] = !strcmp(mode, "SAME_UPPER") ? half : total - half;
             w->pad_hi[d] = total - w->pad_lo[d];
             dims[d + 2] = want;
         }
         if (dims[d + 2] < 1) return mt_node_fail(n, err, MT_ERR_FORMAT, "no output places");
     }
-    if (mt_in(g, n, 2) && mt_tensor_count(&mt_in(g, n, 2)->t) != cout) return mt_node_fail(n, err, MT_ERR_FORMAT, "wrong number of biases");
+    if (mt_in(g, n, 2) && mt_tensor_count(&mt_in(g, n, 2)->t) != cout)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "wrong number of biases");
     n->macs = (uint64_t)wt->dims[1] * (uint64_t)mt_tensor_count(x);
     for (int d = 0; d < w->nd; d++) n->macs *= (uint64_t)w->kernel[d];
     return mt_set_out(g, n, 0, MT_DT_F32, x->rank, dims, err);
 }
 
 /* Adds what one input channel sends to one output channel. */
-static void spread(const mt_window *w, const mt_tensor *x, const mt_tensor *o, const float *s, const float *k, float *d)
+static void spread(const mt_window *w, const mt_tensor *x, const mt_tensor *o, const float *s,
+                   const float *k, float *d)
 {
     int nd = w->nd;
     int64_t ip[MT_MAX_DIMS] = {0}, os[MT_MAX_DIMS], n = 1, khw = 1, ohw = 1;
@@ -245,13 +279,15 @@ static void spread(const mt_window *w, const mt_tensor *x, const mt_tensor *o, c
     }
 }
 
-/* With known weights and one group: a 1x1 convolution to every tap (the taps' channels in whole blocks),
- * whose planes are then added where they belong, tap by tap in fixed order. */
+/* With known weights and one group: a 1x1 convolution to every tap (the taps' channels in whole
+ * blocks), whose planes are then added where they belong, tap by tap in fixed order. */
 bool mt_convt_has_kernel(const mt_graph *g, const mt_node *n)
 {
-    if (n->op->run != mt_run_convtranspose || ((const mt_window *)n->params)->groups != 1) return false;
+    if (n->op->run != mt_run_convtranspose || ((const mt_window *)n->params)->groups != 1)
+        return false;
     const mt_value *x = g->values[n->in[0]], *w = g->values[n->in[1]], *o = g->values[n->out[0]];
-    if (!w->constant || (n->n_in > 2 && n->in[2] >= 0 && !g->values[n->in[2]]->constant)) return false;
+    if (!w->constant || (n->n_in > 2 && n->in[2] >= 0 && !g->values[n->in[2]]->constant))
+        return false;
     if ((x->t.rank != 3 && x->t.rank != 4) || !mt_tensor_count(&x->t)) return false;
     return x->t.dims[1] <= 1 << 20 && o->t.dims[1] <= 1 << 16 && mt_tensor_count(&w->t) <= 1 << 28;
 }
@@ -260,14 +296,17 @@ static void start_with_bias(float *d, const float *bias, int64_t cout, size_t hw
 {
     for (int64_t first = 0; first < cout; first += block)
         for (size_t p = 0; p < hw; p++)
-            for (int j = 0; j < block; j++) *d++ = bias && first + j < cout ? bias[first + j] : 0.0f;
+            for (int j = 0; j < block; j++)
+                *d++ = bias && first + j < cout ? bias[first + j] : 0.0f;
 }
 
 /* Adds tap (ky, kx)'s plane (h x w places of b floats) to an output plane. */
-static void add_tap(const mt_window *w, int ky, int kx, const mt_tensor *x, const mt_tensor *o, const float *s, float *d, int b)
+static void add_tap(const mt_window *w, int ky, int kx, const mt_tensor *x, const mt_tensor *o,
+                    const float *s, float *d, int b)
 {
     int r = w->nd - 1, two = w->nd == 2;
-    int64_t ih = two ? x->dims[2] : 1, iw = x->dims[2 + r], oh = two ? o->dims[2] : 1, ow = o->dims[2 + r];
+    int64_t ih = two ? x->dims[2] : 1, iw = x->dims[2 + r], oh = two ? o->dims[2] : 1,
+            ow = o->dims[2 + r];
     for (int64_t y = 0; y < ih; y++) {
         int64_t oy = two ? y * w->stride[0] + ky * w->dilation[0] - w->pad_lo[0] : 0;
         if (oy < 0 || oy >= oh) continue;
@@ -288,18 +327,23 @@ static void run_taps(const mt_call *c)
     mt_tensor *o = c->out[0];
     const float *bias = c->node->n_in > 2 && c->in[2] ? c->in[2]->data : NULL;
     int b = c->k->block, kh = w->nd == 2 ? (int)w->kernel[0] : 1, kw = (int)w->kernel[w->nd - 1];
-    size_t blocks = (size_t)mt_blocks(c->k, (int)o->dims[1]), hw_in = mt_plane(x), hw_out = mt_plane(o);
+    size_t blocks = (size_t)mt_blocks(c->k, (int)o->dims[1]), hw_in = mt_plane(x),
+           hw_out = mt_plane(o);
     size_t image_in = mt_image_blocked(c->k, x), image_out = mt_image_blocked(c->k, o);
     float *taps = c->scratch, *more = taps + blocks * (size_t)(kh * kw * b) * hw_in;
     for (int64_t i = 0; i < x->dims[0]; i++) {
         float *d = (float *)o->data + (size_t)i * image_out;
-        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in, NULL, taps, more);
+        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in, NULL, taps,
+                    more);
         start_with_bias(d, bias, o->dims[1], hw_out, b);
         for (int t = 0; t < kh * kw; t++)
             for (size_t k = 0; k < blocks; k++)
-                add_tap(w, t / kw, t % kw, x, o, taps + ((size_t)t * blocks + k) * hw_in * (size_t)b, d + k * hw_out * (size_t)b, b);
+                add_tap(w, t / kw, t % kw, x, o,
+                        taps + ((size_t)t * blocks + k) * hw_in * (size_t)b,
+                        d + k * hw_out * (size_t)b, b);
         if (c->node->act != MT_ACT_NONE)
-            mt_blocked_act(c->k, d, d, (int)o->dims[1], hw_out, c->node->act, c->node->act_a, c->node->act_b);
+            mt_blocked_act(c->k, d, d, (int)o->dims[1], hw_out, c->node->act, c->node->act_a,
+                           c->node->act_b);
     }
 }
 
@@ -313,7 +357,8 @@ MT_RUN(mt_run_convtranspose)
     const mt_tensor *x = c->in[0], *wt = c->in[1];
     mt_tensor *o = c->out[0];
     const float *bias = c->node->n_in > 2 && c->in[2] ? c->in[2]->data : NULL;
-    int64_t cin = x->dims[1], cout = o->dims[1], per_in = cin / w->groups, per_out = wt->dims[1], ihw = 1, ohw = 1, khw = 1;
+    int64_t cin = x->dims[1], cout = o->dims[1], per_in = cin / w->groups, per_out = wt->dims[1],
+            ihw = 1, ohw = 1, khw = 1;
     for (int d = 0; d < w->nd; d++) {
         ihw *= x->dims[d + 2];
         ohw *= o->dims[d + 2];
@@ -328,6 +373,7 @@ MT_RUN(mt_run_convtranspose)
                    (const float *)wt->data + (ic * per_out + oc % per_out) * khw, d);
     }
     if (c->node->act != MT_ACT_NONE)
-        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a, c->node->act_b);
+        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a,
+                   c->node->act_b);
     return MT_OK;
 }

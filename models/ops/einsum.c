@@ -17,7 +17,8 @@ static int letter_of(char *letters, int *n, char c)
     return (*n)++;
 }
 
-/* Operand `at` reads letters s: sizes must agree, strides add up (a repeated letter is a diagonal). */
+/* Operand `at` reads letters s: sizes must agree, strides add up (a repeated letter is a diagonal).
+ */
 static bool read_operand(params *p, char *letters, int at, const char **s, const mt_tensor *t)
 {
     int64_t own[MT_MAX_DIMS];
@@ -48,18 +49,21 @@ MT_INFER(mt_infer_einsum)
     for (const char *o = arrow + 2; *o; o++) { /* the output's letters come first */
         if (*o == ' ') continue;
         int known = p->rank;
-        if (letter_of(letters, &p->rank, *o) != known) return mt_node_unsupported(g, n, err, "equation %.60s", eq);
+        if (letter_of(letters, &p->rank, *o) != known)
+            return mt_node_unsupported(g, n, err, "equation %.60s", eq);
     }
     p->n_out = p->rank;
     for (int i = 0; i < n->n_in; i++) {
-        if (!read_operand(p, letters, i, &s, &mt_in(g, n, i)->t)) return mt_node_unsupported(g, n, err, "equation %.60s", eq);
+        if (!read_operand(p, letters, i, &s, &mt_in(g, n, i)->t))
+            return mt_node_unsupported(g, n, err, "equation %.60s", eq);
         if (*s == ',') s++;
     }
     if (s != arrow) return mt_node_unsupported(g, n, err, "equation %.60s", eq);
     n->macs = 1;
     for (int i = 0; i < p->rank; i++) {
         if (!p->dims[i]) return mt_node_unsupported(g, n, err, "equation %.60s", eq);
-        if (__builtin_mul_overflow(n->macs, (uint64_t)p->dims[i], &n->macs)) return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
+        if (__builtin_mul_overflow(n->macs, (uint64_t)p->dims[i], &n->macs))
+            return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
     }
     return mt_set_out(g, n, 0, MT_DT_F32, p->n_out, p->dims, err);
 }

@@ -6,11 +6,13 @@ typedef enum kind {
     K_EQ, K_LT, K_LE, K_GT, K_GE, K_AND, K_OR, K_XOR, K_MEAN
 } kind;
 
-static const struct { const char *name; kind k; } kinds[] = {
-    {"Add", K_ADD}, {"Sub", K_SUB}, {"Mul", K_MUL}, {"Div", K_DIV}, {"Pow", K_POW}, {"Mod", K_MOD},
-    {"PRelu", K_PRELU}, {"Max", K_MAX}, {"Min", K_MIN}, {"Sum", K_ADD}, {"Mean", K_MEAN}, {"Equal", K_EQ},
-    {"Less", K_LT}, {"LessOrEqual", K_LE}, {"Greater", K_GT}, {"GreaterOrEqual", K_GE},
-    {"And", K_AND}, {"Or", K_OR}, {"Xor", K_XOR}, {"BitShift", K_SHL},
+static const struct { const char *name; kind k;
+} kinds[] = {
+    {"Add", K_ADD}, {"Sub", K_SUB},        {"Mul", K_MUL},     {"Div", K_DIV},
+    {"Pow", K_POW}, {"Mod", K_MOD},        {"PRelu", K_PRELU}, {"Max", K_MAX},
+    {"Min", K_MIN}, {"Sum", K_ADD},        {"Mean", K_MEAN},   {"Equal", K_EQ},
+    {"Less", K_LT}, {"LessOrEqual", K_LE}, {"Greater", K_GT},  {"GreaterOrEqual", K_GE},
+    {"And", K_AND}, {"Or", K_OR},          {"Xor", K_XOR},     {"BitShift", K_SHL},
 };
 
 typedef struct params {
@@ -36,7 +38,8 @@ static mt_status broadcast_all(mt_graph *g, mt_node *n, int first, mt_dtype out,
     for (int i = first + 1; i < n->n_in; i++)
         if (mt_in(g, n, i)->t.dtype != mt_in(g, n, first)->t.dtype)
             return mt_node_fail(n, err, MT_ERR_FORMAT, "inputs of different types (%s, %s)",
-                                mt_dtype_name((int)mt_in(g, n, first)->t.dtype), mt_dtype_name((int)mt_in(g, n, i)->t.dtype));
+                                mt_dtype_name((int)mt_in(g, n, first)->t.dtype),
+                                mt_dtype_name((int)mt_in(g, n, i)->t.dtype));
     return mt_set_out(g, n, 0, out, rank, dims, err);
 }
 
@@ -53,7 +56,11 @@ MT_INFER(mt_infer_binary)
         for (int i = 0; i < 2; i++) MT_TRY(mt_broadcast(dims, &rank, n, &mt_in(g, n, i)->t, err));
         return mt_set_out(g, n, 0, mt_in(g, n, 0)->t.dtype, rank, dims, err);
     }
-    MT_TRY(mt_need_type(g, n, 0, p->k == K_PRELU ? MT_T_FLOAT : p->k == K_SHL ? MT_T_INTS : MT_T_NUM, err));
+    MT_TRY(mt_need_type(g, n, 0,
+                        p->k == K_PRELU ? MT_T_FLOAT
+                        : p->k == K_SHL ? MT_T_INTS
+                                        : MT_T_NUM,
+                        err));
     if (p->k == K_MOD && mt_attr_int(n, "fmod", 0)) p->k = K_FMOD;
     if (p->k == K_SHL && !strcmp(mt_attr_str(n, "direction", "LEFT"), "RIGHT")) p->k = K_SHR;
     return broadcast_all(g, n, 0, mt_in(g, n, 0)->t.dtype, err);
@@ -64,7 +71,11 @@ MT_INFER(mt_infer_compare)
     MT_TRY(mt_need_inputs(g, n, 2, 2, err));
     params *p = params_of(g, n, err);
     if (!p) return MT_ERR_NO_MEMORY;
-    MT_TRY(mt_need_type(g, n, 0, p->k >= K_AND ? MT_T(MT_DT_BOOL) : p->k == K_EQ ? MT_T_ANY : MT_T_NUM, err));
+    MT_TRY(mt_need_type(g, n, 0,
+                        p->k >= K_AND  ? MT_T(MT_DT_BOOL)
+                        : p->k == K_EQ ? MT_T_ANY
+                                       : MT_T_NUM,
+                        err));
     return broadcast_all(g, n, 0, MT_DT_BOOL, err);
 }
 
@@ -88,33 +99,34 @@ MT_INFER(mt_infer_where)
     return broadcast_all(g, n, 1, mt_in(g, n, 1)->t.dtype, err);
 }
 
-/* --- one row of n elements; an operand steps by 1 or stays (step 0) ------------------------------- */
+/* --- one row of n elements; an operand steps by 1 or stays (step 0) --- */
 
 typedef void (*row_fn)(void *dst, const void *a, int sa, const void *b, int sb, size_t n);
 
-#define ROW(name, T, R, EXPR)                                                                          \
-    static void name(void *dst, const void *pa, int sa, const void *pb, int sb, size_t n)              \
-    {                                                                                                  \
-        R *d = dst;                                                                                    \
-        const T *a = pa, *b = pb;                                                                      \
-        for (size_t i = 0; i < n; i++) {                                                               \
-            T x = a[i * (size_t)sa], y = b[i * (size_t)sb];                                            \
-            d[i] = (R)(EXPR);                                                                          \
-        }                                                                                              \
+#define ROW(name, T, R, EXPR) \
+    static void name(void *dst, const void *pa, int sa, const void *pb, int sb, size_t n) \
+    { \
+        R *d = dst; \
+        const T *a = pa, *b = pb; \
+        for (size_t i = 0; i < n; i++) { \
+            T x = a[i * (size_t)sa], y = b[i * (size_t)sb]; \
+            d[i] = (R)(EXPR); \
+        } \
     }
 
-/* Integer arithmetic wraps (as every exporter's does); division by zero gives zero instead of a trap. */
-#define INT_ROWS(T, U, s)                                                                              \
-    ROW(add_##s, T, T, (U)x + (U)y)                                                                    \
-    ROW(sub_##s, T, T, (U)x - (U)y)                                                                    \
-    ROW(mul_##s, T, T, (U)((uint64_t)(U)x * (uint64_t)(U)y))                                           \
-    ROW(div_##s, T, T, y == 0 ? 0 : (T)-1 < 0 && y == (T)-1 ? (T)(U)(0 - (uint64_t)x) : x / y)         \
-    ROW(mod_##s, T, T, floor_mod((int64_t)x, (int64_t)y))                                              \
-    ROW(fmod_##s, T, T, y == 0 || ((T)-1 < 0 && y == (T)-1) ? 0 : x % y)                               \
-    ROW(pow_##s, T, T, int_pow((int64_t)x, (int64_t)y))                                                \
-    ROW(max_##s, T, T, x > y ? x : y)                                                                  \
-    ROW(min_##s, T, T, x < y ? x : y)                                                                  \
-    ROW(shl_##s, T, T, (uint64_t)y > 63 ? 0 : (U)((uint64_t)(U)x << (y & 63)))                         \
+/* Integer arithmetic wraps (as every exporter's does); division by zero gives zero instead of a
+ * trap. */
+#define INT_ROWS(T, U, s) \
+    ROW(add_##s, T, T, (U)x + (U)y) \
+    ROW(sub_##s, T, T, (U)x - (U)y) \
+    ROW(mul_##s, T, T, (U)((uint64_t)(U)x * (uint64_t)(U)y)) \
+    ROW(div_##s, T, T, y == 0 ? 0 : (T)-1 < 0 && y == (T)-1 ? (T)(U)(0 - (uint64_t)x) : x / y) \
+    ROW(mod_##s, T, T, floor_mod((int64_t)x, (int64_t)y)) \
+    ROW(fmod_##s, T, T, y == 0 || ((T)-1 < 0 && y == (T)-1) ? 0 : x % y) \
+    ROW(pow_##s, T, T, int_pow((int64_t)x, (int64_t)y)) \
+    ROW(max_##s, T, T, x > y ? x : y) \
+    ROW(min_##s, T, T, x < y ? x : y) \
+    ROW(shl_##s, T, T, (uint64_t)y > 63 ? 0 : (U)((uint64_t)(U)x << (y & 63))) \
     ROW(shr_##s, T, T, (uint64_t)y > 63 ? 0 : (U)((uint64_t)(U)x >> (y & 63)))
 
 static int64_t floor_mod(int64_t x, int64_t y)
@@ -133,11 +145,11 @@ static int64_t int_pow(int64_t x, int64_t e)
     return (int64_t)r;
 }
 
-#define COMPARE_ROWS(T, s)                                                                             \
-    ROW(eq_##s, T, uint8_t, x == y)                                                                    \
-    ROW(lt_##s, T, uint8_t, x < y)                                                                     \
-    ROW(le_##s, T, uint8_t, x <= y)                                                                    \
-    ROW(gt_##s, T, uint8_t, x > y)                                                                     \
+#define COMPARE_ROWS(T, s) \
+    ROW(eq_##s, T, uint8_t, x == y) \
+    ROW(lt_##s, T, uint8_t, x < y) \
+    ROW(le_##s, T, uint8_t, x <= y) \
+    ROW(gt_##s, T, uint8_t, x > y) \
     ROW(ge_##s, T, uint8_t, x >= y)
 
 INT_ROWS(int64_t, uint64_t, i64)
@@ -162,25 +174,25 @@ ROW(and_b, uint8_t, uint8_t, x &y)
 ROW(or_b, uint8_t, uint8_t, x | y)
 ROW(xor_b, uint8_t, uint8_t, x ^ y)
 
-#define INT_CASES(s)                                                                                   \
-    switch (k) {                                                                                       \
-    case K_ADD: return add_##s;                                                                        \
-    case K_SUB: return sub_##s;                                                                        \
-    case K_MUL: return mul_##s;                                                                        \
-    case K_DIV: return div_##s;                                                                        \
-    case K_POW: return pow_##s;                                                                        \
-    case K_MOD: return mod_##s;                                                                        \
-    case K_FMOD: return fmod_##s;                                                                      \
-    case K_MAX: return max_##s;                                                                        \
-    case K_MIN: return min_##s;                                                                        \
-    case K_SHL: return shl_##s;                                                                        \
-    case K_SHR: return shr_##s;                                                                        \
-    case K_EQ: return eq_##s;                                                                          \
-    case K_LT: return lt_##s;                                                                          \
-    case K_LE: return le_##s;                                                                          \
-    case K_GT: return gt_##s;                                                                          \
-    case K_GE: return ge_##s;                                                                          \
-    default: return NULL;                                                                              \
+#define INT_CASES(s) \
+    switch (k) { \
+    case K_ADD: return add_##s; \
+    case K_SUB: return sub_##s; \
+    case K_MUL: return mul_##s; \
+    case K_DIV: return div_##s; \
+    case K_POW: return pow_##s; \
+    case K_MOD: return mod_##s; \
+    case K_FMOD: return fmod_##s; \
+    case K_MAX: return max_##s; \
+    case K_MIN: return min_##s; \
+    case K_SHL: return shl_##s; \
+    case K_SHR: return shr_##s; \
+    case K_EQ: return eq_##s; \
+    case K_LT: return lt_##s; \
+    case K_LE: return le_##s; \
+    case K_GT: return gt_##s; \
+    case K_GE: return ge_##s; \
+    default: return NULL; \
     }
 
 static row_fn float_row(kind k)
@@ -212,7 +224,12 @@ static row_fn row_for(kind k, mt_dtype t)
     case MT_DT_I32: INT_CASES(i32)
     case MT_DT_U8: INT_CASES(u8)
     case MT_DT_I8: INT_CASES(i8)
-    case MT_DT_BOOL: return k == K_AND ? and_b : k == K_OR ? or_b : k == K_XOR ? xor_b : k == K_EQ ? eq_u8 : NULL;
+    case MT_DT_BOOL:
+        return k == K_AND   ? and_b
+               : k == K_OR  ? or_b
+               : k == K_XOR ? xor_b
+               : k == K_EQ  ? eq_u8
+                            : NULL;
     case MT_DT_F16: break;
     }
     return NULL;
@@ -224,17 +241,24 @@ static void walk(row_fn fn, const mt_tensor *out, const mt_tensor *a, const mt_t
     int64_t sa[MT_MAX_DIMS], sb[MT_MAX_DIMS], idx[MT_MAX_DIMS] = {0};
     mt_broadcast_strides(sa, a, out->rank);
     mt_broadcast_strides(sb, b, out->rank);
-    size_t size_a = mt_dtype_size(a->dtype), size_b = mt_dtype_size(b->dtype), size_o = mt_dtype_size(out->dtype);
+    size_t size_a = mt_dtype_size(a->dtype), size_b = mt_dtype_size(b->dtype),
+           size_o = mt_dtype_size(out->dtype);
     int64_t total = mt_tensor_count(out);
     if (!total) return;
-    /* the inner run: trailing dimensions over which both operands are contiguous, or both constant */
+    /* the inner run: trailing dimensions over which both operands are contiguous, or both constant
+     */
     int inner = out->rank;
     int64_t run = 1;
     int step_a = -1, step_b = -1;
     while (inner > 0) {
         int d = inner - 1;
         if (out->dims[d] != 1) {
-            int ta = sa[d] == 0 ? 0 : sa[d] == run ? 1 : -1, tb = sb[d] == 0 ? 0 : sb[d] == run ? 1 : -1;
+            int ta = sa[d] == 0     ? 0
+                     : sa[d] == run ? 1
+                                    : -1,
+                tb = sb[d] == 0     ? 0
+                     : sb[d] == run ? 1
+                                    : -1;
             if (ta < 0 || tb < 0 || (step_a >= 0 && (ta != step_a || tb != step_b))) break;
             step_a = ta;
             step_b = tb;
@@ -250,8 +274,8 @@ static void walk(row_fn fn, const mt_tensor *out, const mt_tensor *a, const mt_t
             oa += idx[d] * sa[d];
             ob += idx[d] * sb[d];
         }
-        fn(dst, (const char *)a->data + (size_t)oa * size_a, step_a, (const char *)b->data + (size_t)ob * size_b,
-           step_b, (size_t)run);
+        fn(dst, (const char *)a->data + (size_t)oa * size_a, step_a,
+           (const char *)b->data + (size_t)ob * size_b, step_b, (size_t)run);
         dst += (size_t)run * size_o;
     } while (mt_next(idx, out->dims, inner));
 }
@@ -269,7 +293,8 @@ static bool one_place(const mt_tensor *t)
     return t->rank == 4 && t->dims[2] == 1 && t->dims[3] == 1;
 }
 
-/* Blocked operands: same shapes, or one of them a value per channel (the layout pass allows no other). */
+/* Blocked operands: same shapes, or one of them a value per channel (the layout pass allows no
+ * other). */
 static void run_blocked(const mt_call *c, const params *p)
 {
     const mt_tensor *x = c->in[0], *y = c->in[1], *o = c->out[0];
@@ -278,7 +303,9 @@ static void run_blocked(const mt_call *c, const params *p)
         if (p->k == K_MUL) mt_f32_mul(c->k, o->data, x->data, y->data, n);
         else if (p->k == K_SUB) mt_f32_sub(c->k, o->data, x->data, y->data, n);
         else if (c->node->act == MT_ACT_NONE) mt_f32_add(c->k, o->data, x->data, y->data, n);
-        else mt_f32_add_act(c->k, o->data, x->data, y->data, n, c->node->act, c->node->act_a, c->node->act_b);
+        else
+            mt_f32_add_act(c->k, o->data, x->data, y->data, n, c->node->act, c->node->act_a,
+                           c->node->act_b);
         return;
     }
     if (one_place(x)) { const mt_tensor *t = x; x = y; y = t; }
@@ -288,7 +315,9 @@ static void run_blocked(const mt_call *c, const params *p)
         float *d = (float *)o->data + (size_t)i * image;
         const float *s = (const float *)x->data + (size_t)i * image;
         if (p->k == K_MUL) mt_blocked_mul_channels(c->k, d, s, gp, (int)o->dims[1], mt_plane(o));
-        else mt_blocked_scale_shift(c->k, d, s, (int)o->dims[1], mt_plane(o), NULL, gp, c->node->act, c->node->act_a, c->node->act_b);
+        else
+            mt_blocked_scale_shift(c->k, d, s, (int)o->dims[1], mt_plane(o), NULL, gp, c->node->act,
+                                   c->node->act_a, c->node->act_b);
     }
 }
 
@@ -309,7 +338,8 @@ MT_RUN(mt_run_binary)
         default: break;
         }
     }
-    if (p->k == K_POW && y->dtype != x->dtype) { /* mixed types: through double, element by element */
+    if (p->k == K_POW &&
+        y->dtype != x->dtype) { /* mixed types: through double, element by element */
         int64_t sx[MT_MAX_DIMS], sy[MT_MAX_DIMS], idx[MT_MAX_DIMS] = {0};
         mt_broadcast_strides(sx, x, o->rank);
         mt_broadcast_strides(sy, y, o->rank);
@@ -320,8 +350,10 @@ MT_RUN(mt_run_binary)
                 ox += idx[d] * sx[d];
                 oy += idx[d] * sy[d];
             }
-            double e = y->dtype == MT_DT_F32 ? (double)((const float *)y->data)[oy] : (double)mt_tensor_int(y, oy);
-            double b = x->dtype == MT_DT_F32 ? (double)((const float *)x->data)[ox] : (double)mt_tensor_int(x, ox);
+            double e = y->dtype == MT_DT_F32 ? (double)((const float *)y->data)[oy]
+                                             : (double)mt_tensor_int(y, oy);
+            double b = x->dtype == MT_DT_F32 ? (double)((const float *)x->data)[ox]
+                                             : (double)mt_tensor_int(x, ox);
             double r = pow(b, e);
             double whole = r > 9.2e18 ? 9.2e18 : r < -9.2e18 ? -9.2e18 : r == r ? r : 0;
             switch (o->dtype) {
@@ -334,10 +366,13 @@ MT_RUN(mt_run_binary)
         return MT_OK;
     }
     row_fn fn = row_for(p->k, x->dtype);
-    if (!fn) return mt_node_fail(c->node, err, MT_ERR_UNSUPPORTED, "no kernel for %s", mt_dtype_name((int)x->dtype));
+    if (!fn)
+        return mt_node_fail(c->node, err, MT_ERR_UNSUPPORTED, "no kernel for %s",
+                            mt_dtype_name((int)x->dtype));
     walk(fn, o, x, y);
     if (c->node->act != MT_ACT_NONE)
-        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a, c->node->act_b);
+        mt_f32_act(c->k, o->data, o->data, (size_t)mt_tensor_count(o), c->node->act, c->node->act_a,
+                   c->node->act_b);
     return MT_OK;
 }
 
@@ -345,7 +380,8 @@ MT_RUN(mt_run_compare)
 {
     row_fn fn = row_for(((const params *)c->node->params)->k, c->in[0]->dtype);
     if (!fn)
-        return mt_node_fail(c->node, err, MT_ERR_UNSUPPORTED, "no kernel for %s", mt_dtype_name((int)c->in[0]->dtype));
+        return mt_node_fail(c->node, err, MT_ERR_UNSUPPORTED, "no kernel for %s",
+                            mt_dtype_name((int)c->in[0]->dtype));
     walk(fn, c->out[0], c->in[0], c->in[1]);
     return MT_OK;
 }
@@ -355,7 +391,8 @@ MT_RUN(mt_run_variadic)
     const params *p = c->node->params;
     mt_tensor *o = c->out[0];
     row_fn fn = row_for(p->k, o->dtype);
-    /* Adding the first input to a zero of the output's shape broadcasts it; Max and Min take it twice. */
+    /* Adding the first input to a zero of the output's shape broadcasts it; Max and Min take it
+     * twice. */
     if (c->node->n_in == 1) walk(row_for(K_MAX, o->dtype), o, c->in[0], c->in[0]);
     else walk(fn, o, c->in[0], c->in[1]);
     for (int i = 2; i < c->node->n_in; i++) walk(fn, o, o, c->in[i]);
@@ -377,7 +414,8 @@ MT_RUN(mt_run_where)
         for (int d = 0; d < o->rank; d++)
             for (int j = 0; j < 3; j++) at[j] += idx[d] * s[j][d];
         int from = ((const uint8_t *)c->in[0]->data)[at[0]] ? 1 : 2;
-        memcpy((char *)o->data + (size_t)i * size, (const char *)c->in[from]->data + (size_t)at[from] * size, size);
+        memcpy((char *)o->data + (size_t)i * size,
+               (const char *)c->in[from]->data + (size_t)at[from] * size, size);
     }
     return MT_OK;
 }

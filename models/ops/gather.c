@@ -1,12 +1,13 @@
-/* Operators that pick and place by index. Indices that the run brings are checked there: an index out of
- * range is an error of that run, never a wild read. */
+/* Operators that pick and place by index. Indices that the run brings are checked there: an index
+ * out of range is an error of that run, never a wild read. */
 #include "models/ops/op.h"
 
 typedef struct axis_params { int axis, batch_dims; } axis_params;
 
 static mt_status index_fail(const mt_call *c, int64_t index, int64_t len, mt_err *err)
 {
-    return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index %lld of a dimension of %lld", (long long)index, (long long)len);
+    return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index %lld of a dimension of %lld",
+                        (long long)index, (long long)len);
 }
 
 /* Index i of t, negative counted from the end; -1 when out of range. */
@@ -61,7 +62,8 @@ MT_INFER(mt_infer_gather_elements)
     if (!p) return MT_ERR_NO_MEMORY;
     n->params = p;
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", 0), x->rank, "axis", err));
-    if (ix->rank != x->rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "ranks %d and %d", x->rank, ix->rank);
+    if (ix->rank != x->rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "ranks %d and %d", x->rank, ix->rank);
     for (int d = 0; d < x->rank; d++)
         if (d != p->axis && ix->dims[d] > x->dims[d])
             return mt_node_fail(n, err, MT_ERR_FORMAT, "indices pass the data in dimension %d", d);
@@ -79,7 +81,8 @@ MT_RUN(mt_run_gather_elements)
         int64_t pick = index_at(ix, i, x->dims[axis]), at = 0;
         if (pick < 0) return index_fail(c, mt_tensor_int(ix, i), x->dims[axis], err);
         for (int d = 0; d < x->rank; d++) at += (d == axis ? pick : idx[d]) * s[d];
-        memcpy((char *)c->out[0]->data + (size_t)i * size, (const char *)x->data + (size_t)at * size, size);
+        memcpy((char *)c->out[0]->data + (size_t)i * size,
+               (const char *)x->data + (size_t)at * size, size);
     }
     return MT_OK;
 }
@@ -94,19 +97,23 @@ MT_INFER(mt_infer_gather_nd)
     n->params = p;
     int64_t b = mt_attr_int(n, "batch_dims", 0);
     if (!x->rank || !ix->rank || b < 0 || b >= MT_MIN(x->rank, ix->rank))
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "ranks %d and %d, batch_dims %lld", x->rank, ix->rank, (long long)b);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "ranks %d and %d, batch_dims %lld", x->rank,
+                            ix->rank, (long long)b);
     int64_t k = ix->dims[ix->rank - 1], dims[2 * MT_MAX_DIMS];
-    if (k < 1 || k + b > x->rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "index of %lld dimensions", (long long)k);
+    if (k < 1 || k + b > x->rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "index of %lld dimensions", (long long)k);
     p->batch_dims = (int)b;
     int rank = 0;
     for (int d = 0; d < b; d++)
-        if (x->dims[d] != ix->dims[d]) return mt_node_fail(n, err, MT_ERR_FORMAT, "batch dimension %d differs", d);
+        if (x->dims[d] != ix->dims[d])
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "batch dimension %d differs", d);
     for (int d = 0; d < ix->rank - 1; d++) dims[rank++] = ix->dims[d];
     for (int d = (int)(b + k); d < x->rank; d++) dims[rank++] = x->dims[d];
     return mt_set_out(g, n, 0, x->dtype, rank, dims, err);
 }
 
-/* Element offset that index row r of ix means in x (batch part added by the caller); -1 out of range. */
+/* Element offset that index row r of ix means in x (batch part added by the caller); -1 out of
+ * range. */
 static int64_t nd_offset(const mt_tensor *ix, int64_t r, const mt_tensor *x, int first)
 {
     int64_t s[MT_MAX_DIMS], at = 0, k = ix->dims[ix->rank - 1];
@@ -123,16 +130,20 @@ MT_RUN(mt_run_gather_nd)
 {
     const mt_tensor *x = c->in[0], *ix = c->in[1];
     int b = ((const axis_params *)c->node->params)->batch_dims;
-    int64_t k = ix->dims[ix->rank - 1], rows = k ? mt_tensor_count(ix) / k : 0, batches = 1, stride = 1, inner = 1;
+    int64_t k = ix->dims[ix->rank - 1], rows = k ? mt_tensor_count(ix) / k : 0, batches = 1,
+            stride = 1, inner = 1;
     for (int d = 0; d < b; d++) batches *= x->dims[d];
     for (int d = b; d < x->rank; d++) stride *= x->dims[d];
     for (int d = b + (int)k; d < x->rank; d++) inner *= x->dims[d];
     size_t bytes = (size_t)inner * mt_dtype_size(x->dtype);
     for (int64_t r = 0; r < rows; r++) {
         int64_t at = nd_offset(ix, r, x, b);
-        if (at < 0) return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index row %lld is out of range", (long long)r);
+        if (at < 0)
+            return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index row %lld is out of range",
+                                (long long)r);
         at += batches ? r / (rows / batches) * stride : 0;
-        memcpy((char *)c->out[0]->data + (size_t)r * bytes, (const char *)x->data + (size_t)at * mt_dtype_size(x->dtype), bytes);
+        memcpy((char *)c->out[0]->data + (size_t)r * bytes,
+               (const char *)x->data + (size_t)at * mt_dtype_size(x->dtype), bytes);
     }
     return MT_OK;
 }
@@ -140,7 +151,8 @@ MT_RUN(mt_run_gather_nd)
 static mt_status need_plain_scatter(mt_graph *g, mt_node *n, mt_err *err)
 {
     const char *r = mt_attr_str(n, "reduction", "none");
-    if (strcmp(r, "none") && strcmp(r, "add") && strcmp(r, "mul") && strcmp(r, "max") && strcmp(r, "min"))
+    if (strcmp(r, "none") && strcmp(r, "add") && strcmp(r, "mul") && strcmp(r, "max") &&
+        strcmp(r, "min"))
         return mt_node_unsupported(g, n, err, "reduction %.20s", r);
     if (strcmp(r, "none")) return mt_need_type(g, n, 0, MT_T_FLOAT, err);
     return MT_OK;
@@ -162,13 +174,15 @@ MT_INFER(mt_infer_scatter_nd)
     MT_TRY(need_plain_scatter(g, n, err));
     const mt_value *x = mt_in(g, n, 0);
     const mt_tensor *ix = &mt_in(g, n, 1)->t, *u = &mt_in(g, n, 2)->t;
-    if (!ix->rank || ix->dims[ix->rank - 1] < 1 || ix->dims[ix->rank - 1] > x->t.rank || u->dtype != x->t.dtype)
+    if (!ix->rank || ix->dims[ix->rank - 1] < 1 || ix->dims[ix->rank - 1] > x->t.rank ||
+        u->dtype != x->t.dtype)
         return mt_node_fail(n, err, MT_ERR_FORMAT, "indices or updates do not fit the data");
     int64_t k = ix->dims[ix->rank - 1], want = 1;
     for (int d = 0; d < ix->rank - 1; d++) want *= ix->dims[d];
     for (int d = (int)k; d < x->t.rank; d++) want *= x->t.dims[d];
-    if (want != mt_tensor_count(u)) return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld updates, expected %lld",
-                                                        (long long)mt_tensor_count(u), (long long)want);
+    if (want != mt_tensor_count(u))
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld updates, expected %lld",
+                            (long long)mt_tensor_count(u), (long long)want);
     return mt_set_out_like(g, n, 0, x, err);
 }
 
@@ -183,11 +197,16 @@ MT_RUN(mt_run_scatter_nd)
     for (int d = (int)k; d < x->rank; d++) inner *= x->dims[d];
     for (int64_t r = 0; r < rows; r++) {
         int64_t at = nd_offset(ix, r, x, 0);
-        if (at < 0) return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index row %lld is out of range", (long long)r);
+        if (at < 0)
+            return mt_node_fail(c->node, err, MT_ERR_FORMAT, "index row %lld is out of range",
+                                (long long)r);
         if (!strcmp(red, "none"))
-            memcpy((char *)o->data + (size_t)at * size, (const char *)u->data + (size_t)(r * inner) * size, (size_t)inner * size);
+            memcpy((char *)o->data + (size_t)at * size,
+                   (const char *)u->data + (size_t)(r * inner) * size, (size_t)inner * size);
         else
-            for (int64_t i = 0; i < inner; i++) scatter_one((float *)o->data + at + i, ((const float *)u->data)[r * inner + i], red);
+            for (int64_t i = 0; i < inner; i++)
+                scatter_one((float *)o->data + at + i, ((const float *)u->data)[r * inner + i],
+                            red);
     }
     return MT_OK;
 }
@@ -224,7 +243,9 @@ MT_RUN(mt_run_scatter_elements)
         int64_t pick = index_at(ix, i, x->dims[axis]), at = 0;
         if (pick < 0) return index_fail(c, mt_tensor_int(ix, i), x->dims[axis], err);
         for (int d = 0; d < x->rank; d++) at += (d == axis ? pick : idx[d]) * s[d];
-        if (!strcmp(red, "none")) memcpy((char *)o->data + (size_t)at * size, (const char *)u->data + (size_t)i * size, size);
+        if (!strcmp(red, "none"))
+            memcpy((char *)o->data + (size_t)at * size, (const char *)u->data + (size_t)i * size,
+                   size);
         else scatter_one((float *)o->data + at, ((const float *)u->data)[i], red);
     }
     return MT_OK;

@@ -4,7 +4,8 @@
 typedef struct params {
     mt_gemm_shape s;
     int64_t count;                      /* products of a batched MatMul */
-    int64_t dims[MT_MAX_DIMS], sa[MT_MAX_DIMS], sb[MT_MAX_DIMS]; /* its batch dimensions and element strides */
+    int64_t dims[MT_MAX_DIMS], sa[MT_MAX_DIMS],
+        sb[MT_MAX_DIMS]; /* its batch dimensions and element strides */
     int rank;
 } params;
 
@@ -25,21 +26,34 @@ MT_INFER(mt_infer_gemm)
     MT_TRY(mt_need_inputs(g, n, 2, 3, err));
     for (int i = 0; i < n->n_in; i++) MT_TRY(mt_need_type(g, n, i, MT_T_FLOAT, err));
     const mt_tensor *a = &mt_in(g, n, 0)->t, *b = &mt_in(g, n, 1)->t;
-    if (a->rank != 2 || b->rank != 2) return mt_node_fail(n, err, MT_ERR_FORMAT, "inputs of rank %d and %d", a->rank, b->rank);
+    if (a->rank != 2 || b->rank != 2)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "inputs of rank %d and %d", a->rank, b->rank);
     params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     n->params = p;
     int ta = mt_attr_int(n, "transA", 0) != 0, tb = mt_attr_int(n, "transB", 0) != 0;
     int64_t m = a->dims[ta], k = a->dims[!ta], kb = b->dims[tb], nn = b->dims[!tb];
-    if (k != kb) return mt_node_fail(n, err, MT_ERR_FORMAT, "inner dimensions %lld and %lld", (long long)k, (long long)kb);
+    if (k != kb)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "inner dimensions %lld and %lld", (long long)k,
+                            (long long)kb);
     MT_TRY(need_ints(n, m, nn, k, err));
-    p->s = (mt_gemm_shape){m, nn, k, rows_of(g, m), (size_t)MT_MAX(1, a->dims[1]), (size_t)MT_MAX(1, b->dims[1]), (size_t)MT_MAX(1, nn), ta, tb,
-                           mt_attr_float(n, "alpha", 1.0f), mt_attr_float(n, "beta", 1.0f)};
+    p->s = (mt_gemm_shape){m,
+                           nn,
+                           k,
+                           rows_of(g, m),
+                           (size_t)MT_MAX(1, a->dims[1]),
+                           (size_t)MT_MAX(1, b->dims[1]),
+                           (size_t)MT_MAX(1, nn),
+                           ta,
+                           tb,
+                           mt_attr_float(n, "alpha", 1.0f),
+                           mt_attr_float(n, "beta", 1.0f)};
     if (mt_in(g, n, 2)) {
         int64_t dims[MT_MAX_DIMS] = {m, nn};
         int rank = 2;
         MT_TRY(mt_broadcast(dims, &rank, n, &mt_in(g, n, 2)->t, err));
-        if (rank != 2 || dims[0] != m || dims[1] != nn) return mt_node_fail(n, err, MT_ERR_FORMAT, "C does not broadcast to the product");
+        if (rank != 2 || dims[0] != m || dims[1] != nn)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "C does not broadcast to the product");
     }
     n->macs = (uint64_t)m * (uint64_t)nn * (uint64_t)k;
     return mt_set_out(g, n, 0, MT_DT_F32, 2, (int64_t[]){m, nn}, err);
@@ -52,12 +66,14 @@ MT_RUN(mt_run_gemm)
     float *o = c->out[0]->data, beta = s.beta;
     const float *row = NULL;
     s.beta = 0;
-    if (bias && beta == 1.0f && mt_tensor_count(bias) == s.n && bias->dims[bias->rank - 1] == s.n) row = bias->data;
+    if (bias && beta == 1.0f && mt_tensor_count(bias) == s.n && bias->dims[bias->rank - 1] == s.n)
+        row = bias->data;
     else if (bias && beta != 0) { /* any other broadcast: C starts as beta * bias */
         int64_t sb[MT_MAX_DIMS];
         mt_broadcast_strides(sb, bias, 2);
         for (int64_t i = 0; i < s.m; i++)
-            for (int64_t j = 0; j < s.n; j++) o[i * s.n + j] = beta * ((const float *)bias->data)[i * sb[0] + j * sb[1]];
+            for (int64_t j = 0; j < s.n; j++)
+                o[i * s.n + j] = beta * ((const float *)bias->data)[i * sb[0] + j * sb[1]];
         s.beta = 1;
     }
     mt_gemm_run(c->k, &s, c->in[0]->data, c->in[1]->data, row, o);
@@ -80,7 +96,8 @@ MT_INFER(mt_infer_matmul)
     if (vb) { b.dims[1] = 1; b.rank = 2; }
     int64_t m = a.dims[a.rank - 2], k = a.dims[a.rank - 1], nn = b.dims[b.rank - 1];
     if (b.dims[b.rank - 2] != k)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "inner dimensions %lld and %lld", (long long)k, (long long)b.dims[b.rank - 2]);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "inner dimensions %lld and %lld", (long long)k,
+                            (long long)b.dims[b.rank - 2]);
     mt_tensor ba = a, bb = b;
     ba.rank -= 2;
     bb.rank -= 2;
@@ -100,7 +117,17 @@ MT_INFER(mt_infer_matmul)
         }
     }
     MT_TRY(need_ints(n, m, nn, k, err));
-    p->s = (mt_gemm_shape){m, nn, k, bb.rank ? m : rows_of(g, m), (size_t)MT_MAX(1, k), (size_t)MT_MAX(1, nn), (size_t)MT_MAX(1, nn), 0, 0, 1.0f, 0.0f};
+    p->s = (mt_gemm_shape){m,
+                           nn,
+                           k,
+                           bb.rank ? m : rows_of(g, m),
+                           (size_t)MT_MAX(1, k),
+                           (size_t)MT_MAX(1, nn),
+                           (size_t)MT_MAX(1, nn),
+                           0,
+                           0,
+                           1.0f,
+                           0.0f};
     n->macs = (uint64_t)m * (uint64_t)nn * (uint64_t)k * (uint64_t)p->count;
     int64_t dims[MT_MAX_DIMS + 2];
     int rank = p->rank;

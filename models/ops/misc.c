@@ -1,4 +1,5 @@
-/* OneHot, NonZero, CenterCropPad, LpNormalization, MeanVarianceNormalization, Quantize and Dequantize. */
+/* OneHot, NonZero, CenterCropPad, LpNormalization, MeanVarianceNormalization, Quantize and
+ * Dequantize. */
 #include "models/ops/op.h"
 
 typedef struct onehot_params { int axis; int64_t depth; } onehot_params;
@@ -6,17 +7,22 @@ typedef struct onehot_params { int axis; int64_t depth; } onehot_params;
 MT_INFER(mt_infer_onehot)
 {
     MT_TRY(mt_need_inputs(g, n, 3, 3, err));
-    const mt_tensor *x = &mt_in(g, n, 0)->t, *depth = mt_const_in(g, n, 1), *values = &mt_in(g, n, 2)->t;
+    const mt_tensor *x = &mt_in(g, n, 0)->t, *depth = mt_const_in(g, n, 1),
+                    *values = &mt_in(g, n, 2)->t;
     onehot_params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     n->params = p;
     if (!depth) return mt_node_unsupported(g, n, err, "the depth is not known before the run");
-    if (mt_tensor_count(depth) != 1 || mt_tensor_count(values) != 2) return mt_node_fail(n, err, MT_ERR_FORMAT, "depth or values");
-    p->depth = depth->dtype == MT_DT_F32 ? (int64_t)fminf(fmaxf(*(const float *)depth->data, 0), 1e9f) : mt_tensor_int(depth, 0);
+    if (mt_tensor_count(depth) != 1 || mt_tensor_count(values) != 2)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "depth or values");
+    p->depth = depth->dtype == MT_DT_F32
+                   ? (int64_t)fminf(fmaxf(*(const float *)depth->data, 0), 1e9f)
+                   : mt_tensor_int(depth, 0);
     if (p->depth < 0) return mt_node_fail(n, err, MT_ERR_FORMAT, "depth %lld", (long long)p->depth);
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", -1), x->rank + 1, "axis", err));
     int64_t dims[MT_MAX_DIMS + 1];
-    for (int d = 0; d <= x->rank; d++) dims[d] = d == p->axis ? p->depth : x->dims[d - (d > p->axis)];
+    for (int d = 0; d <= x->rank; d++)
+        dims[d] = d == p->axis ? p->depth : x->dims[d - (d > p->axis)];
     return mt_set_out(g, n, 0, values->dtype, x->rank + 1, dims, err);
 }
 
@@ -29,10 +35,13 @@ MT_RUN(mt_run_onehot)
     for (int d = p->axis; d < x->rank; d++) inner *= x->dims[d];
     for (int64_t i = 0; i < total; i++) {
         int64_t at = i / (inner * p->depth) * inner + i % inner;
-        int64_t pick = x->dtype == MT_DT_F32 ? (int64_t)fminf(fmaxf(((const float *)x->data)[at], -1e9f), 1e9f) : mt_tensor_int(x, at);
+        int64_t pick = x->dtype == MT_DT_F32
+                           ? (int64_t)fminf(fmaxf(((const float *)x->data)[at], -1e9f), 1e9f)
+                           : mt_tensor_int(x, at);
         if (pick < 0) pick += p->depth;
         bool on = pick == i / inner % p->depth;
-        memcpy((char *)c->out[0]->data + (size_t)i * size, (const char *)v->data + (on ? size : 0), size);
+        memcpy((char *)c->out[0]->data + (size_t)i * size, (const char *)v->data + (on ? size : 0),
+               size);
     }
     return MT_OK;
 }
@@ -42,16 +51,21 @@ MT_INFER(mt_infer_nonzero)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 1, err));
     const mt_tensor *x = mt_const_in(g, n, 0);
-    if (!x) return mt_node_unsupported(g, n, err, "the input decides a shape and is not known before the run");
+    if (!x)
+        return mt_node_unsupported(g, n, err,
+                                   "the input decides a shape and is not known before the run");
     int64_t count = 0, total = mt_tensor_count(x), idx[MT_MAX_DIMS] = {0};
-    for (int64_t i = 0; i < total; i++) count += x->dtype == MT_DT_F32 ? ((const float *)x->data)[i] != 0 : mt_tensor_int(x, i) != 0;
+    for (int64_t i = 0; i < total; i++)
+        count +=
+            x->dtype == MT_DT_F32 ? ((const float *)x->data)[i] != 0 : mt_tensor_int(x, i) != 0;
     MT_TRY(mt_set_out(g, n, 0, MT_DT_I64, 2, (int64_t[]){x->rank, count}, err));
     mt_value *o = mt_out(g, n, 0);
     MT_TRY(mt_graph_block(&o->t.data, g, mt_tensor_bytes(&o->t), err));
     o->constant = true;
     int64_t at = 0;
     for (int64_t i = 0; i < total; i++, mt_next(idx, x->dims, x->rank)) {
-        if (x->dtype == MT_DT_F32 ? ((const float *)x->data)[i] == 0 : mt_tensor_int(x, i) == 0) continue;
+        if (x->dtype == MT_DT_F32 ? ((const float *)x->data)[i] == 0 : mt_tensor_int(x, i) == 0)
+            continue;
         for (int d = 0; d < x->rank; d++) ((int64_t *)o->t.data)[d * count + at] = idx[d];
         at++;
     }
@@ -70,11 +84,13 @@ MT_INFER(mt_infer_centercroppad)
     int count, na, d;
     MT_TRY(mt_node_ints(want, &count, MT_MAX_DIMS, g, n, 1, NULL, err));
     MT_TRY(mt_node_ints(axes, &na, MT_MAX_DIMS, g, n, -1, "axes", err));
-    if (count != (na >= 0 ? na : x->t.rank)) return mt_node_fail(n, err, MT_ERR_FORMAT, "%d sizes", count);
+    if (count != (na >= 0 ? na : x->t.rank))
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d sizes", count);
     memcpy(dims, x->t.dims, sizeof dims);
     for (int i = 0; i < count; i++) {
         MT_TRY(mt_axis(&d, n, na >= 0 ? axes[i] : i, x->t.rank, "axis", err));
-        if (want[i] < 0 || want[i] > (int64_t)1 << 31) return mt_node_fail(n, err, MT_ERR_FORMAT, "size %lld", (long long)want[i]);
+        if (want[i] < 0 || want[i] > (int64_t)1 << 31)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "size %lld", (long long)want[i]);
         int64_t more = want[i] - x->t.dims[d];
         p->lo[d] = more >= 0 ? more / 2 : -(-more / 2);
         p->hi[d] = more - p->lo[d];
@@ -83,7 +99,7 @@ MT_INFER(mt_infer_centercroppad)
     return mt_set_out(g, n, 0, x->t.dtype, x->t.rank, dims, err);
 }
 
-/* --- LpNormalization ------------------------------------------------------------------------------- */
+/* --- LpNormalization --- */
 
 MT_INFER(mt_infer_lpnorm)
 {
@@ -109,14 +125,17 @@ MT_RUN(mt_run_lpnorm)
         int64_t base = i / inner * len * inner + i % inner;
         const float *s = (const float *)x->data + base;
         double sum = 0;
-        for (int64_t j = 0; j < len; j++) sum += one ? fabs((double)s[j * inner]) : (double)s[j * inner] * (double)s[j * inner];
+        for (int64_t j = 0; j < len; j++)
+            sum += one ? fabs((double)s[j * inner]) : (double)s[j * inner] * (double)s[j * inner];
         double norm = one ? sum : sqrt(sum);
-        for (int64_t j = 0; j < len; j++) ((float *)c->out[0]->data)[base + j * inner] = norm > 0 ? (float)(s[j * inner] / norm) : 0.0f;
+        for (int64_t j = 0; j < len; j++)
+            ((float *)c->out[0]->data)[base + j * inner] =
+                norm > 0 ? (float)(s[j * inner] / norm) : 0.0f;
     }
     return MT_OK;
 }
 
-/* --- MeanVarianceNormalization: over axes (0, 2, 3 unless said otherwise) ----------------------------- */
+/* --- MeanVarianceNormalization: over axes (0, 2, 3 unless said otherwise) --- */
 
 typedef struct mvn_params { bool over[MT_MAX_DIMS]; } mvn_params;
 
@@ -141,7 +160,8 @@ MT_RUN(mt_run_mvn)
 {
     const mvn_params *p = c->node->params;
     const mt_tensor *x = c->in[0];
-    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], ks[MT_MAX_DIMS], rdims[MT_MAX_DIMS], rs[MT_MAX_DIMS], k[MT_MAX_DIMS] = {0};
+    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], ks[MT_MAX_DIMS], rdims[MT_MAX_DIMS],
+        rs[MT_MAX_DIMS], k[MT_MAX_DIMS] = {0};
     int nk = 0, nr = 0;
     if (!mt_tensor_count(x)) return MT_OK;
     mt_strides(s, x);
@@ -170,7 +190,7 @@ MT_RUN(mt_run_mvn)
     return MT_OK;
 }
 
-/* --- QuantizeLinear, DequantizeLinear: per tensor or per axis ----------------------------------------- */
+/* --- QuantizeLinear, DequantizeLinear: per tensor or per axis --- */
 
 typedef struct quant_params { int64_t inner, len; } quant_params; /* len 1: per tensor */
 
@@ -178,7 +198,8 @@ static mt_status quant_axis(quant_params *p, mt_graph *g, mt_node *n, mt_err *er
 {
     const mt_tensor *x = &mt_in(g, n, 0)->t, *scale = &mt_in(g, n, 1)->t;
     int64_t count = mt_tensor_count(scale);
-    if (scale->dtype != MT_DT_F32 || (mt_in(g, n, 2) && mt_tensor_count(&mt_in(g, n, 2)->t) != count))
+    if (scale->dtype != MT_DT_F32 ||
+        (mt_in(g, n, 2) && mt_tensor_count(&mt_in(g, n, 2)->t) != count))
         return mt_node_fail(n, err, MT_ERR_FORMAT, "scale and zero point do not fit");
     if (mt_attr_int(n, "block_size", 0) || mt_attr_int(n, "output_dtype", 0))
         return mt_node_unsupported(g, n, err, "attribute block_size or output_dtype");
@@ -186,7 +207,8 @@ static mt_status quant_axis(quant_params *p, mt_graph *g, mt_node *n, mt_err *er
     if (count == 1) return MT_OK;
     int axis;
     MT_TRY(mt_axis(&axis, n, mt_attr_int(n, "axis", 1), x->rank, "axis", err));
-    if (x->dims[axis] != count) return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld scales", (long long)count);
+    if (x->dims[axis] != count)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld scales", (long long)count);
     p->len = count;
     for (int d = axis + 1; d < x->rank; d++) p->inner *= x->dims[d];
     return MT_OK;
@@ -202,7 +224,8 @@ MT_INFER(mt_infer_quantize)
     n->params = p;
     MT_TRY(quant_axis(p, g, n, err));
     const mt_value *x = mt_in(g, n, 0);
-    return mt_set_out(g, n, 0, mt_in(g, n, 2) ? mt_in(g, n, 2)->t.dtype : MT_DT_U8, x->t.rank, x->t.dims, err);
+    return mt_set_out(g, n, 0, mt_in(g, n, 2) ? mt_in(g, n, 2)->t.dtype : MT_DT_U8, x->t.rank,
+                      x->t.dims, err);
 }
 
 MT_RUN(mt_run_quantize)
@@ -213,7 +236,8 @@ MT_RUN(mt_run_quantize)
     float lo = o->dtype == MT_DT_I8 ? -128.0f : 0.0f, hi = o->dtype == MT_DT_I8 ? 127.0f : 255.0f;
     for (int64_t i = 0, n = mt_tensor_count(o); i < n; i++) {
         int64_t q = i / p->inner % p->len;
-        float v = nearbyintf(((const float *)c->in[0]->data)[i] / ((const float *)c->in[1]->data)[q]); /* half to even */
+        float v = nearbyintf(((const float *)c->in[0]->data)[i] /
+                             ((const float *)c->in[1]->data)[q]); /* half to even */
         v += zero ? (float)mt_tensor_int(zero, q) : 0.0f;
         v = v > lo ? (v < hi ? v : hi) : lo;
         if (o->dtype == MT_DT_I8) ((int8_t *)o->data)[i] = (int8_t)v;
@@ -239,7 +263,8 @@ MT_RUN(mt_run_dequantize)
     const quant_params *p = c->node->params;
     const mt_tensor *zero = c->node->n_in > 2 ? c->in[2] : NULL;
     for (int64_t i = 0, n = mt_tensor_count(c->out[0]); i < n; i++) {
-        int64_t q = i / p->inner % p->len, v = mt_tensor_int(c->in[0], i) - (zero ? mt_tensor_int(zero, q) : 0);
+        int64_t q = i / p->inner % p->len,
+                v = mt_tensor_int(c->in[0], i) - (zero ? mt_tensor_int(zero, q) : 0);
         ((float *)c->out[0]->data)[i] = (float)v * ((const float *)c->in[1]->data)[q];
     }
     return MT_OK;

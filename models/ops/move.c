@@ -2,8 +2,8 @@
 #include "models/ops/op.h"
 
 /* Copies dims elements from src (start, strides in elements) to dst (contiguous or strided). */
-static void copy_strided(void *dst, const int64_t *ds, const void *src, const int64_t *ss, const int64_t *dims, int rank,
-                         size_t size)
+static void copy_strided(void *dst, const int64_t *ds, const void *src, const int64_t *ss,
+                         const int64_t *dims, int rank, size_t size)
 {
     int64_t idx[MT_MAX_DIMS] = {0};
     for (int d = 0; d < rank; d++)
@@ -17,11 +17,12 @@ static void copy_strided(void *dst, const int64_t *ds, const void *src, const in
             a += idx[d] * ds[d];
             b += idx[d] * ss[d];
         }
-        memcpy((char *)dst + a * (int64_t)size, (const char *)src + b * (int64_t)size, (size_t)run * size);
+        memcpy((char *)dst + a * (int64_t)size, (const char *)src + b * (int64_t)size,
+               (size_t)run * size);
     } while (mt_next(idx, dims, rank));
 }
 
-/* --- Slice: attributes (1) or inputs (10) --------------------------------------------------------- */
+/* --- Slice: attributes (1) or inputs (10) --- */
 
 typedef struct slice_params { int64_t start[MT_MAX_DIMS], step[MT_MAX_DIMS]; } slice_params;
 
@@ -34,7 +35,8 @@ MT_INFER(mt_infer_slice)
 {
     MT_TRY(mt_need_inputs(g, n, n->opset < 10 ? 1 : 3, n->opset < 10 ? 1 : 5, err));
     const mt_value *x = mt_in(g, n, 0);
-    int64_t starts[MT_MAX_DIMS], ends[MT_MAX_DIMS], axes[MT_MAX_DIMS], steps[MT_MAX_DIMS], dims[MT_MAX_DIMS];
+    int64_t starts[MT_MAX_DIMS], ends[MT_MAX_DIMS], axes[MT_MAX_DIMS], steps[MT_MAX_DIMS],
+        dims[MT_MAX_DIMS];
     int ns, ne, na, nt;
     bool old = n->opset < 10;
     MT_TRY(mt_node_ints(starts, &ns, MT_MAX_DIMS, g, n, old ? -1 : 1, old ? "starts" : NULL, err));
@@ -42,7 +44,8 @@ MT_INFER(mt_infer_slice)
     MT_TRY(mt_node_ints(axes, &na, MT_MAX_DIMS, g, n, old ? -1 : 3, old ? "axes" : NULL, err));
     MT_TRY(mt_node_ints(steps, &nt, MT_MAX_DIMS, g, n, old ? -1 : 4, NULL, err));
     if (ns < 0 || ne != ns || (na >= 0 && na != ns) || (nt >= 0 && nt != ns) || ns > x->t.rank)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d starts, %d ends, %d axes, %d steps", ns, ne, na, nt);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d starts, %d ends, %d axes, %d steps", ns, ne,
+                            na, nt);
     slice_params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     n->params = p;
@@ -87,11 +90,12 @@ MT_RUN(mt_run_slice)
         ss[d] *= p->step[d];
     }
     size_t size = mt_dtype_size(x->dtype);
-    copy_strided(o->data, ds, (const char *)x->data + (size_t)at * size, ss, o->dims, o->rank, size);
+    copy_strided(o->data, ds, (const char *)x->data + (size_t)at * size, ss, o->dims, o->rank,
+                 size);
     return MT_OK;
 }
 
-/* --- Concat, Split --------------------------------------------------------------------------------- */
+/* --- Concat, Split --- */
 
 MT_INFER(mt_infer_concat)
 {
@@ -106,10 +110,12 @@ MT_INFER(mt_infer_concat)
     for (int i = 1; i < n->n_in; i++) {
         const mt_value *v = mt_in(g, n, i);
         if (!v || v->t.rank != x->t.rank || v->t.dtype != x->t.dtype)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d differs in rank or type from input 0", i);
+            return mt_node_fail(n, err, MT_ERR_FORMAT,
+                                "input %d differs in rank or type from input 0", i);
         for (int d = 0; d < x->t.rank; d++)
             if (d != p->axis && v->t.dims[d] != dims[d])
-                return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d: dimension %d is %lld, others have %lld", i, d,
+                return mt_node_fail(n, err, MT_ERR_FORMAT,
+                                    "input %d: dimension %d is %lld, others have %lld", i, d,
                                     (long long)v->t.dims[d], (long long)dims[d]);
         if (__builtin_add_overflow(dims[p->axis], v->t.dims[p->axis], &dims[p->axis]))
             return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
@@ -121,13 +127,18 @@ MT_RUN(mt_run_concat)
 {
     int axis = ((const mt_concat_params *)c->node->params)->axis;
     mt_tensor *o = c->out[0];
-    bool blocked = mt_is_blocked_out(c, 0); /* along C, parts of whole blocks: the layout pass saw to it */
-    size_t outer = 1, row = blocked ? mt_image_blocked(c->k, o) * sizeof(float) : mt_dtype_size(o->dtype), at = 0;
+    bool blocked =
+        mt_is_blocked_out(c, 0); /* along C, parts of whole blocks: the layout pass saw to it */
+    size_t outer = 1,
+           row = blocked ? mt_image_blocked(c->k, o) * sizeof(float) : mt_dtype_size(o->dtype),
+           at = 0;
     for (int d = 0; d < axis; d++) outer *= (size_t)o->dims[d];
     for (int d = axis; !blocked && d < o->rank; d++) row *= (size_t)o->dims[d];
     for (int i = 0; i < c->node->n_in; i++) {
         const mt_tensor *x = c->in[i];
-        size_t piece = blocked ? mt_image_blocked(c->k, x) * sizeof(float) : outer ? mt_tensor_bytes(x) / outer : 0;
+        size_t piece = blocked ? mt_image_blocked(c->k, x) * sizeof(float)
+                       : outer ? mt_tensor_bytes(x) / outer
+                               : 0;
         for (size_t r = 0; piece && r < outer; r++)
             memcpy((char *)o->data + r * row + at, (const char *)x->data + r * piece, piece);
         at += piece;
@@ -146,20 +157,24 @@ MT_INFER(mt_infer_split)
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", 0), x->t.rank, "axis", err));
     int count;
     int64_t len = x->t.dims[p->axis], sum = 0, dims[MT_MAX_DIMS];
-    MT_TRY(mt_node_ints(parts, &count, n->n_out, g, n, n->opset < 13 ? -1 : 1, n->opset < 13 ? "split" : NULL, err));
+    MT_TRY(mt_node_ints(parts, &count, n->n_out, g, n, n->opset < 13 ? -1 : 1,
+                        n->opset < 13 ? "split" : NULL, err));
     if (count < 0) {
         int64_t each = (len + n->n_out - 1) / n->n_out; /* the last one may be smaller (18) */
         if (n->opset < 18 && len % n->n_out)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld does not divide into %d parts", (long long)len, n->n_out);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld does not divide into %d parts",
+                                (long long)len, n->n_out);
         for (int i = 0; i < n->n_out; i++) parts[i] = clamp(len - i * each, 0, each);
         count = n->n_out;
     }
     for (int i = 0; i < count; i++) {
-        if (parts[i] < 0 || parts[i] > len) return mt_node_fail(n, err, MT_ERR_FORMAT, "part of %lld", (long long)parts[i]);
+        if (parts[i] < 0 || parts[i] > len)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "part of %lld", (long long)parts[i]);
         sum += parts[i];
     }
     if (count != n->n_out || sum != len)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "parts sum to %lld of %lld", (long long)sum, (long long)len);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "parts sum to %lld of %lld", (long long)sum,
+                            (long long)len);
     memcpy(dims, x->t.dims, sizeof dims);
     for (int i = 0; i < count; i++) {
         dims[p->axis] = parts[i];
@@ -186,7 +201,7 @@ MT_RUN(mt_run_split)
     return MT_OK;
 }
 
-/* --- Transpose ------------------------------------------------------------------------------------- */
+/* --- Transpose --- */
 
 MT_INFER(mt_infer_transpose)
 {
@@ -199,10 +214,12 @@ MT_INFER(mt_infer_transpose)
     int count, rank = x->t.rank;
     bool seen[MT_MAX_DIMS] = {false};
     MT_TRY(mt_node_ints(perm, &count, MT_MAX_DIMS, g, n, -1, "perm", err));
-    if (count >= 0 && count != rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "perm of %d for rank %d", count, rank);
+    if (count >= 0 && count != rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "perm of %d for rank %d", count, rank);
     for (int d = 0; d < rank; d++) {
         int64_t from = count < 0 ? rank - 1 - d : perm[d];
-        if (from < 0 || from >= rank || seen[from]) return mt_node_fail(n, err, MT_ERR_FORMAT, "perm is no permutation");
+        if (from < 0 || from >= rank || seen[from])
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "perm is no permutation");
         seen[from] = true;
         p->perm[d] = (int)from;
         dims[d] = x->t.dims[from];
@@ -220,7 +237,8 @@ MT_RUN(mt_run_transpose)
     mt_strides(ds, o);
     for (int d = 0; d < o->rank; d++) ss[d] = own[p->perm[d]];
     size_t size = mt_dtype_size(o->dtype);
-    if (o->rank && size == 4 && mt_tensor_count(o)) { /* the usual case: 4-byte elements, inner loop without memcpy */
+    if (o->rank && size == 4 &&
+        mt_tensor_count(o)) { /* the usual case: 4-byte elements, inner loop without memcpy */
         int64_t idx[MT_MAX_DIMS] = {0}, len = o->dims[o->rank - 1], step = ss[o->rank - 1];
         uint32_t *d = o->data;
         do {
@@ -235,7 +253,7 @@ MT_RUN(mt_run_transpose)
     return MT_OK;
 }
 
-/* --- Pad: attributes (2) or inputs (11), axes (18) -------------------------------------------------- */
+/* --- Pad: attributes (2) or inputs (11), axes (18) --- */
 
 static mt_status pad_value(mt_pad_params *p, mt_graph *g, mt_node *n, mt_err *err)
 {
@@ -244,7 +262,8 @@ static mt_status pad_value(mt_pad_params *p, mt_graph *g, mt_node *n, mt_err *er
     const mt_tensor *t = mt_const_in(g, n, 2);
     if (!t) return mt_node_unsupported(g, n, err, "the constant value is not known before the run");
     if (mt_tensor_count(t) != 1 || t->dtype != mt_in(g, n, 0)->t.dtype)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "the constant value is not a scalar of the input's type");
+        return mt_node_fail(n, err, MT_ERR_FORMAT,
+                            "the constant value is not a scalar of the input's type");
     if (t->dtype == MT_DT_F32) p->value = *(const float *)t->data;
     else p->ivalue = mt_tensor_int(t, 0);
     return MT_OK;
@@ -263,11 +282,13 @@ MT_INFER(mt_infer_pad)
     if (p->mode > 3) return mt_node_unsupported(g, n, err, "mode %.20s", mode);
     int64_t pads[2 * MT_MAX_DIMS], axes[MT_MAX_DIMS], dims[MT_MAX_DIMS];
     int count, na;
-    MT_TRY(mt_node_ints(pads, &count, 2 * MT_MAX_DIMS, g, n, n->opset < 11 ? -1 : 1, n->opset < 11 ? "pads" : NULL, err));
+    MT_TRY(mt_node_ints(pads, &count, 2 * MT_MAX_DIMS, g, n, n->opset < 11 ? -1 : 1,
+                        n->opset < 11 ? "pads" : NULL, err));
     MT_TRY(mt_node_ints(axes, &na, MT_MAX_DIMS, g, n, n->opset < 18 ? -1 : 3, NULL, err));
     MT_TRY(pad_value(p, g, n, err));
     int m = na >= 0 ? na : x->t.rank;
-    if (count != 2 * m) return mt_node_fail(n, err, MT_ERR_FORMAT, "%d pads for %d dimensions", count, m);
+    if (count != 2 * m)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d pads for %d dimensions", count, m);
     for (int i = 0; i < m; i++) {
         int d = i;
         if (na >= 0) MT_TRY(mt_axis(&d, n, axes[i], x->t.rank, "axis", err));
@@ -277,11 +298,13 @@ MT_INFER(mt_infer_pad)
     for (int d = 0; d < x->t.rank; d++) {
         int64_t len = x->t.dims[d], limit = (int64_t)1 << 40;
         if (p->lo[d] < -limit || p->lo[d] > limit || p->hi[d] < -limit || p->hi[d] > limit)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "pads %lld and %lld", (long long)p->lo[d], (long long)p->hi[d]);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "pads %lld and %lld", (long long)p->lo[d],
+                                (long long)p->hi[d]);
         dims[d] = len + p->lo[d] + p->hi[d];
         if (p->mode == 1 && (p->lo[d] >= len || p->hi[d] >= len) && (p->lo[d] > 0 || p->hi[d] > 0))
             return mt_node_fail(n, err, MT_ERR_FORMAT, "reflects past dimension %d", d);
-        if (p->mode > 1 && !len && dims[d] > 0) return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", d);
+        if (p->mode > 1 && !len && dims[d] > 0)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", d);
     }
     return mt_set_out(g, n, 0, x->t.dtype, x->t.rank, dims, err);
 }
@@ -318,12 +341,13 @@ MT_RUN(mt_run_pad)
             int64_t from = pad_from(idx[d] - p->lo[d], x->dims[d], p->mode);
             at = from < 0 ? -1 : at + from * s[d];
         }
-        memcpy((char *)o->data + (size_t)i * size, at < 0 ? (const char *)&value : (const char *)x->data + (size_t)at * size, size);
+        memcpy((char *)o->data + (size_t)i * size,
+               at < 0 ? (const char *)&value : (const char *)x->data + (size_t)at * size, size);
     }
     return MT_OK;
 }
 
-/* --- DepthToSpace, SpaceToDepth --------------------------------------------------------------------- */
+/* --- DepthToSpace, SpaceToDepth --- */
 
 MT_INFER(mt_infer_depth)
 {
@@ -331,11 +355,15 @@ MT_INFER(mt_infer_depth)
     const mt_tensor *x = &mt_in(g, n, 0)->t;
     int64_t b = mt_attr_int(n, "blocksize", 0);
     bool to_space = n->op->name[0] == 'D';
-    if (x->rank != 4 || b < 1 || b > 1024) return mt_node_fail(n, err, MT_ERR_FORMAT, "rank %d, blocksize %lld", x->rank, (long long)b);
+    if (x->rank != 4 || b < 1 || b > 1024)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "rank %d, blocksize %lld", x->rank,
+                            (long long)b);
     if (to_space ? x->dims[1] % (b * b) : x->dims[2] % b || x->dims[3] % b)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "blocksize %lld does not divide the input", (long long)b);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "blocksize %lld does not divide the input",
+                            (long long)b);
     int64_t dims[4] = {x->dims[0], to_space ? x->dims[1] / (b * b) : x->dims[1] * b * b,
-                       to_space ? x->dims[2] * b : x->dims[2] / b, to_space ? x->dims[3] * b : x->dims[3] / b};
+                       to_space ? x->dims[2] * b : x->dims[2] / b,
+                       to_space ? x->dims[3] * b : x->dims[3] / b};
     return mt_set_out(g, n, 0, x->dtype, 4, dims, err);
 }
 
@@ -344,7 +372,8 @@ MT_RUN(mt_run_depth)
     bool to_space = c->node->op->name[0] == 'D';
     bool crd = to_space && !strcmp(mt_attr_str(c->node, "mode", "DCR"), "CRD");
     int64_t b = mt_attr_int(c->node, "blocksize", 1);
-    const mt_tensor *deep = to_space ? c->in[0] : c->out[0], *wide = to_space ? c->out[0] : c->in[0];
+    const mt_tensor *deep = to_space ? c->in[0] : c->out[0],
+                    *wide = to_space ? c->out[0] : c->in[0];
     size_t size = mt_dtype_size(deep->dtype);
     int64_t nc = wide->dims[1], h = deep->dims[2], w = deep->dims[3];
     for (int64_t i = 0; i < wide->dims[0] * nc; i++)

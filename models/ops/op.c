@@ -17,7 +17,8 @@ mt_status mt_need_type(mt_graph *g, mt_node *n, int i, unsigned types, mt_err *e
     return mt_node_unsupported(g, n, err, "input %d of type %s", i, mt_dtype_name((int)v->t.dtype));
 }
 
-mt_status mt_set_out(mt_graph *g, mt_node *n, int i, mt_dtype t, int rank, const int64_t *dims, mt_err *err)
+mt_status mt_set_out(mt_graph *g, mt_node *n, int i, mt_dtype t, int rank, const int64_t *dims,
+                     mt_err *err)
 {
     if (i >= n->n_out || n->out[i] < 0) return MT_OK;
     if (mt_value_set(g, n->out[i], t, rank, dims, err) != MT_OK)
@@ -33,7 +34,8 @@ mt_status mt_set_out_like(mt_graph *g, mt_node *n, int i, const mt_value *v, mt_
 mt_status mt_axis(int *out, const mt_node *n, int64_t axis, int rank, const char *what, mt_err *err)
 {
     if (axis < -(int64_t)rank || axis >= rank)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%s %lld of a tensor of rank %d", what, (long long)axis, rank);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%s %lld of a tensor of rank %d", what,
+                            (long long)axis, rank);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return MT_OK;
 }
@@ -50,28 +52,33 @@ int64_t mt_tensor_int(const mt_tensor *t, int64_t i)
     return 0;
 }
 
-static mt_status list_input(const mt_tensor **t, mt_graph *g, mt_node *n, int input, int max, mt_err *err)
+static mt_status list_input(const mt_tensor **t, mt_graph *g, mt_node *n, int input, int max,
+                            mt_err *err)
 {
     *t = NULL;
     if (input < 0 || !mt_in(g, n, input)) return MT_OK;
     *t = mt_const_in(g, n, input);
     if (!*t)
-        return mt_node_unsupported(g, n, err, "input %d (\"%.40s\") decides a shape and is not known before the run",
-                                   input, mt_in(g, n, input)->name);
+        return mt_node_unsupported(
+            g, n, err, "input %d (\"%.40s\") decides a shape and is not known before the run",
+            input, mt_in(g, n, input)->name);
     if ((*t)->rank > 1 || mt_tensor_count(*t) > max)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d holds %lld values, at most %d make sense", input,
+        return mt_node_fail(n, err, MT_ERR_FORMAT,
+                            "input %d holds %lld values, at most %d make sense", input,
                             (long long)mt_tensor_count(*t), max);
     return MT_OK;
 }
 
-mt_status mt_node_ints(int64_t *out, int *count, int max, mt_graph *g, mt_node *n, int input, const char *attr, mt_err *err)
+mt_status mt_node_ints(int64_t *out, int *count, int max, mt_graph *g, mt_node *n, int input,
+                       const char *attr, mt_err *err)
 {
     const mt_attr *a = attr ? mt_node_attr(n, attr) : NULL;
     *count = -1;
     if (a) {
         size_t k = a->type == 2 ? 1 : a->n;
         if (k > (size_t)max || (k && a->type != 2 && !a->ints))
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "attribute %s is not a list of at most %d integers", attr, max);
+            return mt_node_fail(n, err, MT_ERR_FORMAT,
+                                "attribute %s is not a list of at most %d integers", attr, max);
         for (size_t i = 0; i < k; i++) out[i] = a->type == 2 ? a->i : a->ints[i];
         *count = (int)k;
         return MT_OK;
@@ -79,19 +86,22 @@ mt_status mt_node_ints(int64_t *out, int *count, int max, mt_graph *g, mt_node *
     const mt_tensor *t;
     MT_TRY(list_input(&t, g, n, input, max, err));
     if (!t) return MT_OK;
-    if (t->dtype == MT_DT_F32) return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d must hold integers", input);
+    if (t->dtype == MT_DT_F32)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d must hold integers", input);
     *count = (int)mt_tensor_count(t);
     for (int i = 0; i < *count; i++) out[i] = mt_tensor_int(t, i);
     return MT_OK;
 }
 
-mt_status mt_node_floats(float *out, int *count, int max, mt_graph *g, mt_node *n, int input, const char *attr, mt_err *err)
+mt_status mt_node_floats(float *out, int *count, int max, mt_graph *g, mt_node *n, int input,
+                         const char *attr, mt_err *err)
 {
     const mt_attr *a = attr ? mt_node_attr(n, attr) : NULL;
     *count = -1;
     if (a) {
         if (a->n > (size_t)max || (a->n && !a->floats))
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "attribute %s is not a list of at most %d numbers", attr, max);
+            return mt_node_fail(n, err, MT_ERR_FORMAT,
+                                "attribute %s is not a list of at most %d numbers", attr, max);
         for (size_t i = 0; i < a->n; i++) out[i] = a->floats[i];
         *count = (int)a->n;
         return MT_OK;
@@ -99,7 +109,8 @@ mt_status mt_node_floats(float *out, int *count, int max, mt_graph *g, mt_node *
     const mt_tensor *t;
     MT_TRY(list_input(&t, g, n, input, max, err));
     if (!t) return MT_OK;
-    if (t->dtype != MT_DT_F32) return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d must hold floats", input);
+    if (t->dtype != MT_DT_F32)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d must hold floats", input);
     *count = (int)mt_tensor_count(t);
     if (*count) memcpy(out, t->data, (size_t)*count * sizeof *out);
     return MT_OK;
@@ -114,7 +125,8 @@ void mt_strides(int64_t stride[MT_MAX_DIMS], const mt_tensor *t)
     }
 }
 
-mt_status mt_broadcast(int64_t dims[MT_MAX_DIMS], int *rank, const mt_node *n, const mt_tensor *t, mt_err *err)
+mt_status mt_broadcast(int64_t dims[MT_MAX_DIMS], int *rank, const mt_node *n, const mt_tensor *t,
+                       mt_err *err)
 {
     if (t->rank > *rank) { /* shift what is there to the right */
         int shift = t->rank - *rank;
@@ -126,8 +138,8 @@ mt_status mt_broadcast(int64_t dims[MT_MAX_DIMS], int *rank, const mt_node *n, c
         int64_t *o = &dims[*rank - t->rank + d];
         if (*o == t->dims[d] || t->dims[d] == 1) continue;
         if (*o != 1)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "sizes %lld and %lld do not broadcast", (long long)*o,
-                                (long long)t->dims[d]);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "sizes %lld and %lld do not broadcast",
+                                (long long)*o, (long long)t->dims[d]);
         *o = t->dims[d];
     }
     return MT_OK;

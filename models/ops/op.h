@@ -21,27 +21,32 @@ MT_MUST_USE mt_status mt_need_type(mt_graph *g, mt_node *n, int i, unsigned type
 #define MT_T_INDEX (MT_T(MT_DT_I32) | MT_T(MT_DT_I64))
 
 /* Output i gets this type and shape. */
-MT_MUST_USE mt_status mt_set_out(mt_graph *g, mt_node *n, int i, mt_dtype t, int rank, const int64_t *dims, mt_err *err);
+MT_MUST_USE mt_status mt_set_out(mt_graph *g, mt_node *n, int i, mt_dtype t, int rank,
+                                 const int64_t *dims, mt_err *err);
 /* Output i gets the type and shape of value v. */
-MT_MUST_USE mt_status mt_set_out_like(mt_graph *g, mt_node *n, int i, const mt_value *v, mt_err *err);
+MT_MUST_USE mt_status mt_set_out_like(mt_graph *g, mt_node *n, int i, const mt_value *v,
+                                      mt_err *err);
 
 /* Axis in -rank..rank-1 made positive; FORMAT naming `what` otherwise. */
-MT_MUST_USE mt_status mt_axis(int *out, const mt_node *n, int64_t axis, int rank, const char *what, mt_err *err);
+MT_MUST_USE mt_status mt_axis(int *out, const mt_node *n, int64_t axis, int rank, const char *what,
+                              mt_err *err);
 
-/* A short list of integers that stands in attribute `attr` or in input `input` (either may be left out:
- * NULL, -1). An input that is not known before the run is UNSUPPORTED. *count is -1 when neither is given. */
-MT_MUST_USE mt_status mt_node_ints(int64_t *out, int *count, int max, mt_graph *g, mt_node *n, int input,
-                                   const char *attr, mt_err *err);
+/* A short list of integers that stands in attribute `attr` or in input `input` (either may be left
+ * out: NULL, -1). An input that is not known before the run is UNSUPPORTED. *count is -1 when
+ * neither is given. */
+MT_MUST_USE mt_status mt_node_ints(int64_t *out, int *count, int max, mt_graph *g, mt_node *n,
+                                   int input, const char *attr, mt_err *err);
 /* Same for the numbers of a float list. */
-MT_MUST_USE mt_status mt_node_floats(float *out, int *count, int max, mt_graph *g, mt_node *n, int input,
-                                     const char *attr, mt_err *err);
+MT_MUST_USE mt_status mt_node_floats(float *out, int *count, int max, mt_graph *g, mt_node *n,
+                                     int input, const char *attr, mt_err *err);
 /* Element i of an integer tensor (any integer type, bool). */
 int64_t mt_tensor_int(const mt_tensor *t, int64_t i);
 
 /* Row-major strides in elements. */
 void mt_strides(int64_t stride[MT_MAX_DIMS], const mt_tensor *t);
 /* Shape two (or more) shapes broadcast to. */
-MT_MUST_USE mt_status mt_broadcast(int64_t dims[MT_MAX_DIMS], int *rank, const mt_node *n, const mt_tensor *t, mt_err *err);
+MT_MUST_USE mt_status mt_broadcast(int64_t dims[MT_MAX_DIMS], int *rank, const mt_node *n,
+                                   const mt_tensor *t, mt_err *err);
 /* Strides of t seen through a broadcast shape of `rank` dimensions: 0 where t repeats. */
 void mt_broadcast_strides(int64_t stride[MT_MAX_DIMS], const mt_tensor *t, int rank);
 
@@ -55,10 +60,19 @@ static inline bool mt_next(int64_t *idx, const int64_t *dims, int rank)
     return false;
 }
 
-static inline bool mt_is_blocked_in(const mt_call *c, int i) { return c->g->values[c->node->in[i]]->blocked; }
-static inline bool mt_is_blocked_out(const mt_call *c, int i) { return c->g->values[c->node->out[i]]->blocked; }
+static inline bool mt_is_blocked_in(const mt_call *c, int i)
+{
+    return c->g->values[c->node->in[i]]->blocked;
+}
+static inline bool mt_is_blocked_out(const mt_call *c, int i)
+{
+    return c->g->values[c->node->out[i]]->blocked;
+}
 /* Floats of one image of a rank-4 (or -3) tensor when blocked; places per channel. */
-static inline size_t mt_plane(const mt_tensor *t) { return (size_t)(t->dims[2] * (t->rank > 3 ? t->dims[3] : 1)); }
+static inline size_t mt_plane(const mt_tensor *t)
+{
+    return (size_t)(t->dims[2] * (t->rank > 3 ? t->dims[3] : 1));
+}
 static inline size_t mt_image_blocked(const mt_kernels *k, const mt_tensor *t)
 {
     return mt_blocked_floats(k, (int)t->dims[1], mt_plane(t));
@@ -83,13 +97,15 @@ typedef struct mt_pad_params {
     int64_t lo[MT_MAX_DIMS], hi[MT_MAX_DIMS];
 } mt_pad_params;
 
-typedef struct mt_scale_params { float *scale, *shift; } mt_scale_params; /* per channel (dimension 1) */
+typedef struct mt_scale_params {
+    float *scale, *shift;
+} mt_scale_params; /* per channel (dimension 1) */
 typedef struct mt_concat_params { int axis; } mt_concat_params;
 typedef struct mt_perm_params { int perm[MT_MAX_DIMS]; } mt_perm_params;
 
 /* Reads kernel_shape, strides, dilations, pads, auto_pad and sets output sizes into out[]. */
-MT_MUST_USE mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n, const mt_tensor *x,
-                                     const int64_t *kernel, mt_err *err);
+MT_MUST_USE mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n,
+                                     const mt_tensor *x, const int64_t *kernel, mt_err *err);
 
 /* Rows' functions, by file. */
 MT_INFER(mt_infer_binary); MT_RUN(mt_run_binary);
@@ -101,7 +117,10 @@ MT_INFER(mt_infer_clip); MT_RUN(mt_run_clip);
 MT_INFER(mt_infer_unary); MT_RUN(mt_run_unary);
 MT_INFER(mt_infer_predicate); MT_RUN(mt_run_predicate);
 MT_INFER(mt_infer_identity); MT_INFER(mt_infer_dropout); MT_RUN(mt_run_dropout);
-MT_INFER(mt_infer_reshape); MT_INFER(mt_infer_flatten); MT_INFER(mt_infer_squeeze); MT_INFER(mt_infer_unsqueeze);
+MT_INFER(mt_infer_reshape);
+MT_INFER(mt_infer_flatten);
+MT_INFER(mt_infer_squeeze);
+MT_INFER(mt_infer_unsqueeze);
 MT_INFER(mt_infer_shape); MT_RUN(mt_run_shape); MT_INFER(mt_infer_size);
 MT_INFER(mt_infer_constant); MT_INFER(mt_infer_constant_of_shape); MT_RUN(mt_run_constant_of_shape);
 MT_INFER(mt_infer_range); MT_RUN(mt_run_range);

@@ -6,7 +6,8 @@ MT_INFER(mt_infer_pool)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 1, err));
     bool max = n->op->name[0] == 'M';
-    MT_TRY(mt_need_type(g, n, 0, max ? MT_T_FLOAT | MT_T(MT_DT_U8) | MT_T(MT_DT_I8) : MT_T_FLOAT, err));
+    MT_TRY(mt_need_type(g, n, 0, max ? MT_T_FLOAT | MT_T(MT_DT_U8) | MT_T(MT_DT_I8) : MT_T_FLOAT,
+                        err));
     const mt_value *x = mt_in(g, n, 0);
     mt_window *w = mt_graph_mem(g, sizeof *w, err);
     if (!w) return MT_ERR_NO_MEMORY;
@@ -21,7 +22,8 @@ MT_INFER(mt_infer_pool)
 }
 
 /* One window: its value, and the place of the maximum in the plane. */
-static float pool_one(const mt_window *w, const mt_tensor *x, const int64_t *op, int64_t base, bool max, int64_t *place)
+static float pool_one(const mt_window *w, const mt_tensor *x, const int64_t *op, int64_t base,
+                      bool max, int64_t *place)
 {
     int nd = w->nd;
     int64_t kp[MT_MAX_DIMS] = {0}, xs[MT_MAX_DIMS], hw = 1, khw = 1;
@@ -45,7 +47,8 @@ static float pool_one(const mt_window *w, const mt_tensor *x, const int64_t *op,
         }
         count += inside || (w->count_include_pad && padded);
         if (!inside) continue;
-        float v = x->dtype == MT_DT_F32 ? ((const float *)x->data)[base + at] : (float)mt_tensor_int(x, base + at);
+        float v = x->dtype == MT_DT_F32 ? ((const float *)x->data)[base + at]
+                                        : (float)mt_tensor_int(x, base + at);
         sum += v;
         if (*place < 0 || v > best || v != v) {
             best = v;
@@ -84,7 +87,9 @@ static mt_status run_plain(const mt_call *c, bool max)
         int64_t op[MT_MAX_DIMS] = {0};
         for (int64_t p = 0; p < ohw; p++, at++, mt_next(op, o->dims + 2, w->nd)) {
             float v = pool_one(w, x, op, i * ihw, max, &place);
-            if (arg) ((int64_t *)arg->data)[at] = i * ihw + (w->column_major ? column_major(x, place, w->nd) : place);
+            if (arg)
+                ((int64_t *)arg->data)[at] =
+                    i * ihw + (w->column_major ? column_major(x, place, w->nd) : place);
             if (!c->out[0]) continue;
             if (x->dtype == MT_DT_F32) ((float *)o->data)[at] = v;
             else if (x->dtype == MT_DT_U8) ((uint8_t *)o->data)[at] = (uint8_t)v;
@@ -97,7 +102,8 @@ static mt_status run_plain(const mt_call *c, bool max)
 bool mt_pool_has_kernel(const mt_graph *g, const mt_node *n)
 {
     const mt_value *x = g->values[n->in[0]];
-    if (x->t.dtype != MT_DT_F32 || x->t.rank < 3 || x->t.rank > 4 || !mt_tensor_count(&x->t)) return false;
+    if (x->t.dtype != MT_DT_F32 || x->t.rank < 3 || x->t.rank > 4 || !mt_tensor_count(&x->t))
+        return false;
     return n->n_out < 2 || n->out[1] < 0;
 }
 
@@ -118,7 +124,8 @@ static void run_blocked(const mt_call *c, bool max)
                       .count_include_pad = w->count_include_pad};
     size_t in = mt_image_blocked(c->k, x), out = mt_image_blocked(c->k, o);
     for (int64_t i = 0; i < x->dims[0]; i++)
-        (max ? mt_max_pool : mt_avg_pool)(c->k, &d, (const float *)x->data + (size_t)i * in, (float *)o->data + (size_t)i * out);
+        (max ? mt_max_pool : mt_avg_pool)(c->k, &d, (const float *)x->data + (size_t)i * in,
+                                          (float *)o->data + (size_t)i * out);
 }
 
 MT_RUN(mt_run_pool)
@@ -153,7 +160,9 @@ MT_RUN(mt_run_globalpool)
     if (mt_is_blocked_out(c, 0)) {
         size_t in = mt_image_blocked(c->k, x), out = mt_image_blocked(c->k, c->out[0]);
         for (int64_t i = 0; i < x->dims[0]; i++)
-            (max ? mt_global_max_pool : mt_global_avg_pool)(c->k, (const float *)x->data + (size_t)i * in, (int)x->dims[1], mt_plane(x), o + (size_t)i * out);
+            (max ? mt_global_max_pool
+                 : mt_global_avg_pool)(c->k, (const float *)x->data + (size_t)i * in,
+                                       (int)x->dims[1], mt_plane(x), o + (size_t)i * out);
         return MT_OK;
     }
     size_t hw = 1;

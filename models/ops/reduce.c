@@ -1,18 +1,32 @@
-/* Reductions over axes, ArgMax/ArgMin, TopK, CumSum. Sums run in double: the order never matters to a
- * float's last bit more than it must. */
+/* Reductions over axes, ArgMax/ArgMin, TopK, CumSum. Sums run in double: the order never matters to
+ * a float's last bit more than it must. */
 #include "models/ops/op.h"
 
-typedef enum kind { R_SUM, R_MEAN, R_MAX, R_MIN, R_PROD, R_L1, R_L2, R_SQUARE, R_LOGSUM, R_LOGSUMEXP } kind;
-static const struct { const char *name; kind k; int axes_input_since; } kinds[] = {
-    {"ReduceSum", R_SUM, 13}, {"ReduceMean", R_MEAN, 18}, {"ReduceMax", R_MAX, 18}, {"ReduceMin", R_MIN, 18},
-    {"ReduceProd", R_PROD, 18}, {"ReduceL1", R_L1, 18}, {"ReduceL2", R_L2, 18}, {"ReduceSumSquare", R_SQUARE, 18},
+typedef enum kind {
+    R_SUM,
+    R_MEAN,
+    R_MAX,
+    R_MIN,
+    R_PROD,
+    R_L1,
+    R_L2,
+    R_SQUARE,
+    R_LOGSUM,
+    R_LOGSUMEXP
+} kind;
+static const struct { const char *name; kind k; int axes_input_since;
+} kinds[] = {
+    {"ReduceSum", R_SUM, 13},       {"ReduceMean", R_MEAN, 18},
+    {"ReduceMax", R_MAX, 18},       {"ReduceMin", R_MIN, 18},
+    {"ReduceProd", R_PROD, 18},     {"ReduceL1", R_L1, 18},
+    {"ReduceL2", R_L2, 18},         {"ReduceSumSquare", R_SQUARE, 18},
     {"ReduceLogSum", R_LOGSUM, 18}, {"ReduceLogSumExp", R_LOGSUMEXP, 18},
 };
 
 typedef struct params {
     kind k;
     bool over[MT_MAX_DIMS];
-    int64_t keep[MT_MAX_DIMS];   /* output strides through the input's dimensions: 0 where reduced */
+    int64_t keep[MT_MAX_DIMS]; /* output strides through the input's dimensions: 0 where reduced */
     bool noop;
     int axis, last, largest;     /* ArgX, TopK */
     bool keepdims;
@@ -34,7 +48,8 @@ MT_INFER(mt_infer_reduce)
     bool order = p->k == R_MAX || p->k == R_MIN;
     MT_TRY(mt_need_type(g, n, 0, order ? MT_T_ANY : MT_T_FLOAT | MT_T_INDEX, err));
     int64_t axes[MT_MAX_DIMS], dims[MT_MAX_DIMS], stride = 1;
-    MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, n->opset >= since ? 1 : -1, n->opset >= since ? NULL : "axes", err));
+    MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, n->opset >= since ? 1 : -1,
+                        n->opset >= since ? NULL : "axes", err));
     if (count <= 0) {
         p->noop = mt_attr_int(n, "noop_with_empty_axes", 0) != 0;
         for (d = 0; d < x->rank; d++) p->over[d] = !p->noop;
@@ -79,12 +94,16 @@ static double reduce_end(kind k, double acc, double count)
 }
 
 /* Elements of one output: the reduced dimensions walked from `base`. */
-static double reduce_one(const params *p, const mt_tensor *x, const int64_t *s, int64_t base, const int64_t *rdims,
-                         const int64_t *rstride, int rrank)
+static double reduce_one(const params *p, const mt_tensor *x, const int64_t *s, int64_t base,
+                         const int64_t *rdims, const int64_t *rstride, int rrank)
 {
     const float *f = x->data;
     bool is_float = x->dtype == MT_DT_F32;
-    double acc = p->k == R_MAX ? -INFINITY : p->k == R_MIN ? INFINITY : p->k == R_PROD ? 1.0 : 0.0, peak = -INFINITY;
+    double acc = p->k == R_MAX    ? -INFINITY
+                 : p->k == R_MIN  ? INFINITY
+                 : p->k == R_PROD ? 1.0
+                                  : 0.0,
+           peak = -INFINITY;
     int64_t count = 1;
     for (int d = 0; d < rrank; d++) count *= rdims[d];
     for (int pass = p->k == R_LOGSUMEXP ? 0 : 1; pass < 2 && count; pass++) {
@@ -107,8 +126,14 @@ static void store(mt_tensor *o, int64_t i, double v)
 {
     switch (o->dtype) {
     case MT_DT_F32: ((float *)o->data)[i] = (float)v; break;
-    case MT_DT_I64: ((int64_t *)o->data)[i] = fabs(v) < 9.2e18 ? (int64_t)v : v > 0 ? INT64_MAX : INT64_MIN; break;
-    case MT_DT_I32: ((int32_t *)o->data)[i] = fabs(v) < 2147483648.0 ? (int32_t)v : v > 0 ? INT32_MAX : INT32_MIN; break;
+    case MT_DT_I64:
+        ((int64_t *)o->data)[i] = fabs(v) < 9.2e18 ? (int64_t)v : v > 0 ? INT64_MAX : INT64_MIN;
+        break;
+    case MT_DT_I32:
+        ((int32_t *)o->data)[i] = fabs(v) < 2147483648.0 ? (int32_t)v
+                                  : v > 0                ? INT32_MAX
+                                                         : INT32_MIN;
+        break;
     case MT_DT_I8: ((int8_t *)o->data)[i] = (int8_t)MT_MAX(-128.0, MT_MIN(127.0, v)); break;
     case MT_DT_U8: ((uint8_t *)o->data)[i] = (uint8_t)MT_MAX(0.0, MT_MIN(255.0, v)); break;
     case MT_DT_BOOL: ((uint8_t *)o->data)[i] = v > 0; break;
@@ -121,7 +146,8 @@ MT_RUN(mt_run_reduce)
     const params *p = c->node->params;
     const mt_tensor *x = c->in[0];
     mt_tensor *o = c->out[0];
-    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], kstride[MT_MAX_DIMS], rdims[MT_MAX_DIMS], rstride[MT_MAX_DIMS];
+    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], kstride[MT_MAX_DIMS], rdims[MT_MAX_DIMS],
+        rstride[MT_MAX_DIMS];
     int64_t idx[MT_MAX_DIMS] = {0}, total = mt_tensor_count(o);
     int krank = 0, rrank = 0;
     mt_strides(s, x);
@@ -141,7 +167,7 @@ MT_RUN(mt_run_reduce)
     return MT_OK;
 }
 
-/* --- ArgMax, ArgMin ---------------------------------------------------------------------------------- */
+/* --- ArgMax, ArgMin --- */
 
 MT_INFER(mt_infer_argmax)
 {
@@ -154,7 +180,8 @@ MT_INFER(mt_infer_argmax)
     p->largest = !strcmp(n->op->name, "ArgMax");
     p->last = mt_attr_int(n, "select_last_index", 0) != 0;
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", 0), x->rank, "axis", err));
-    if (!x->dims[p->axis]) return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", p->axis);
+    if (!x->dims[p->axis])
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", p->axis);
     int64_t dims[MT_MAX_DIMS];
     int rank = 0;
     bool keep = mt_attr_int(n, "keepdims", 1) != 0;
@@ -173,7 +200,8 @@ static void split_at(const mt_tensor *x, int axis, int64_t *outer, int64_t *len,
 
 static double value_at(const mt_tensor *x, int64_t i)
 {
-    return x->dtype == MT_DT_F32 ? (double)((const float *)x->data)[i] : (double)mt_tensor_int(x, i);
+    return x->dtype == MT_DT_F32 ? (double)((const float *)x->data)[i]
+                                 : (double)mt_tensor_int(x, i);
 }
 
 MT_RUN(mt_run_argmax)
@@ -195,7 +223,7 @@ MT_RUN(mt_run_argmax)
     return MT_OK;
 }
 
-/* --- TopK --------------------------------------------------------------------------------------------- */
+/* --- TopK --- */
 
 MT_INFER(mt_infer_topk)
 {
@@ -209,14 +237,16 @@ MT_INFER(mt_infer_topk)
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", -1), x->rank, "axis", err));
     int64_t k, dims[MT_MAX_DIMS];
     int count;
-    MT_TRY(mt_node_ints(&k, &count, 1, g, n, n->opset < 10 ? -1 : 1, n->opset < 10 ? "k" : NULL, err));
+    MT_TRY(
+        mt_node_ints(&k, &count, 1, g, n, n->opset < 10 ? -1 : 1, n->opset < 10 ? "k" : NULL, err));
     if (count != 1 || k < 0 || k > x->dims[p->axis])
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "k = %lld of a dimension of %lld", count == 1 ? (long long)k : -1LL,
-                            (long long)x->dims[p->axis]);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "k = %lld of a dimension of %lld",
+                            count == 1 ? (long long)k : -1LL, (long long)x->dims[p->axis]);
     memcpy(dims, x->dims, sizeof dims);
     dims[p->axis] = k;
     size_t scratch;
-    if (!mt_mul(&scratch, (size_t)x->dims[p->axis], sizeof(int64_t))) return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
+    if (!mt_mul(&scratch, (size_t)x->dims[p->axis], sizeof(int64_t)))
+        return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
     n->scratch = scratch;
     MT_TRY(mt_set_out(g, n, 0, x->dtype, x->rank, dims, err));
     return mt_set_out(g, n, 1, MT_DT_I64, x->rank, dims, err);
@@ -252,7 +282,8 @@ MT_RUN(mt_run_topk)
     const params *p = c->node->params;
     const mt_tensor *x = c->in[0];
     mt_tensor *vals = c->out[0], *idx = c->node->n_out > 1 ? c->out[1] : NULL;
-    int64_t outer, len, inner, k = c->out[0] ? c->out[0]->dims[p->axis] : idx->dims[p->axis], *heap = c->scratch;
+    int64_t outer, len, inner, k = c->out[0] ? c->out[0]->dims[p->axis] : idx->dims[p->axis],
+                               *heap = c->scratch;
     split_at(x, p->axis, &outer, &len, &inner);
     size_t size = mt_dtype_size(x->dtype);
     for (int64_t o = 0; k && o < outer; o++)
@@ -264,7 +295,9 @@ MT_RUN(mt_run_topk)
                 if (before(&r, j, heap[0])) heap[0] = j, sift(&r, heap, 0, k);
             for (int64_t j = k; j-- > 0;) { /* worst first: fill from the end */
                 int64_t at = (o * k + j) * inner + i, from = heap[0];
-                if (vals) memcpy((char *)vals->data + (size_t)at * size, (const char *)x->data + (size_t)(r.base + from * inner) * size, size);
+                if (vals)
+                    memcpy((char *)vals->data + (size_t)at * size,
+                           (const char *)x->data + (size_t)(r.base + from * inner) * size, size);
                 if (idx) ((int64_t *)idx->data)[at] = from;
                 heap[0] = heap[j];
                 sift(&r, heap, 0, j);
@@ -273,7 +306,7 @@ MT_RUN(mt_run_topk)
     return MT_OK;
 }
 
-/* --- CumSum ------------------------------------------------------------------------------------------- */
+/* --- CumSum --- */
 
 MT_INFER(mt_infer_cumsum)
 {
@@ -293,7 +326,8 @@ MT_INFER(mt_infer_cumsum)
 MT_RUN(mt_run_cumsum)
 {
     const params *p = c->node->params;
-    bool exclusive = mt_attr_int(c->node, "exclusive", 0), reverse = mt_attr_int(c->node, "reverse", 0);
+    bool exclusive = mt_attr_int(c->node, "exclusive", 0),
+         reverse = mt_attr_int(c->node, "reverse", 0);
     int64_t outer, len, inner;
     split_at(c->in[0], p->axis, &outer, &len, &inner);
     for (int64_t o = 0; o < outer; o++)
@@ -310,7 +344,7 @@ MT_RUN(mt_run_cumsum)
     return MT_OK;
 }
 
-/* --- Trilu -------------------------------------------------------------------------------------------- */
+/* --- Trilu --- */
 
 MT_INFER(mt_infer_trilu)
 {
@@ -323,20 +357,23 @@ MT_INFER(mt_infer_trilu)
     n->params = k;
     MT_TRY(mt_node_ints(k, &count, 1, g, n, 1, NULL, err));
     if (count < 1) *k = 0;
-    if (*k > (int64_t)1 << 40 || *k < -((int64_t)1 << 40)) return mt_node_fail(n, err, MT_ERR_FORMAT, "k = %lld", (long long)*k);
+    if (*k > (int64_t)1 << 40 || *k < -((int64_t)1 << 40))
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "k = %lld", (long long)*k);
     return mt_set_out_like(g, n, 0, x, err);
 }
 
 MT_RUN(mt_run_trilu)
 {
     const mt_tensor *x = c->in[0];
-    int64_t k = *(const int64_t *)c->node->params, h = x->dims[x->rank - 2], w = x->dims[x->rank - 1];
+    int64_t k = *(const int64_t *)c->node->params, h = x->dims[x->rank - 2],
+            w = x->dims[x->rank - 1];
     bool upper = mt_attr_int(c->node, "upper", 1) != 0;
     size_t size = mt_dtype_size(x->dtype);
     for (int64_t i = 0, n = mt_tensor_count(x); i < n; i++) {
         int64_t r = i / w % h, col = i % w;
         char *d = (char *)c->out[0]->data + (size_t)i * size;
-        if (upper ? col - r >= k : col - r <= k) memcpy(d, (const char *)x->data + (size_t)i * size, size);
+        if (upper ? col - r >= k : col - r <= k)
+            memcpy(d, (const char *)x->data + (size_t)i * size, size);
         else memset(d, 0, size);
     }
     return MT_OK;

@@ -1,12 +1,22 @@
 /* Resize (10, 11, 13, 18, 19) and Upsample (7, 9): separable, one table of taps per axis. */
 #include "models/ops/op.h"
 
-typedef enum coord { HALF_PIXEL, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, TF_HALF_PIXEL, TF_CROP, HALF_SYMMETRIC } coord;
-static const char *const coord_names[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                          "tf_half_pixel_for_nn", "tf_crop_and_resize", "half_pixel_symmetric"};
+typedef enum coord {
+    HALF_PIXEL,
+    PYTORCH_HALF_PIXEL,
+    ALIGN_CORNERS,
+    ASYMMETRIC,
+    TF_HALF_PIXEL,
+    TF_CROP,
+    HALF_SYMMETRIC
+} coord;
+static const char *const coord_names[] = {
+    "half_pixel",           "pytorch_half_pixel", "align_corners",       "asymmetric",
+    "tf_half_pixel_for_nn", "tf_crop_and_resize", "half_pixel_symmetric"};
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
 typedef enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL } rounding;
-static const char *const rounding_names[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+static const char *const rounding_names[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                             "ceil"};
 
 typedef struct taps {
     int n;                       /* per output place */
@@ -31,7 +41,8 @@ static int find_word(const char *word, const char *const *list, int n)
     return -1;
 }
 
-static float source_of(const params *p, int64_t o, float scale, int64_t in, int64_t out, float real_out, const float *roi)
+static float source_of(const params *p, int64_t o, float scale, int64_t in, int64_t out,
+                       float real_out, const float *roi)
 {
     switch (p->c) {
     case HALF_PIXEL: return ((float)o + 0.5f) / scale - 0.5f;
@@ -40,7 +51,9 @@ static float source_of(const params *p, int64_t o, float scale, int64_t in, int6
     case ASYMMETRIC: return (float)o / scale;
     case TF_HALF_PIXEL: return ((float)o + 0.5f) / scale;
     case TF_CROP:
-        if (out > 1) return roi[0] * (float)(in - 1) + (float)o * (roi[1] - roi[0]) * (float)(in - 1) / (float)(out - 1);
+        if (out > 1)
+            return roi[0] * (float)(in - 1) +
+                   (float)o * (roi[1] - roi[0]) * (float)(in - 1) / (float)(out - 1);
         return 0.5f * (roi[0] + roi[1]) * (float)(in - 1);
     case HALF_SYMMETRIC: {
         float adjust = (float)out / real_out, centre = (float)in / 2;
@@ -69,8 +82,10 @@ static float cubic(float x, float a)
     return 0;
 }
 
-/* Fills the taps of one output place; x is its source coordinate, stretch >= 1 widens the filter. */
-static void place_taps(const params *p, int32_t *from, float *weight, int n, float x, float stretch, int64_t in)
+/* Fills the taps of one output place; x is its source coordinate, stretch >= 1 widens the filter.
+ */
+static void place_taps(const params *p, int32_t *from, float *weight, int n, float x, float stretch,
+                       int64_t in)
 {
     float radius = (p->m == LINEAR ? 1.0f : 2.0f) * stretch, sum = 0;
     int64_t first = (int64_t)floorf(x) - (n / 2 - 1);
@@ -89,7 +104,8 @@ static void place_taps(const params *p, int32_t *from, float *weight, int n, flo
         for (int i = 0; i < n; i++) weight[i] /= sum;
 }
 
-static mt_status make_taps(params *p, int axis, mt_graph *g, mt_node *n, int64_t in, int64_t out, float scale, const float *roi, mt_err *err)
+static mt_status make_taps(params *p, int axis, mt_graph *g, mt_node *n, int64_t in, int64_t out,
+                           float scale, const float *roi, mt_err *err)
 {
     taps *t = &p->t[axis];
     float stretch = p->antialias && scale < 1 ? 1 / scale : 1;
@@ -109,7 +125,8 @@ static mt_status make_taps(params *p, int axis, mt_graph *g, mt_node *n, int64_t
         float x = source_of(p, o, scale, in, out, real_out, roi);
         int32_t *from = t->from + o * t->n;
         float *weight = t->weight + o * t->n;
-        if (!(fabsf(x) < 1e9f)) return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)scale);
+        if (!(fabsf(x) < 1e9f))
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)scale);
         if (p->c == TF_CROP && (x < 0 || x > (float)(in - 1))) {
             for (int i = 0; i < t->n; i++) { from[i] = -1; weight[i] = i == 0; }
         } else if (p->m == NEAREST) {
@@ -117,14 +134,16 @@ static mt_status make_taps(params *p, int axis, mt_graph *g, mt_node *n, int64_t
             from[0] = (int32_t)(at < 0 ? 0 : at >= in ? in - 1 : at);
             weight[0] = 1;
         } else {
-            if (p->m == LINEAR && !p->antialias) x = x < 0 ? 0 : x > (float)(in - 1) ? (float)(in - 1) : x;
+            if (p->m == LINEAR && !p->antialias)
+                x = x < 0 ? 0 : x > (float)(in - 1) ? (float)(in - 1) : x;
             place_taps(p, from, weight, t->n, x, stretch, in);
         }
     }
     return MT_OK;
 }
 
-static mt_status finish(params *p, mt_graph *g, mt_node *n, const int64_t *dims, const float *scales, const float *roi, mt_err *err)
+static mt_status finish(params *p, mt_graph *g, mt_node *n, const int64_t *dims,
+                        const float *scales, const float *roi, mt_err *err)
 {
     const mt_value *x = mt_in(g, n, 0);
     if (p->m != NEAREST) MT_TRY(mt_need_type(g, n, 0, MT_T_FLOAT, err));
@@ -140,7 +159,8 @@ static mt_status finish(params *p, mt_graph *g, mt_node *n, const int64_t *dims,
     /* two intermediate tensors at most; the largest an axis-by-axis walk can make */
     size_t most = 1;
     bool fits = true;
-    for (int d = 0; d < x->t.rank; d++) fits = fits && mt_mul(&most, most, (size_t)MT_MAX(x->t.dims[d], dims[d]));
+    for (int d = 0; d < x->t.rank; d++)
+        fits = fits && mt_mul(&most, most, (size_t)MT_MAX(x->t.dims[d], dims[d]));
     if (!fits || !mt_mul(&n->scratch, most, 2 * sizeof(float)) || n->scratch > MT_TENSOR_CEILING)
         return mt_node_fail(n, err, MT_ERR_LIMIT, "intermediate result too large");
     return MT_OK;
@@ -150,9 +170,14 @@ static mt_status read_modes(params *p, mt_graph *g, mt_node *n, mt_err *err)
 {
     const char *m = mt_attr_str(n, "mode", "nearest");
     const char *c = mt_attr_str(n, "coordinate_transformation_mode", "half_pixel");
-    int mi = !strcmp(m, "nearest") ? NEAREST : !strcmp(m, "linear") || !strcmp(m, "bilinear") ? LINEAR : !strcmp(m, "cubic") ? CUBIC : -1;
+    int mi = !strcmp(m, "nearest")                            ? NEAREST
+             : !strcmp(m, "linear") || !strcmp(m, "bilinear") ? LINEAR
+             : !strcmp(m, "cubic")                            ? CUBIC
+                                                              : -1;
     int ci = n->opset < 11 ? ASYMMETRIC : find_word(c, coord_names, (int)MT_COUNT(coord_names));
-    int ri = n->opset < 11 ? FLOOR : find_word(mt_attr_str(n, "nearest_mode", "round_prefer_floor"), rounding_names, 4);
+    int ri = n->opset < 11 ? FLOOR
+                           : find_word(mt_attr_str(n, "nearest_mode", "round_prefer_floor"),
+                                       rounding_names, 4);
     if (mi < 0) return mt_node_unsupported(g, n, err, "mode %.20s", m);
     if (ci < 0) return mt_node_unsupported(g, n, err, "coordinate_transformation_mode %.40s", c);
     if (ri < 0) return mt_node_unsupported(g, n, err, "nearest_mode");
@@ -209,15 +234,18 @@ MT_INFER(mt_infer_resize)
             roi[d + MT_MAX_DIMS] = box[i + m];
         }
         if (nz >= 0) {
-            if (sizes[i] < 1 || sizes[i] > 1 << 24 || !x->t.dims[d]) return mt_node_fail(n, err, MT_ERR_FORMAT, "size %lld", (long long)sizes[i]);
+            if (sizes[i] < 1 || sizes[i] > 1 << 24 || !x->t.dims[d])
+                return mt_node_fail(n, err, MT_ERR_FORMAT, "size %lld", (long long)sizes[i]);
             dims[d] = keep > 0 ? (int64_t)floor(keep * (double)x->t.dims[d] + 0.5) : sizes[i];
             scales[d] = keep > 0 ? (float)keep : (float)dims[d] / (float)x->t.dims[d];
             continue;
         }
-        if (!(given[i] > 0) || given[i] > 1e6f) return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)given[i]);
+        if (!(given[i] > 0) || given[i] > 1e6f)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)given[i]);
         float extent = nr >= 0 && p->c == TF_CROP ? box[i + m] - box[i] : 1.0f;
         double size = floor((double)x->t.dims[d] * (double)extent * (double)given[i] + 1e-7);
-        if (!(size >= 0 && size < 1 << 24)) return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)given[i]);
+        if (!(size >= 0 && size < 1 << 24))
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)given[i]);
         dims[d] = (int64_t)size;
         scales[d] = given[i];
     }
@@ -236,11 +264,14 @@ MT_INFER(mt_infer_upsample)
     int64_t dims[MT_MAX_DIMS];
     float scales[MT_MAX_DIMS], roi[2 * MT_MAX_DIMS] = {0};
     int count;
-    MT_TRY(mt_node_floats(scales, &count, MT_MAX_DIMS, g, n, n->opset < 9 ? -1 : 1, n->opset < 9 ? "scales" : NULL, err));
-    if (count != x->t.rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "%d scales for rank %d", count, x->t.rank);
+    MT_TRY(mt_node_floats(scales, &count, MT_MAX_DIMS, g, n, n->opset < 9 ? -1 : 1,
+                          n->opset < 9 ? "scales" : NULL, err));
+    if (count != x->t.rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d scales for rank %d", count, x->t.rank);
     for (int d = 0; d < count; d++) {
         double size = floor((double)x->t.dims[d] * (double)scales[d] + 1e-7);
-        if (!(scales[d] > 0) || !(size >= 0 && size < 1 << 24)) return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)scales[d]);
+        if (!(scales[d] > 0) || !(size >= 0 && size < 1 << 24))
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "scale %g", (double)scales[d]);
         dims[d] = (int64_t)size;
         roi[d + MT_MAX_DIMS] = 1;
     }
@@ -248,7 +279,8 @@ MT_INFER(mt_infer_upsample)
 }
 
 /* Resamples one axis of `in` (dims) into `out`, whose axis has `len` places. */
-static void along_axis(const params *p, int axis, const int64_t *dims, int rank, int64_t len, const float *in, float *out)
+static void along_axis(const params *p, int axis, const int64_t *dims, int rank, int64_t len,
+                       const float *in, float *out)
 {
     const taps *t = &p->t[axis];
     int64_t outer = 1, inner = 1, src = dims[axis];
@@ -284,7 +316,8 @@ static void run_nearest(const params *p, const mt_tensor *x, mt_tensor *o, size_
     mt_strides(s, x);
     for (int64_t i = 0; i < total; i++, mt_next(idx, o->dims, o->rank)) {
         int64_t at = 0;
-        for (int d = 0; d < o->rank; d++) at += (p->touched[d] ? MT_MAX(0, p->t[d].from[idx[d]]) : idx[d]) * s[d];
+        for (int d = 0; d < o->rank; d++)
+            at += (p->touched[d] ? MT_MAX(0, p->t[d].from[idx[d]]) : idx[d]) * s[d];
         memcpy((char *)o->data + (size_t)i * size, (const char *)x->data + (size_t)at * size, size);
     }
 }

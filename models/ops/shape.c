@@ -12,8 +12,10 @@ MT_INFER(mt_infer_dropout)
 {
     MT_TRY(mt_need_inputs(g, n, 1, n->opset < 12 ? 1 : 3, err));
     const mt_tensor *training = mt_const_in(g, n, 2), *ratio = mt_const_in(g, n, 1);
-    bool nothing = ratio && mt_tensor_count(ratio) == 1 && ratio->dtype == MT_DT_F32 && *(const float *)ratio->data == 0.0f;
-    if (mt_in(g, n, 2) && !nothing && (!training || mt_tensor_count(training) != 1 || mt_tensor_int(training, 0)))
+    bool nothing = ratio && mt_tensor_count(ratio) == 1 && ratio->dtype == MT_DT_F32 &&
+                   *(const float *)ratio->data == 0.0f;
+    if (mt_in(g, n, 2) && !nothing &&
+        (!training || mt_tensor_count(training) != 1 || mt_tensor_int(training, 0)))
         return mt_node_unsupported(g, n, err, "training mode");
     const mt_value *x = mt_in(g, n, 0);
     if (n->opset < 10) MT_TRY(mt_set_out_like(g, n, 1, x, err));
@@ -46,7 +48,8 @@ MT_INFER(mt_infer_reshape)
     bool allow_zero = mt_attr_int(n, "allowzero", 0) != 0;
     for (int i = 0; i < rank; i++) {
         if (dims[i] == 0 && !allow_zero) {
-            if (i >= x->t.rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "shape 0 at %d copies no dimension", i);
+            if (i >= x->t.rank)
+                return mt_node_fail(n, err, MT_ERR_FORMAT, "shape 0 at %d copies no dimension", i);
             dims[i] = x->t.dims[i];
         }
         if (dims[i] == -1) {
@@ -58,12 +61,14 @@ MT_INFER(mt_infer_reshape)
     }
     if (unknown >= 0) {
         if (!have || total % have)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld elements do not divide by %lld", (long long)total, (long long)have);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld elements do not divide by %lld",
+                                (long long)total, (long long)have);
         dims[unknown] = total / have;
         have *= dims[unknown];
     }
     if (have != total)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld elements into a shape of %lld", (long long)total, (long long)have);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld elements into a shape of %lld",
+                            (long long)total, (long long)have);
     return mt_set_out(g, n, 0, x->t.dtype, rank, dims, err);
 }
 
@@ -74,7 +79,8 @@ MT_INFER(mt_infer_flatten)
     int64_t axis = mt_attr_int(n, "axis", 1), dims[2] = {1, 1};
     if (axis < 0) axis += x->t.rank;
     if (axis < 0 || axis > x->t.rank)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "axis %lld of rank %d", (long long)axis, x->t.rank);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "axis %lld of rank %d", (long long)axis,
+                            x->t.rank);
     for (int i = 0; i < x->t.rank; i++) dims[i >= axis] *= x->t.dims[i];
     return mt_set_out(g, n, 0, x->t.dtype, 2, dims, err);
 }
@@ -90,7 +96,8 @@ MT_INFER(mt_infer_squeeze)
     for (int i = 0; i < count; i++) {
         MT_TRY(mt_axis(&axis, n, axes[i], x->t.rank, "axis", err));
         if (x->t.dims[axis] != 1)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is %lld, not 1", axis, (long long)x->t.dims[axis]);
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is %lld, not 1", axis,
+                                (long long)x->t.dims[axis]);
         drop[axis] = true;
     }
     for (int i = 0; i < x->t.rank; i++)
@@ -108,7 +115,8 @@ MT_INFER(mt_infer_unsqueeze)
     MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, 1, "axes", err));
     if (count < 0) return mt_node_fail(n, err, MT_ERR_FORMAT, "no axes given");
     int rank = x->t.rank + count;
-    if (rank > MT_MAX_DIMS) return mt_node_fail(n, err, MT_ERR_LIMIT, "%d dimensions, at most 8 are handled", rank);
+    if (rank > MT_MAX_DIMS)
+        return mt_node_fail(n, err, MT_ERR_LIMIT, "%d dimensions, at most 8 are handled", rank);
     for (int i = 0; i < count; i++) {
         MT_TRY(mt_axis(&axis, n, axes[i], rank, "axis", err));
         if (added[axis]) return mt_node_fail(n, err, MT_ERR_FORMAT, "axis %d twice", axis);
@@ -157,7 +165,8 @@ static mt_status constant_list(mt_graph *g, mt_node *n, mt_value *v, const mt_at
 {
     bool ints = a->type == 2 || a->type == 7;
     int64_t count = a->type == 1 || a->type == 2 ? 1 : (int64_t)a->n;
-    MT_TRY(mt_value_set(g, n->out[0], ints ? MT_DT_I64 : MT_DT_F32, a->type == 1 || a->type == 2 ? 0 : 1, &count, err));
+    MT_TRY(mt_value_set(g, n->out[0], ints ? MT_DT_I64 : MT_DT_F32,
+                        a->type == 1 || a->type == 2 ? 0 : 1, &count, err));
     MT_TRY(mt_graph_block(&v->t.data, g, mt_tensor_bytes(&v->t), err));
     const void *src = a->type == 1 ? (const void *)&a->f : a->type == 2 ? (const void *)&a->i
                       : ints ? (const void *)a->ints : (const void *)a->floats;
@@ -183,10 +192,12 @@ MT_INFER(mt_infer_constant)
         v->constant = true;
         return MT_OK;
     }
-    return mt_node_unsupported(g, n, err, "no numeric value (strings and sparse tensors are not handled)");
+    return mt_node_unsupported(g, n, err,
+                               "no numeric value (strings and sparse tensors are not handled)");
 }
 
-static mt_status shape_input(int64_t dims[MT_MAX_DIMS], int *rank, mt_graph *g, mt_node *n, int input, mt_err *err)
+static mt_status shape_input(int64_t dims[MT_MAX_DIMS], int *rank, mt_graph *g, mt_node *n,
+                             int input, mt_err *err)
 {
     MT_TRY(mt_node_ints(dims, rank, MT_MAX_DIMS, g, n, input, NULL, err));
     if (*rank < 0) return mt_node_fail(n, err, MT_ERR_FORMAT, "no shape given");
@@ -200,14 +211,16 @@ MT_INFER(mt_infer_constant_of_shape)
     int rank;
     MT_TRY(shape_input(dims, &rank, g, n, 0, err));
     const mt_attr *a = mt_node_attr(n, "value");
-    if (a && (!a->t.data || mt_tensor_count(&a->t) != 1)) return mt_node_fail(n, err, MT_ERR_FORMAT, "value is not one number");
+    if (a && (!a->t.data || mt_tensor_count(&a->t) != 1))
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "value is not one number");
     return mt_set_out(g, n, 0, a ? a->t.dtype : MT_DT_F32, rank, dims, err);
 }
 
 static void fill(mt_tensor *o, const void *one)
 {
     size_t size = mt_dtype_size(o->dtype);
-    for (int64_t i = 0, n = mt_tensor_count(o); i < n; i++) memcpy((char *)o->data + (size_t)i * size, one, size);
+    for (int64_t i = 0, n = mt_tensor_count(o); i < n; i++)
+        memcpy((char *)o->data + (size_t)i * size, one, size);
 }
 
 MT_RUN(mt_run_constant_of_shape)
@@ -224,14 +237,20 @@ MT_INFER(mt_infer_range)
     double v[3];
     for (int i = 0; i < 3; i++) {
         const mt_tensor *t = mt_const_in(g, n, i);
-        if (!t) return mt_node_unsupported(g, n, err, "input %d decides a shape and is not known before the run", i);
+        if (!t)
+            return mt_node_unsupported(
+                g, n, err, "input %d decides a shape and is not known before the run", i);
         if (mt_tensor_count(t) != 1 || t->dtype != mt_in(g, n, 0)->t.dtype)
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "input %d is not a scalar of one type with the others", i);
-        v[i] = t->dtype == MT_DT_F32 ? (double)*(const float *)t->data : (double)mt_tensor_int(t, 0);
+            return mt_node_fail(n, err, MT_ERR_FORMAT,
+                                "input %d is not a scalar of one type with the others", i);
+        v[i] =
+            t->dtype == MT_DT_F32 ? (double)*(const float *)t->data : (double)mt_tensor_int(t, 0);
     }
     double count = v[2] != 0 ? ceil((v[1] - v[0]) / v[2]) : -1;
-    if (v[2] == 0 || !(count < 1e9)) return mt_node_fail(n, err, MT_ERR_LIMIT, "range of too many values");
-    return mt_set_out(g, n, 0, mt_in(g, n, 0)->t.dtype, 1, &(int64_t){count > 0 ? (int64_t)count : 0}, err);
+    if (v[2] == 0 || !(count < 1e9))
+        return mt_node_fail(n, err, MT_ERR_LIMIT, "range of too many values");
+    return mt_set_out(g, n, 0, mt_in(g, n, 0)->t.dtype, 1,
+                      &(int64_t){count > 0 ? (int64_t)count : 0}, err);
 }
 
 MT_RUN(mt_run_range)
@@ -239,7 +258,8 @@ MT_RUN(mt_run_range)
     mt_tensor *o = c->out[0];
     for (int64_t i = 0; i < o->dims[0]; i++) {
         if (o->dtype == MT_DT_F32)
-            ((float *)o->data)[i] = *(const float *)c->in[0]->data + (float)i * *(const float *)c->in[2]->data;
+            ((float *)o->data)[i] =
+                *(const float *)c->in[0]->data + (float)i * *(const float *)c->in[2]->data;
         else {
             int64_t v = mt_tensor_int(c->in[0], 0) + i * mt_tensor_int(c->in[2], 0);
             if (o->dtype == MT_DT_I64) ((int64_t *)o->data)[i] = v;
@@ -284,7 +304,8 @@ MT_INFER(mt_infer_expand)
     int rank;
     MT_TRY(shape_input(dims, &rank, g, n, 1, err));
     for (int i = 0; i < rank; i++)
-        if (dims[i] < 0) return mt_node_fail(n, err, MT_ERR_FORMAT, "shape holds %lld", (long long)dims[i]);
+        if (dims[i] < 0)
+            return mt_node_fail(n, err, MT_ERR_FORMAT, "shape holds %lld", (long long)dims[i]);
     MT_TRY(mt_broadcast(dims, &rank, n, &mt_in(g, n, 0)->t, err));
     return mt_set_out(g, n, 0, mt_in(g, n, 0)->t.dtype, rank, dims, err);
 }
@@ -311,7 +332,8 @@ MT_INFER(mt_infer_tile)
     int64_t reps[MT_MAX_DIMS], dims[MT_MAX_DIMS];
     int count;
     MT_TRY(shape_input(reps, &count, g, n, 1, err));
-    if (count != x->t.rank) return mt_node_fail(n, err, MT_ERR_FORMAT, "%d repeats for rank %d", count, x->t.rank);
+    if (count != x->t.rank)
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%d repeats for rank %d", count, x->t.rank);
     for (int i = 0; i < count; i++)
         if (reps[i] < 0 || __builtin_mul_overflow(reps[i], x->t.dims[i], &dims[i]))
             return mt_node_fail(n, err, MT_ERR_FORMAT, "repeat of %lld", (long long)reps[i]);

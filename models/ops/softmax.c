@@ -1,4 +1,5 @@
-/* Softmax, LogSoftmax, Hardmax. Before opset 13 the tensor is flattened to two dimensions at the axis. */
+/* Softmax, LogSoftmax, Hardmax. Before opset 13 the tensor is flattened to two dimensions at the
+ * axis. */
 #include "models/ops/op.h"
 
 typedef struct params { int what; int64_t outer, len, inner; } params;
@@ -15,7 +16,8 @@ MT_INFER(mt_infer_softmax)
     p->what = n->op->name[0] == 'S' ? SOFT : n->op->name[0] == 'L' ? LOG : HARD;
     bool flatten = n->opset < 13;
     int axis;
-    MT_TRY(mt_axis(&axis, n, mt_attr_int(n, "axis", flatten ? 1 : -1), x->t.rank + (flatten && x->t.rank < 2), "axis", err));
+    MT_TRY(mt_axis(&axis, n, mt_attr_int(n, "axis", flatten ? 1 : -1),
+                   x->t.rank + (flatten && x->t.rank < 2), "axis", err));
     p->outer = p->len = p->inner = 1;
     for (int d = 0; d < x->t.rank; d++) {
         if (d < axis) p->outer *= x->t.dims[d];
@@ -60,7 +62,9 @@ MT_RUN(mt_run_softmax)
         mt_f32_softmax(c->k, c->out[0]->data, c->in[0]->data, (size_t)p->outer, (size_t)p->len);
         return MT_OK;
     }
-    void (*fn)(float *, const float *, int64_t, int64_t) = p->what == SOFT ? soft_strided : p->what == LOG ? log_strided : hard_strided;
+    void (*fn)(float *, const float *, int64_t, int64_t) = p->what == SOFT  ? soft_strided
+                                                           : p->what == LOG ? log_strided
+                                                                            : hard_strided;
     for (int64_t o = 0; o < p->outer; o++)
         for (int64_t i = 0; i < p->inner; i++) {
             int64_t at = o * p->len * p->inner + i;

@@ -145,8 +145,8 @@ const mt_op *mt_op_row(int i)
 const mt_op *mt_op_find(const char *domain, const char *name, int opset)
 {
     for (size_t i = 0; i < MT_COUNT(rows); i++)
-        if (!(rows[i].flags & MT_OP_INTERNAL) && !strcmp(rows[i].name, name) && !strcmp(rows[i].domain, domain) &&
-            opset >= rows[i].since && opset <= rows[i].until)
+        if (!(rows[i].flags & MT_OP_INTERNAL) && !strcmp(rows[i].name, name) &&
+            !strcmp(rows[i].domain, domain) && opset >= rows[i].since && opset <= rows[i].until)
             return &rows[i];
     return NULL;
 }
@@ -162,8 +162,8 @@ int mt_op_since(const char *domain, const char *name)
 {
     int first = 0;
     for (size_t i = 0; i < MT_COUNT(rows); i++)
-        if (!(rows[i].flags & MT_OP_INTERNAL) && !strcmp(rows[i].name, name) && !strcmp(rows[i].domain, domain) &&
-            (!first || rows[i].since < first))
+        if (!(rows[i].flags & MT_OP_INTERNAL) && !strcmp(rows[i].name, name) &&
+            !strcmp(rows[i].domain, domain) && (!first || rows[i].since < first))
             first = rows[i].since;
     return first;
 }

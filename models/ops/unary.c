@@ -1,7 +1,8 @@
 /* Operators of one tensor, element by element. */
 #include "models/ops/op.h"
 
-/* --- activations the kernels know: they also fuse into Conv and Add ------------------------------ */
+/* --- activations the kernels know: they also fuse into Conv and Add ------------------------------
+ */
 
 static const struct { const char *name; mt_act act; const char *a, *b; float da, db; } acts[] = {
     {"Relu", MT_ACT_RELU, NULL, NULL, 0, 0},
@@ -40,12 +41,14 @@ MT_RUN(mt_run_act)
     }
     size_t image = mt_image_blocked(c->k, o);
     for (int64_t i = 0; i < o->dims[0]; i++)
-        mt_blocked_act(c->k, (float *)o->data + (size_t)i * image, (const float *)x->data + (size_t)i * image,
-                       (int)o->dims[1], mt_plane(o), p->act, p->a, p->b);
+        mt_blocked_act(c->k, (float *)o->data + (size_t)i * image,
+                       (const float *)x->data + (size_t)i * image, (int)o->dims[1], mt_plane(o),
+                       p->act, p->a, p->b);
     return MT_OK;
 }
 
-/* --- Clip: bounds as attributes (6) or as inputs (11), any numeric type ------------------------- */
+/* --- Clip: bounds as attributes (6) or as inputs (11), any numeric type -------------------------
+ */
 
 typedef struct clip_params {
     mt_act_params act; /* first: passes read it as an activation once the bounds are known */
@@ -58,7 +61,8 @@ static mt_status clip_bound(clip_params *p, int which, mt_graph *g, mt_node *n, 
     const mt_value *v = mt_in(g, n, 1 + which);
     if (!v) return MT_OK;
     if (v->t.dtype != mt_in(g, n, 0)->t.dtype || mt_tensor_count(&v->t) != 1)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "bound %d is not a scalar of the input's type", which);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "bound %d is not a scalar of the input's type",
+                            which);
     if (!v->constant) {
         p->dynamic = true;
         return MT_OK;
@@ -75,8 +79,10 @@ MT_INFER(mt_infer_clip)
     clip_params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     n->params = p;
-    *p = (clip_params){.act = {MT_ACT_CLIP, mt_attr_float(n, "min", -3.402823466e38f), mt_attr_float(n, "max", 3.402823466e38f)},
-                       .lo = INT64_MIN, .hi = INT64_MAX};
+    *p = (clip_params){.act = {MT_ACT_CLIP, mt_attr_float(n, "min", -3.402823466e38f),
+                               mt_attr_float(n, "max", 3.402823466e38f)},
+                       .lo = INT64_MIN,
+                       .hi = INT64_MAX};
     for (int i = 0; i < 2; i++) MT_TRY(clip_bound(p, i, g, n, err));
     return mt_set_out_like(g, n, 0, mt_in(g, n, 0), err);
 }
@@ -102,20 +108,29 @@ MT_RUN(mt_run_clip)
     if (p.dynamic)
         for (int i = 1; i < 3 && i < c->node->n_in; i++) {
             if (!c->in[i]) continue;
-            if (c->in[i]->dtype == MT_DT_F32) *(i == 1 ? &p.act.a : &p.act.b) = *(const float *)c->in[i]->data;
+            if (c->in[i]->dtype == MT_DT_F32)
+                *(i == 1 ? &p.act.a : &p.act.b) = *(const float *)c->in[i]->data;
             else *(i == 1 ? &p.lo : &p.hi) = mt_tensor_int(c->in[i], 0);
         }
     if (c->in[0]->dtype == MT_DT_F32)
-        mt_f32_act(c->k, c->out[0]->data, c->in[0]->data, (size_t)mt_tensor_count(c->out[0]), MT_ACT_CLIP, p.act.a, p.act.b);
+        mt_f32_act(c->k, c->out[0]->data, c->in[0]->data, (size_t)mt_tensor_count(c->out[0]),
+                   MT_ACT_CLIP, p.act.a, p.act.b);
     else
         clip_ints(c->out[0], c->in[0], p.lo, p.hi);
     return MT_OK;
 }
 
-/* --- the rest: scalar functions, (x, alpha, beta) ------------------------------------------------ */
+/* --- the rest: scalar functions, (x, alpha, beta) ------------------------------------------------
+ */
 
 typedef float (*scalar_fn)(float x, float a, float b);
-#define FN(name, EXPR) static float name(float x, float a, float b) { (void)a; (void)b; return EXPR; }
+#define FN(name, EXPR)                                                                             \
+    static float name(float x, float a, float b)                                                   \
+    {                                                                                              \
+        (void)a;                                                                                   \
+        (void)b;                                                                                   \
+        return EXPR;                                                                               \
+    }
 FN(f_exp, expf(x))
 FN(f_log, logf(x))
 FN(f_sqrt, sqrtf(x))
@@ -140,7 +155,13 @@ FN(f_shrink, x < -b ? x + a : x > b ? x - a : 0.0f)
 FN(f_gelu, 0.5f * x * (1.0f + erff(x * 0.70710678118654752f)))
 FN(f_gelu_tanh, 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x))))
 
-static const struct { const char *name; scalar_fn fn; const char *a, *b; float da, db; unsigned types; } scalars[] = {
+static const struct {
+    const char *name;
+    scalar_fn fn;
+    const char *a, *b;
+    float da, db;
+    unsigned types;
+} scalars[] = {
     {"Exp", f_exp, NULL, NULL, 0, 0, MT_T_FLOAT},
     {"Log", f_log, NULL, NULL, 0, 0, MT_T_FLOAT},
     {"Sqrt", f_sqrt, NULL, NULL, 0, 0, MT_T_FLOAT},
@@ -155,7 +176,8 @@ static const struct { const char *name; scalar_fn fn; const char *a, *b; float d
     {"Sin", f_sin, NULL, NULL, 0, 0, MT_T_FLOAT},
     {"Cos", f_cos, NULL, NULL, 0, 0, MT_T_FLOAT},
     {"Elu", f_elu, "alpha", NULL, 1.0f, 0, MT_T_FLOAT},
-    {"Selu", f_selu, "alpha", "gamma", 1.67326319217681884765625f, 1.05070102214813232421875f, MT_T_FLOAT},
+    {"Selu", f_selu, "alpha", "gamma", 1.67326319217681884765625f, 1.05070102214813232421875f,
+     MT_T_FLOAT},
     {"Celu", f_celu, "alpha", NULL, 1.0f, 0, MT_T_FLOAT},
     {"Softplus", f_softplus, NULL, NULL, 0, 0, MT_T_FLOAT},
     {"Softsign", f_softsign, NULL, NULL, 0, 0, MT_T_FLOAT},
@@ -180,7 +202,8 @@ MT_INFER(mt_infer_unary)
         if (scalars[i].a) p->a = mt_attr_float(n, scalars[i].a, p->a);
         if (scalars[i].b) p->b = mt_attr_float(n, scalars[i].b, p->b);
     }
-    if (p->fn == f_gelu && !strcmp(mt_attr_str(n, "approximate", "none"), "tanh")) p->fn = f_gelu_tanh;
+    if (p->fn == f_gelu && !strcmp(mt_attr_str(n, "approximate", "none"), "tanh"))
+        p->fn = f_gelu_tanh;
     return mt_set_out_like(g, n, 0, mt_in(g, n, 0), err);
 }
 
@@ -210,7 +233,8 @@ MT_RUN(mt_run_unary)
     return MT_OK;
 }
 
-/* --- Not, IsNaN, IsInf --------------------------------------------------------------------------- */
+/* --- Not, IsNaN, IsInf ---------------------------------------------------------------------------
+ */
 
 typedef struct predicate_params { int what, pos, neg; } predicate_params;
 

@@ -1,5 +1,5 @@
-/* BatchNormalization with known statistics disappears into the convolution before it, or becomes one
- * multiply-add per channel (pre-activation networks). */
+/* BatchNormalization with known statistics disappears into the convolution before it, or becomes
+ * one multiply-add per channel (pre-activation networks). */
 #include "models/ops/op.h"
 
 /* scale = gamma / sqrt(var + eps), shift = beta - mean * scale, in double. */
@@ -20,8 +20,10 @@ static mt_status read_scale(mt_scale_params *p, mt_graph *g, const mt_node *n, m
     return MT_OK;
 }
 
-/* Multiplies output channel o of a Conv's weights [O][I/g][k] (or a ConvTranspose's [I][O/g][k]). */
-static void scale_weights(float *dst, const mt_tensor *w, int64_t groups, bool transposed, const float *scale)
+/* Multiplies output channel o of a Conv's weights [O][I/g][k] (or a ConvTranspose's [I][O/g][k]).
+ */
+static void scale_weights(float *dst, const mt_tensor *w, int64_t groups, bool transposed,
+                          const float *scale)
 {
     const float *src = w->data;
     int64_t inner = 1;
@@ -33,14 +35,16 @@ static void scale_weights(float *dst, const mt_tensor *w, int64_t groups, bool t
         }
 }
 
-static mt_status into_conv(mt_graph *g, mt_node *conv, mt_node *bn, bool transposed, const mt_scale_params *s, mt_err *err)
+static mt_status into_conv(mt_graph *g, mt_node *conv, mt_node *bn, bool transposed,
+                           const mt_scale_params *s, mt_err *err)
 {
     const mt_value *w = g->values[conv->in[1]];
     int nw, nb;
     int64_t c = g->values[bn->in[0]]->t.dims[1];
     MT_TRY(mt_graph_new_const(&nw, g, w->name, w->t.rank, w->t.dims, err));
     MT_TRY(mt_graph_new_const(&nb, g, "bias", 1, &c, err));
-    scale_weights(g->values[nw]->t.data, &w->t, ((const mt_window *)conv->params)->groups, transposed, s->scale);
+    scale_weights(g->values[nw]->t.data, &w->t, ((const mt_window *)conv->params)->groups,
+                  transposed, s->scale);
     const float *old = conv->n_in > 2 && conv->in[2] >= 0 ? g->values[conv->in[2]]->t.data : NULL;
     float *bias = g->values[nb]->t.data;
     for (int64_t i = 0; i < c; i++) bias[i] = (old ? old[i] * s->scale[i] : 0.0f) + s->shift[i];
@@ -76,8 +80,8 @@ mt_status mt_pass_batchnorm(mt_graph *g, mt_err *err)
         MT_TRY(read_scale(p, g, n, err));
         mt_node *conv = mt_graph_producer(g, n->in[0]);
         bool transposed = conv && !strcmp(conv->op->name, "ConvTranspose");
-        if (conv && (transposed || !strcmp(conv->op->name, "Conv")) && mt_graph_reader(g, n->in[0]) == n &&
-            constant_inputs(g, conv, 1)) {
+        if (conv && (transposed || !strcmp(conv->op->name, "Conv")) &&
+            mt_graph_reader(g, n->in[0]) == n && constant_inputs(g, conv, 1)) {
             MT_TRY(into_conv(g, conv, n, transposed, p, err));
             g->values[n->out[0]]->producer = g->values[n->in[0]]->producer;
             continue;

@@ -1,4 +1,5 @@
-/* Conv + Add + activation become one step; so do Add, ScaleShift, Gemm and ConvTranspose + activation. */
+/* Conv + Add + activation become one step; so do Add, ScaleShift, Gemm and ConvTranspose +
+ * activation. */
 #include "models/ops/op.h"
 
 static bool is_activation(const mt_graph *g, const mt_node *n, mt_act_params *a)
@@ -55,7 +56,8 @@ static void fuse_add(mt_graph *g, mt_node *add)
     }
     if (!best) return;
     best->residual = other;
-    while (best->n_in < 3) best->in[best->n_in++] = -1; /* bias left out: the spare slot is behind it */
+    while (best->n_in < 3)
+        best->in[best->n_in++] = -1; /* bias left out: the spare slot is behind it */
     best->in[best->n_in++] = other;
     absorb(g, best, at, add);
 }
@@ -73,7 +75,8 @@ static mt_status widen(mt_graph *g, mt_node *n, mt_err *err)
 
 static bool takes_activation(const mt_node *n)
 {
-    static const char *const names[] = {"Conv", "ConvTranspose", "Add", "ScaleShift", "BatchNormalization", "Gemm"};
+    static const char *const names[] = {"Conv",       "ConvTranspose",      "Add",
+                                        "ScaleShift", "BatchNormalization", "Gemm"};
     if (n->act != MT_ACT_NONE) return false;
     for (size_t i = 0; i < MT_COUNT(names); i++)
         if (!strcmp(n->op->name, names[i])) return true;

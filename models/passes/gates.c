@@ -1,4 +1,5 @@
-/* x * Sigmoid(x) is SiLU, x * HardSigmoid(x) (1/6, 1/2) is HardSwish: written as two nodes by exporters. */
+/* x * Sigmoid(x) is SiLU, x * HardSigmoid(x) (1/6, 1/2) is HardSwish: written as two nodes by
+ * exporters. */
 #include "models/ops/op.h"
 
 /* The operand that is f(other) with f a sigmoid or hard sigmoid; -1 when neither is. */
@@ -9,7 +10,8 @@ static int gate_of(const mt_graph *g, const mt_node *mul, mt_act *act)
         if (!f || f->n_in != 1 || f->in[0] != mul->in[!i] || f->op->run != mt_run_act) continue;
         const mt_act_params *p = f->params;
         if (p->act == MT_ACT_SIGMOID) *act = MT_ACT_SILU;
-        else if (p->act == MT_ACT_HSIGMOID && fabsf(p->a - 1.0f / 6) < 1e-6f && p->b == 0.5f) *act = MT_ACT_HSWISH;
+        else if (p->act == MT_ACT_HSIGMOID && fabsf(p->a - 1.0f / 6) < 1e-6f && p->b == 0.5f)
+            *act = MT_ACT_HSWISH;
         else continue;
         return i;
     }

@@ -19,12 +19,15 @@ static mt_conv_desc describe(const mt_graph *g, const mt_node *n)
     };
 }
 
-/* Weights of a transposed convolution [I][O][taps] as those of a 1x1 one: [tap][O in whole blocks][I]. */
-static mt_status tap_weights(float **out, const mt_graph *g, const mt_tensor *w, int64_t taps, int64_t wide, mt_err *err)
+/* Weights of a transposed convolution [I][O][taps] as those of a 1x1 one: [tap][O in whole
+ * blocks][I]. */
+static mt_status tap_weights(float **out, const mt_graph *g, const mt_tensor *w, int64_t taps,
+                             int64_t wide, mt_err *err)
 {
     const float *src = w->data;
     int64_t cin = w->dims[0], cout = w->dims[1];
-    MT_TRY(mt_alloc(out, (size_t)(taps * wide * cin), sizeof **out, MT_TENSOR_CEILING, "weights", err));
+    MT_TRY(mt_alloc(out, (size_t)(taps * wide * cin), sizeof **out, MT_TENSOR_CEILING, "weights",
+                    err));
     for (int64_t i = 0; i < cin; i++)
         for (int64_t o = 0; o < cout; o++)
             for (int64_t t = 0; t < taps; t++) (*out)[(t * wide + o) * cin + i] = *src++;
@@ -37,15 +40,28 @@ static mt_status bind_transposed(mt_graph *g, mt_node *n, mt_err *err)
     const mt_value *x = g->values[n->in[0]], *wt = g->values[n->in[1]];
     int64_t taps = 1, wide = mt_blocks(g->k, (int)wt->t.dims[1]) * g->k->block;
     for (int d = 0; d < w->nd; d++) taps *= w->kernel[d];
-    if (taps * wide > 1 << 20) return mt_node_fail(n, err, MT_ERR_LIMIT, "%lld taps", (long long)taps);
+    if (taps * wide > 1 << 20)
+        return mt_node_fail(n, err, MT_ERR_LIMIT, "%lld taps", (long long)taps);
     int h = w->nd == 2 ? (int)x->t.dims[2] : 1, cols = (int)x->t.dims[1 + w->nd];
-    mt_conv_desc d = {.cin = (int)x->t.dims[1], .cout = (int)(taps * wide), .groups = 1, .h = h, .w = cols, .oh = h, .ow = cols,
-                      .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+    mt_conv_desc d = {.cin = (int)x->t.dims[1],
+                      .cout = (int)(taps * wide),
+                      .groups = 1,
+                      .h = h,
+                      .w = cols,
+                      .oh = h,
+                      .ow = cols,
+                      .kh = 1,
+                      .kw = 1,
+                      .sh = 1,
+                      .sw = 1,
+                      .dh = 1,
+                      .dw = 1};
     MT_AUTO_FREE float *weights = NULL;
     MT_TRY(tap_weights(&weights, g, &wt->t, taps, wide, err));
     MT_TRY(mt_conv_new(&n->convs[0], g->k, &d, weights, NULL, err));
     size_t floats;
-    if (!mt_mul(&floats, (size_t)(taps * wide), (size_t)h * (size_t)cols) || floats > MT_TENSOR_CEILING / sizeof(float))
+    if (!mt_mul(&floats, (size_t)(taps * wide), (size_t)h * (size_t)cols) ||
+        floats > MT_TENSOR_CEILING / sizeof(float))
         return mt_node_fail(n, err, MT_ERR_LIMIT, "intermediate result too large");
     n->scratch = floats * sizeof(float) + mt_conv_scratch_bytes(n->convs[0]);
     n->variant = "taps";

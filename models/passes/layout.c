@@ -1,5 +1,5 @@
-/* Which values are channel-blocked. A convolution starts an island; whoever works on blocked tensors
- * stays on it; at its shores reorders are put in, once a value. */
+/* Which values are channel-blocked. A convolution starts an island; whoever works on blocked
+ * tensors stays on it; at its shores reorders are put in, once a value. */
 #include "models/ops/op.h"
 
 typedef struct shores {
@@ -81,18 +81,22 @@ static bool same_shape(const mt_tensor *a, const mt_tensor *b)
 /* A value per channel against a full tensor. */
 static bool is_gate(const mt_tensor *gate, const mt_tensor *full)
 {
-    return gate->rank == 4 && full->rank == 4 && gate->dims[1] == full->dims[1] && gate->dims[2] == 1 && gate->dims[3] == 1 &&
+    return gate->rank == 4 && full->rank == 4 && gate->dims[1] == full->dims[1] &&
+           gate->dims[2] == 1 && gate->dims[3] == 1 &&
            (gate->dims[0] == full->dims[0] || gate->dims[0] == 1);
 }
 
 static bool pair_stays(const mt_graph *g, const mt_node *n)
 {
     const mt_value *a = g->values[n->in[0]], *b = g->values[n->in[1]], *o = g->values[n->out[0]];
-    bool add = !strcmp(n->op->name, "Add"), mul = !strcmp(n->op->name, "Mul"), sub = !strcmp(n->op->name, "Sub");
-    if (!(add || mul || sub) || o->t.dtype != MT_DT_F32 || (!a->blocked && !b->blocked)) return false;
+    bool add = !strcmp(n->op->name, "Add"), mul = !strcmp(n->op->name, "Mul"),
+         sub = !strcmp(n->op->name, "Sub");
+    if (!(add || mul || sub) || o->t.dtype != MT_DT_F32 || (!a->blocked && !b->blocked))
+        return false;
     if (same_shape(&a->t, &b->t)) return true;
     if (sub) return false;
-    if (is_gate(&b->t, &a->t) && same_shape(&a->t, &o->t)) return add ? o->t.dims[0] == 1 || b->t.dims[0] >= 1 : true;
+    if (is_gate(&b->t, &a->t) && same_shape(&a->t, &o->t))
+        return add ? o->t.dims[0] == 1 || b->t.dims[0] >= 1 : true;
     return is_gate(&a->t, &b->t) && same_shape(&b->t, &o->t);
 }
 

@@ -1,4 +1,5 @@
-/* A constant zero Pad of the plane moves into the window of the Conv or average pool that reads it. */
+/* A constant zero Pad of the plane moves into the window of the Conv or average pool that reads it.
+ */
 #include "models/ops/op.h"
 
 static bool plain_zero_pad(const mt_graph *g, const mt_node *n)

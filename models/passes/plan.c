@@ -1,11 +1,12 @@
 /* Static memory plan: every value a state holds gets a fixed place in one arena, chosen by size and
- * lifetime. Views share their source's place; operators that may work in place take over their input's
- * when nobody reads it afterwards. */
+ * lifetime. Views share their source's place; operators that may work in place take over their
+ * input's when nobody reads it afterwards. */
 #include "models/ops/op.h"
 
 static bool one_place_view(const mt_graph *g, const mt_node *n)
 {
-    /* one place per channel: both layouts are the same bytes when no lane is padding (or it comes last) */
+    /* one place per channel: both layouts are the same bytes when no lane is padding (or it comes
+     * last) */
     const mt_tensor *t = &g->values[n->in[0]]->t;
     bool whole = t->dims[1] % g->k->block == 0;
     if (mt_plane(t) != 1) return false;
@@ -15,7 +16,8 @@ static bool one_place_view(const mt_graph *g, const mt_node *n)
 bool mt_node_is_view(const mt_graph *g, const mt_node *n)
 {
     if (!n->op->run) return true;
-    if (n->op->run == mt_run_from_blocked || n->op->run == mt_run_to_blocked) return one_place_view(g, n);
+    if (n->op->run == mt_run_from_blocked || n->op->run == mt_run_to_blocked)
+        return one_place_view(g, n);
     return n->op->run == mt_run_dropout && (n->n_out < 2 || n->out[1] < 0);
 }
 
@@ -52,12 +54,14 @@ static int takes_over(const plan *p, const mt_node *n, int i)
     const mt_value *o = g->values[n->out[0]];
     size_t need = value_bytes(g, o);
     int v = -1;
-    if (n->residual >= 0 && g->values[n->residual]->root != g->values[n->in[0]]->root) v = n->residual;
+    if (n->residual >= 0 && g->values[n->residual]->root != g->values[n->in[0]]->root)
+        v = n->residual;
     else if (n->op->flags & MT_OP_INPLACE) v = n->in[0];
     for (int turn = 0; v >= 0 && turn < 2; turn++) {
         const mt_value *x = g->values[v];
-        bool alike = x->blocked == o->blocked && x->t.dtype == o->t.dtype && value_bytes(g, x) == need &&
-                     g->values[x->root]->bytes >= need && mt_tensor_count(&x->t) == mt_tensor_count(&o->t);
+        bool alike = x->blocked == o->blocked && x->t.dtype == o->t.dtype &&
+                     value_bytes(g, x) == need && g->values[x->root]->bytes >= need &&
+                     mt_tensor_count(&x->t) == mt_tensor_count(&o->t);
         if (alike && dies_here(p, v, i)) return v;
         /* either operand of an element-wise pair will do */
         if (n->residual >= 0 || n->n_in != 2 || n->in[1] < 0 || n->op->run != mt_run_binary) break;
@@ -103,7 +107,8 @@ static int by_size(const void *a, const void *b)
     return x->root < y->root ? -1 : x->root > y->root;
 }
 
-/* Lowest offset at which v meets no placed value alive at the same time. placed is sorted by offset. */
+/* Lowest offset at which v meets no placed value alive at the same time. placed is sorted by
+ * offset. */
 static size_t lowest_gap(const plan *p, const mt_value *v, mt_value **placed, int n)
 {
     size_t at = 0;
@@ -150,7 +155,8 @@ mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *e
     assign_roots(&p);
     int count = 0;
     for (int i = 0; i < g->n_values; i++)
-        if (g->values[i]->root == i && lives[i].first >= 0 && in_arena(g, i)) order[count++] = g->values[i];
+        if (g->values[i]->root == i && lives[i].first >= 0 && in_arena(g, i))
+            order[count++] = g->values[i];
     qsort(order, (size_t)count, sizeof *order, by_size);
     for (int i = 0; i < count; i++) {
         mt_value *v = order[i];
@@ -161,6 +167,7 @@ mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *e
     }
     if (!count) *bytes = 0;
     *scratch_at = *bytes;
-    if (!mt_add(bytes, *bytes, scratch)) return mt_err_set(err, MT_ERR_LIMIT, "%s: too large", g->name);
+    if (!mt_add(bytes, *bytes, scratch))
+        return mt_err_set(err, MT_ERR_LIMIT, "%s: too large", g->name);
     return MT_OK;
 }

@@ -16,7 +16,8 @@ static bool does_nothing(const mt_graph *g, const mt_node *n)
     if (n->n_in < 1 || n->in[0] < 0 || n->n_out < 1 || n->out[0] < 0) return false;
     const mt_value *x = g->values[n->in[0]], *o = g->values[n->out[0]];
     if (!strcmp(op, "Identity")) return true;
-    if (!strcmp(op, "Dropout")) return n->n_out < 2 || n->out[1] < 0 || g->values[n->out[1]]->n_uses == 0;
+    if (!strcmp(op, "Dropout"))
+        return n->n_out < 2 || n->out[1] < 0 || g->values[n->out[1]]->n_uses == 0;
     if (!n->op->run) return same_value(x, o);
     if (!strcmp(op, "Cast")) /* a cast to float16 rounds */
         return same_value(x, o) && mt_attr_int(n, "to", 0) != MT_DT_F16;
@@ -26,18 +27,23 @@ static bool does_nothing(const mt_graph *g, const mt_node *n)
             if (p->perm[d] != d) return false;
         return true;
     }
-    return (!strcmp(op, "Concat") || !strcmp(op, "Sum") || !strcmp(op, "Max") || !strcmp(op, "Min")) && n->n_in == 1;
+    return (!strcmp(op, "Concat") || !strcmp(op, "Sum") || !strcmp(op, "Max") ||
+            !strcmp(op, "Min")) &&
+           n->n_in == 1;
 }
 
-/* ReduceMean over rows and columns is a global average pool (and a squeeze when dimensions are dropped). */
+/* ReduceMean over rows and columns is a global average pool (and a squeeze when dimensions are
+ * dropped). */
 static mt_status pool_of_mean(mt_graph *g, int i, mt_err *err)
 {
     mt_node *n = g->nodes[i];
     const mt_value *x = g->values[n->in[0]], *o = g->values[n->out[0]];
-    if (strcmp(n->op->name, "ReduceMean") || x->t.rank != 4 || x->t.dtype != MT_DT_F32) return MT_OK;
+    if (strcmp(n->op->name, "ReduceMean") || x->t.rank != 4 || x->t.dtype != MT_DT_F32)
+        return MT_OK;
     int64_t axes[MT_MAX_DIMS];
     int count, rows = 0, cols = 0;
-    MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, n->opset >= 18 ? 1 : -1, n->opset >= 18 ? NULL : "axes", err));
+    MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, n->opset >= 18 ? 1 : -1,
+                        n->opset >= 18 ? NULL : "axes", err));
     for (int k = 0; k < count; k++) {
         rows += axes[k] == 2 || axes[k] == -2;
         cols += axes[k] == 3 || axes[k] == -1;
@@ -50,7 +56,8 @@ static mt_status pool_of_mean(mt_graph *g, int i, mt_err *err)
     }
     int pooled;
     MT_TRY(mt_graph_new_value(&pooled, g, o->name, err));
-    MT_TRY(mt_value_set(g, pooled, MT_DT_F32, 4, (int64_t[]){x->t.dims[0], x->t.dims[1], 1, 1}, err));
+    MT_TRY(
+        mt_value_set(g, pooled, MT_DT_F32, 4, (int64_t[]){x->t.dims[0], x->t.dims[1], 1, 1}, err));
     mt_node *view;
     MT_TRY(mt_graph_new_node(&view, g, 1, 1, err));
     view->op = mt_op_internal("Flatten");
@@ -80,7 +87,8 @@ mt_status mt_pass_simplify(mt_graph *g, mt_err *err)
             if (n->in[j] >= 0) n->in[j] = alias[n->in[j]];
         if (!does_nothing(g, n)) continue;
         mt_value *x = g->values[n->in[0]], *o = g->values[n->out[0]];
-        if (o->is_output && x->half != o->half) continue; /* the border's type stays with the value */
+        if (o->is_output && x->half != o->half)
+            continue; /* the border's type stays with the value */
         alias[n->out[0]] = n->in[0];
         n->dead = true;
     }

@@ -16,8 +16,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (err.code != st || !err.text[0]) abort();
         return 0;
     }
-    if (c.n_classes < 0 || c.n_classes > MT_MAX_CLASSES || c.positive_class >= c.n_classes || c.positive_class < -1) abort();
-    if (c.n_thresholds < 0 || c.n_thresholds > MT_MAX_THRESHOLDS || c.input_px < 0 || c.input_px > 8192) abort();
+    if (c.n_classes < 0 || c.n_classes > MT_MAX_CLASSES || c.positive_class >= c.n_classes ||
+        c.positive_class < -1)
+        abort();
+    if (c.n_thresholds < 0 || c.n_thresholds > MT_MAX_THRESHOLDS || c.input_px < 0 ||
+        c.input_px > 8192)
+        abort();
     for (int i = 0; i < 3; i++)
         if (!(c.std[i] > 0)) abort();
     return 0;

@@ -15,7 +15,8 @@ static void run_once(const mt_net *net)
     mt_net_state *state = NULL;
     mt_err err = MT_ERR_INIT;
     int n = mt_net_n_inputs(net);
-    bool small = n <= MOST && mt_net_n_outputs(net) <= 64 && mt_net_macs(net) < 1 << 22 && mt_net_state_bytes(net) < 1 << 24;
+    bool small = n <= MOST && mt_net_n_outputs(net) <= 64 && mt_net_macs(net) < 1 << 22 &&
+                 mt_net_state_bytes(net) < 1 << 24;
     for (int i = 0; small && i < n; i++) {
         in[i] = *mt_net_input(net, i);
         size_t bytes = 8;
@@ -23,7 +24,9 @@ static void run_once(const mt_net *net)
         small = bytes < 1 << 24;
         if (small) in[i].data = calloc(1, bytes + 1);
     }
-    if (small && mt_net_state_new(&state, net, &err) == MT_OK && mt_net_run(net, state, in, out, &err) != MT_OK && !err.code) abort();
+    if (small && mt_net_state_new(&state, net, &err) == MT_OK &&
+        mt_net_run(net, state, in, out, &err) != MT_OK && !err.code)
+        abort();
     mt_net_state_free(&state);
     for (int i = 0; i < n && i < MOST; i++) free(in[i].data);
 }

@@ -1,14 +1,16 @@
 /* Runs folders of ONNX test cases and says by name what fails and what is not supported.
  *
- *   onnx_cases [--cpu ref|avx2|avx512] [--class P0-cnn] [--strict] [--networks] [--except NAME]... [--verbose] DIR...
+ *   onnx_cases [--cpu ref|avx2|avx512] [--class P0-cnn] [--strict] [--networks] [--except NAME]...
+ * [--verbose] DIR...
  *
- * A case is a folder with model.onnx and test_data_set_K/input_N.pb, output_N.pb (any depth below DIR), or
- * NAME.onnx beside NAME_output_0.pb, whose input is taken to be ones. --class runs only the cases whose
- * line in DIR/index.csv has this word in its third column. Every data set runs twice where it can: with
- * all inputs brought by the run, and with all but the first known at compile time. Unsupported operators
- * are skips; with --strict they count as failures. Operators are judged element by element (rtol 1e-3, atol
- * 1e-7), networks (info.json beside the model, or --networks) by 1e-4 of their largest output. --except: this case must fail or be skipped.
- * Exit 0 all passed, 1 something failed, 2 usage, 77 no folder there. */
+ * A case is a folder with model.onnx and test_data_set_K/input_N.pb, output_N.pb (any depth below
+ * DIR), or NAME.onnx beside NAME_output_0.pb, whose input is taken to be ones. --class runs only
+ * the cases whose line in DIR/index.csv has this word in its third column. Every data set runs
+ * twice where it can: with all inputs brought by the run, and with all but the first known at
+ * compile time. Unsupported operators are skips; with --strict they count as failures. Operators
+ * are judged element by element (rtol 1e-3, atol 1e-7), networks (info.json beside the model, or
+ * --networks) by 1e-4 of their largest output. --except: this case must fail or be skipped. Exit 0
+ * all passed, 1 something failed, 2 usage, 77 no folder there. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -74,7 +76,7 @@ static mt_status read_set(io *d, const char *dir, mt_err *err)
     return MT_OK;
 }
 
-/* --- comparing ------------------------------------------------------------------------------------- */
+/* --- comparing --- */
 
 static double as_double(const mt_tensor *t, int64_t i)
 {
@@ -93,11 +95,13 @@ static bool same(const mt_tensor *got, const mt_tensor *want, bool whole, char *
 {
     char a[128], b[128];
     bool half = got->dtype == MT_DT_F16;
-    bool shape = got->rank == want->rank && (got->dtype == want->dtype || (half && want->dtype == MT_DT_F32));
+    bool shape = got->rank == want->rank &&
+                 (got->dtype == want->dtype || (half && want->dtype == MT_DT_F32));
     for (int d = 0; shape && d < want->rank; d++) shape = got->dims[d] == want->dims[d];
     if (!shape) {
-        snprintf(why, cap, "%s %s, expected %s %s", mt_dtype_name((int)got->dtype), mt_dims_text(a, sizeof a, got),
-                 mt_dtype_name((int)want->dtype), mt_dims_text(b, sizeof b, want));
+        snprintf(why, cap, "%s %s, expected %s %s", mt_dtype_name((int)got->dtype),
+                 mt_dims_text(a, sizeof a, got), mt_dtype_name((int)want->dtype),
+                 mt_dims_text(b, sizeof b, want));
         return false;
     }
     int64_t n = mt_tensor_count(want);
@@ -113,7 +117,7 @@ static bool same(const mt_tensor *got, const mt_tensor *want, bool whole, char *
     return true;
 }
 
-/* --- running ---------------------------------------------------------------------------------------- */
+/* --- running --- */
 
 typedef enum verdict { PASS, FAIL, SKIP } verdict;
 
@@ -124,7 +128,8 @@ static void narrow_halves(const mt_net *net, io *d, uint16_t **halves)
         if (want->dtype != MT_DT_F16 || d->in[i].dtype != MT_DT_F32) continue;
         int64_t n = mt_tensor_count(want);
         halves[i] = calloc((size_t)n + 1, 2);
-        for (int64_t j = 0; halves[i] && j < n; j++) halves[i][j] = mt_float_to_half(((const float *)d->in[i].data)[j]);
+        for (int64_t j = 0; halves[i] && j < n; j++)
+            halves[i][j] = mt_float_to_half(((const float *)d->in[i].data)[j]);
     }
 }
 
@@ -136,7 +141,8 @@ static verdict run_net(const mt_net *net, io *d, bool whole, char *why, size_t c
     uint16_t *halves[MAX_IO] = {NULL};
     verdict v = FAIL;
     if (mt_net_n_outputs(net) > MAX_IO || d->n_in < mt_net_n_inputs(net)) {
-        snprintf(why, cap, "the data set has %d inputs, the graph %d", d->n_in, mt_net_n_inputs(net));
+        snprintf(why, cap, "the data set has %d inputs, the graph %d", d->n_in,
+                 mt_net_n_inputs(net));
         return FAIL;
     }
     narrow_halves(net, d, halves);
@@ -173,7 +179,8 @@ done:
 }
 
 /* known_from: inputs from this one on are known at compile time. */
-static verdict run_bound(const uint8_t *onnx, size_t n, io *d, int known_from, bool whole, char *why, size_t cap)
+static verdict run_bound(const uint8_t *onnx, size_t n, io *d, int known_from, bool whole,
+                         char *why, size_t cap)
 {
     mt_err err = MT_ERR_INIT;
     mt_net *net = NULL;
@@ -242,7 +249,9 @@ static verdict run_light(const char *onnx_path, char *why, size_t cap)
     io d = {0};
     verdict v = FAIL;
     snprintf(path, sizeof path, "%.*s_output_0.pb", (int)strlen(onnx_path) - 5, onnx_path);
-    if (mt_file_read(&onnx, &n, onnx_path, FILE_CEILING, &err) != MT_OK || read_pb(&d.out[0], path, &err) != MT_OK) goto done;
+    if (mt_file_read(&onnx, &n, onnx_path, FILE_CEILING, &err) != MT_OK ||
+        read_pb(&d.out[0], path, &err) != MT_OK)
+        goto done;
     d.n_out = 1;
     if (mt_net_compile(&net, onnx, n, NULL, 0, "model", &err) != MT_OK) {
         v = err.code == MT_ERR_UNSUPPORTED ? SKIP : FAIL;
@@ -263,14 +272,16 @@ done:
     return v;
 }
 
-/* --- walking ----------------------------------------------------------------------------------------- */
+/* --- walking --- */
 
 static void count(tally *t, verdict v, const char *label, const char *why)
 {
     bool excepted = false;
     for (int i = 0; i < t->o->n_except; i++) excepted = excepted || strstr(label, t->o->except[i]);
     if (excepted) {
-        printf("%s %s: %s\n", v == PASS ? "FAILED (passes although listed as an exception)" : "excepted", label, why);
+        printf("%s %s: %s\n",
+               v == PASS ? "FAILED (passes although listed as an exception)" : "excepted", label,
+               why);
         *(v == PASS ? &t->failed : &t->skipped) += 1;
         return;
     }
@@ -321,7 +332,8 @@ static void walk(tally *t, const char *dir, int depth)
     char **names, why[640];
     int n = list_dir(&names, dir);
     for (int i = 0; i < n; i++) {
-        char *path = mt_strf("%s/%s", dir, names[i]), *model = mt_strf("%s/%s/model.onnx", dir, names[i]);
+        char *path = mt_strf("%s/%s", dir, names[i]),
+             *model = mt_strf("%s/%s/model.onnx", dir, names[i]);
         const char *label = path + strlen(t->root) + 1;
         size_t len = strlen(names[i]);
         why[0] = 0;
@@ -329,7 +341,8 @@ static void walk(tally *t, const char *dir, int depth)
             if (wanted(t, label)) count(t, run_case(path, t->o, why, sizeof why), label, why);
         } else if (mt_dir_exists(path)) {
             if (depth < 4) walk(t, path, depth + 1);
-        } else if (len > 5 && !strcmp(names[i] + len - 5, ".onnx") && strcmp(names[i], "model.onnx")) {
+        } else if (len > 5 && !strcmp(names[i] + len - 5, ".onnx") &&
+                   strcmp(names[i], "model.onnx")) {
             char *out = mt_strf("%s/%.*s_output_0.pb", dir, (int)len - 5, names[i]);
             if (mt_file_exists(out)) count(t, run_light(path, why, sizeof why), label, why);
             free(out);
@@ -343,7 +356,8 @@ static void walk(tally *t, const char *dir, int depth)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: onnx_cases [--cpu ref|avx2|avx512] [--class WORD] [--strict] [--networks]\n                  [--except NAME]... [--verbose] DIR...\n");
+    fprintf(stderr, "usage: onnx_cases [--cpu ref|avx2|avx512] [--class WORD] [--strict] "
+                    "[--networks]\n                  [--except NAME]... [--verbose] DIR...\n");
     return 2;
 }
 
@@ -358,7 +372,8 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--verbose")) o.verbose = true;
         else if (i + 1 >= argc) return usage();
         else if (!strcmp(argv[i], "--class")) o.class_name = argv[++i];
-        else if (!strcmp(argv[i], "--except") && o.n_except < MAX_EXCEPT) o.except[o.n_except++] = argv[++i];
+        else if (!strcmp(argv[i], "--except") && o.n_except < MAX_EXCEPT)
+            o.except[o.n_except++] = argv[++i];
         else if (!strcmp(argv[i], "--cpu")) {
             if (mt_cpu_select(argv[++i], &err) == MT_OK) continue;
             fprintf(stderr, "%s\n", err.text);
@@ -375,7 +390,9 @@ int main(int argc, char **argv)
         char *index = mt_strf("%s/index.csv", argv[i]);
         uint8_t *text = NULL;
         size_t n;
-        if (index && mt_file_exists(index) && mt_file_read(&text, &n, index, FILE_CEILING, NULL) == MT_OK) t.index = (char *)text;
+        if (index && mt_file_exists(index) &&
+            mt_file_read(&text, &n, index, FILE_CEILING, NULL) == MT_OK)
+            t.index = (char *)text;
         t.root = argv[i];
         walk(&t, argv[i], 0);
         free(text);

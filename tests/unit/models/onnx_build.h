@@ -44,7 +44,8 @@ static inline void ob_init(onnx_build *b, int64_t opset)
     b->graph.output = b->out;
 }
 
-static inline MtPb__ValueInfo *ob_info(onnx_build *b, const char *name, int type, int rank, const int64_t *dims)
+static inline MtPb__ValueInfo *ob_info(onnx_build *b, const char *name, int type, int rank,
+                                       const int64_t *dims)
 {
     MtPb__ValueInfo *v = &b->info[b->n_info++];
     mt_pb__value_info__init(v);
@@ -69,9 +70,14 @@ static inline MtPb__ValueInfo *ob_info(onnx_build *b, const char *name, int type
     return v;
 }
 
-#define OB_DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define OB_DIMS(...)                                                                               \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[])                   \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
-static inline void ob_input(onnx_build *b, const char *name, int type, int rank, const int64_t *dims)
+static inline void ob_input(onnx_build *b, const char *name, int type, int rank,
+                            const int64_t *dims)
 {
     b->in[b->graph.n_input++] = ob_info(b, name, type, rank, dims);
 }
@@ -82,8 +88,8 @@ static inline void ob_output(onnx_build *b, const char *name)
 }
 
 /* An initialiser whose raw_data are n_bytes of data. */
-static inline MtPb__Tensor *ob_raw(onnx_build *b, const char *name, int type, int rank, const int64_t *dims,
-                                   const void *data, size_t n_bytes)
+static inline MtPb__Tensor *ob_raw(onnx_build *b, const char *name, int type, int rank,
+                                   const int64_t *dims, const void *data, size_t n_bytes)
 {
     MtPb__Tensor *t = &b->init[b->graph.n_initializer];
     b->inits[b->graph.n_initializer++] = t;
@@ -108,7 +114,8 @@ static inline size_t ob_count(int rank, const int64_t *dims)
     return n;
 }
 
-static inline MtPb__Tensor *ob_floats(onnx_build *b, const char *name, int rank, const int64_t *dims, const float *data)
+static inline MtPb__Tensor *ob_floats(onnx_build *b, const char *name, int rank,
+                                      const int64_t *dims, const float *data)
 {
     return ob_raw(b, name, 1, rank, dims, data, ob_count(rank, dims) * sizeof(float));
 }
@@ -172,7 +179,8 @@ static inline void ob_text(onnx_build *b, MtPb__Node *n, const char *name, const
     a->s.data = (uint8_t *)v;
 }
 
-static inline void ob_ints(onnx_build *b, MtPb__Node *n, const char *name, int count, const int64_t *v)
+static inline void ob_ints(onnx_build *b, MtPb__Node *n, const char *name, int count,
+                           const int64_t *v)
 {
     MtPb__Attribute *a = ob_attr(b, n, name, 7);
     a->n_ints = (size_t)count;

@@ -14,10 +14,12 @@ static mt_status parse(mt_card *c, const char *json, mt_err *err)
 }
 
 static const char whole[] =
-    "{\"spec_version\":\"1.0\",\"architecture\":\"resnet\",\"num_classes\":2,\"class_names\":[\"Other\",\"Tumor\"],"
+    "{\"spec_version\":\"1.0\",\"architecture\":\"resnet\",\"num_classes\":2,\"class_names\":["
+    "\"Other\",\"Tumor\"],"
     "\"patch_size_pixels\":350,\"spacing_um_px\":0.25,\"some_tool\":{\"a\":1},"
     "\"transform\":[{\"name\":\"Resize\",\"arguments\":{\"size\":224}},{\"name\":\"ToTensor\"},"
-    "{\"name\":\"Normalize\",\"arguments\":{\"mean\":[0.7238,0.5716,0.6779],\"std\":[0.112,0.1459,0.1089]}}]%s}";
+    "{\"name\":\"Normalize\",\"arguments\":{\"mean\":[0.7238,0.5716,0.6779],\"std\":[0.112,0.1459,"
+    "0.1089]}}]%s}";
 
 static char *card_with(const char *engine)
 {
@@ -53,9 +55,12 @@ static void engine_key(void **s)
 {
     mt_err err = MT_ERR_INIT;
     mt_card c;
-    char *j = card_with(",\"engine\":{\"name\":\"m\",\"version\":\"2.1\",\"positive_class\":\"Tumor\",\"stride_pixels\":175,"
-                        "\"outputs\":[{\"activation\":\"none\"}],\"stain\":\"HE\",\"scope\":{\"organ\":\"breast\",\"scanner\":\"Aperio\",\"synthetic_only\":true},"
-                        "\"thresholds\":[{\"name\":\"youden\",\"value\":0.53,\"chosen_on\":\"val\"}],\"not_for\":[\"diagnosis\",\"children\"],"
+    char *j = card_with(",\"engine\":{\"name\":\"m\",\"version\":\"2.1\",\"positive_class\":"
+                        "\"Tumor\",\"stride_pixels\":175,"
+                        "\"outputs\":[{\"activation\":\"none\"}],\"stain\":\"HE\",\"scope\":{"
+                        "\"organ\":\"breast\",\"scanner\":\"Aperio\",\"synthetic_only\":true},"
+                        "\"thresholds\":[{\"name\":\"youden\",\"value\":0.53,\"chosen_on\":\"val\"}"
+                        "],\"not_for\":[\"diagnosis\",\"children\"],"
                         "\"license\":\"CC0-1.0\",\"output\":\"candidates\"}");
     tt_ok(parse(&c, j, &err), &err);
     free(j);
@@ -107,11 +112,14 @@ static void cards_that_are_refused(void **s)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *at = strstr(base, cases[i].from);
         assert_non_null(at);
-        char *j = mt_strf("%.*s%s%s", (int)(at - base), base, cases[i].to, at + strlen(cases[i].from));
+        char *j =
+            mt_strf("%.*s%s%s", (int)(at - base), base, cases[i].to, at + strlen(cases[i].from));
         mt_card c;
         mt_err err = MT_ERR_INIT;
-        if (parse(&c, j, &err) != MT_ERR_CARD) fail_msg("%s -> %s: not refused (%s)", cases[i].from, cases[i].to, err.text);
-        if (!strstr(err.text, cases[i].word)) fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].word);
+        if (parse(&c, j, &err) != MT_ERR_CARD)
+            fail_msg("%s -> %s: not refused (%s)", cases[i].from, cases[i].to, err.text);
+        if (!strstr(err.text, cases[i].word))
+            fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].word);
         free(j);
     }
     free(base);
@@ -134,9 +142,10 @@ static void activations(void **s)
     assert_true(p[0] == 3 && isnan(p[1]) && p[2] == -1);
 }
 
-/* --- whole models -------------------------------------------------------------------------------------- */
+/* --- whole models --- */
 
-/* conv 1x1 of 3 to `classes` channels, global mean, flatten: logit k is the mean of channel k % 3. */
+/* conv 1x1 of 3 to `classes` channels, global mean, flatten: logit k is the mean of channel k % 3.
+ */
 static uint8_t *tiny_onnx(size_t *n, int64_t classes, int64_t px)
 {
     onnx_build b;
@@ -165,7 +174,8 @@ static char *tiny_model(const char *name, int64_t classes, int64_t px, const cha
     char *path = mt_strf("%s/model.onnx", dir), *config = mt_strf("%s/config.json", dir);
     tt_ok(mt_file_write(path, onnx, n, &err), &err);
     tt_ok(mt_sha256_of(digest, onnx, n, &err), &err);
-    char *engine = mt_strf(",\"engine\":{\"sha256\":\"%s\"}", sha ? sha : digest), *json = card_with(engine);
+    char *engine = mt_strf(",\"engine\":{\"sha256\":\"%s\"}", sha ? sha : digest),
+         *json = card_with(engine);
     tt_ok(mt_file_write(config, json, strlen(json), &err), &err);
     free(onnx); free(path); free(config); free(engine); free(json);
     return dir;
@@ -203,7 +213,8 @@ static void a_model_opens_and_runs(void **s)
     free(dir);
 }
 
-static void not_opened(const char *path, const mt_model_opts *opts, mt_status want, const char *word)
+static void not_opened(const char *path, const mt_model_opts *opts, mt_status want,
+                       const char *word)
 {
     mt_err err = MT_ERR_INIT;
     mt_model *m = NULL;
@@ -214,7 +225,8 @@ static void not_opened(const char *path, const mt_model_opts *opts, mt_status wa
 
 static void models_that_do_not_open(void **s)
 {
-    char *dir = tiny_model("wrong_digest", 2, 224, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+    char *dir = tiny_model("wrong_digest", 2, 224,
+                           "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
     not_opened(dir, NULL, MT_ERR_CARD, "the card says 0011");
     free(dir);
     dir = tiny_model("wrong_classes", 3, 224, NULL);
@@ -233,7 +245,8 @@ static void models_that_do_not_open(void **s)
     not_opened("no-such-model", NULL, MT_ERR_NOT_FOUND, "built in");
     not_opened("demo-tumor@99.0", NULL, MT_ERR_NOT_FOUND, "demo-tumor@99.0");
     not_opened("", NULL, MT_ERR_ARG, "no model");
-    char *junk = mt_strf("%s/junk.onnx", tt_tmp()), *card = mt_strf("%s/junk.json", tt_tmp()), *json = card_with("");
+    char *junk = mt_strf("%s/junk.onnx", tt_tmp()), *card = mt_strf("%s/junk.json", tt_tmp()),
+         *json = card_with("");
     mt_err err = MT_ERR_INIT;
     tt_ok(mt_file_write(junk, "junk", 4, &err), &err);
     not_opened(junk, NULL, MT_ERR_CARD, "no card");
@@ -242,7 +255,8 @@ static void models_that_do_not_open(void **s)
     free(junk); free(card); free(json);
 }
 
-/* Every built-in model opens under its name and under name@version, and its row says what it is for. */
+/* Every built-in model opens under its name and under name@version, and its row says what it is
+ * for. */
 static void builtin_models(void **s)
 {
     for (const mt_builtin_model *b = mt_model_builtin(); b->name; b++) {
@@ -252,7 +266,8 @@ static void builtin_models(void **s)
         assert_string_equal(mt_model_card(m)->name, b->name);
         assert_string_equal(mt_model_card(m)->version, b->version);
         assert_string_equal(mt_model_card(m)->sha256, mt_model_digest(m));
-        assert_true(*b->summary && *b->scope && *mt_model_card(m)->not_for && *mt_model_card(m)->license);
+        assert_true(*b->summary && *b->scope && *mt_model_card(m)->not_for &&
+                    *mt_model_card(m)->license);
         assert_true(mt_model_card(m)->n_thresholds > 0);
         mt_model_close(&m);
         char *full = mt_strf("%s@%s", b->name, b->version);
@@ -265,7 +280,8 @@ static void builtin_models(void **s)
 static void checking_a_file(void **s)
 {
     mt_err err = MT_ERR_INIT;
-    char *dir = tiny_model("checked", 2, 224, NULL), *path = mt_strf("%s/model.onnx", dir), *json = NULL;
+    char *dir = tiny_model("checked", 2, 224, NULL), *path = mt_strf("%s/model.onnx", dir),
+         *json = NULL;
     tt_ok(mt_model_check(&json, path, &err), &err);
     assert_non_null(strstr(json, "\"runs\": true"));
     assert_non_null(strstr(json, "\"macs\": 301056")); /* 224 * 224 * 3 * 2 */

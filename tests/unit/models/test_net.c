@@ -68,12 +68,13 @@ static void each_isa(void (*test)(void))
     mt_cpu_mask(MT_CPU_AVX512);
 }
 
-/* --- conv + batch norm + residual + relu ------------------------------------------------------------ */
+/* --- conv + batch norm + residual + relu --- */
 
 enum { C = 19, H = 13, W = 11 };
 
 /* y[o] = scale[o] * (sum w x + bias[o]) + shift[o], 3x3, pad 1. */
-static void conv_reference(float *y, const float *x, const float *w, const float *bias, const float *scale, const float *shift)
+static void conv_reference(float *y, const float *x, const float *w, const float *bias,
+                           const float *scale, const float *shift)
 {
     for (int o = 0; o < C; o++)
         for (int r = 0; r < H; r++)
@@ -95,8 +96,9 @@ typedef struct block {
 
 static block block_new(void)
 {
-    block k = {random_floats(C * C * 9, 1), random_floats(C * C * 9, 2), random_floats(C, 3), random_floats(C, 4), random_floats(C, 5),
-               random_floats(C, 6), random_floats(C, 7), random_floats(C, 8), random_floats(C, 9)};
+    block k = {random_floats(C * C * 9, 1), random_floats(C * C * 9, 2), random_floats(C, 3),
+               random_floats(C, 4),         random_floats(C, 5),         random_floats(C, 6),
+               random_floats(C, 7),         random_floats(C, 8),         random_floats(C, 9)};
     for (int i = 0; i < C; i++) {
         k.var[i] = fabsf(k.var[i]) + 0.1f;
         k.scale[i] = k.gamma[i] / sqrtf(k.var[i] + 1e-3f);
@@ -144,7 +146,8 @@ static void residual_block_is_right(void)
     block k = block_new();
     residual_block(&b, &k, 1);
     mt_net *net = compile(&b, NULL, 0);
-    float *x = random_floats(C * H * W, 10), *t = random_floats(C * H * W, 11), *y = random_floats(C * H * W, 12);
+    float *x = random_floats(C * H * W, 10), *t = random_floats(C * H * W, 11),
+          *y = random_floats(C * H * W, 12);
     conv_reference(t, x, k.w1, k.b1, k.scale, k.shift);
     for (int i = 0; i < C * H * W; i++) t[i] = fmaxf(t[i], 0);
     conv_reference(y, t, k.w2, NULL, k.scale, k.shift);
@@ -152,7 +155,8 @@ static void residual_block_is_right(void)
     floats got = run(net, x);
     assert_int_equal(got.n, C * H * W);
     near_all(got.v, y, got.n, 2e-5);
-    assert_in_range(mt_net_n_steps(net), 2, 5); /* two convolutions and reorders: all else is fused */
+    assert_in_range(mt_net_n_steps(net), 2,
+                    5); /* two convolutions and reorders: all else is fused */
     assert_int_equal(mt_net_macs(net), 2ull * C * C * 9 * H * W);
     free(got.v); free(x); free(t); free(y);
     block_free(&k);
@@ -168,7 +172,8 @@ static void batch_is_right(void)
     enum { N = 3, IMAGE = C * H * W };
     onnx_build b;
     block k = block_new();
-    float *fc = random_floats(C * 40, 20), *fb = random_floats(40, 21), *x = random_floats(N * IMAGE, 22);
+    float *fc = random_floats(C * 40, 20), *fb = random_floats(40, 21),
+          *x = random_floats(N * IMAGE, 22);
     mt_net *nets[2];
     for (int i = 0; i < 2; i++) {
         residual_block(&b, &k, i ? N : 1);
@@ -236,7 +241,7 @@ static void threads_agree(void **s)
     mt_net_free(&net);
 }
 
-/* --- values that are read twice, outputs that are inputs, views ------------------------------------- */
+/* --- values that are read twice, outputs that are inputs, views --- */
 
 /* The input of an in-place operator is also an output: it must survive. */
 static void shared_values_survive(void **s)
@@ -277,7 +282,8 @@ static void shared_values_survive(void **s)
     ob_free(&b);
 }
 
-/* Shape -> Gather -> Concat -> Reshape, as exporters write x.view(x.size(0), -1): folded to nothing. */
+/* Shape -> Gather -> Concat -> Reshape, as exporters write x.view(x.size(0), -1): folded to
+ * nothing. */
 static void shape_arithmetic_folds(void **s)
 {
     onnx_build b;
@@ -371,7 +377,7 @@ static void wild_indices_are_errors(void **s)
     ob_free(&b);
 }
 
-/* --- old forms ---------------------------------------------------------------------------------------- */
+/* --- old forms --- */
 
 /* One node at an old opset over x[2,3,4]; expected by a function of the element's index. */
 static floats old_form(const char *op, int64_t opset, void (*attrs)(onnx_build *, MtPb__Node *))
@@ -391,7 +397,11 @@ static floats old_form(const char *op, int64_t opset, void (*attrs)(onnx_build *
     return r;
 }
 
-static void clip_attrs(onnx_build *b, MtPb__Node *n) { ob_float(b, n, "min", -3); ob_float(b, n, "max", 4); }
+static void clip_attrs(onnx_build *b, MtPb__Node *n)
+{
+    ob_float(b, n, "min", -3);
+    ob_float(b, n, "max", 4);
+}
 static void slice_attrs(onnx_build *b, MtPb__Node *n)
 {
     ob_ints(b, n, "starts", OB_DIMS(1, -2));
@@ -403,7 +413,11 @@ static void pad_attrs(onnx_build *b, MtPb__Node *n)
     ob_ints(b, n, "pads", OB_DIMS(0, 0, 1, 0, 0, 1));
     ob_text(b, n, "mode", "edge");
 }
-static void axes_attrs(onnx_build *b, MtPb__Node *n) { ob_ints(b, n, "axes", OB_DIMS(1)); ob_int(b, n, "keepdims", 0); }
+static void axes_attrs(onnx_build *b, MtPb__Node *n)
+{
+    ob_ints(b, n, "axes", OB_DIMS(1));
+    ob_int(b, n, "keepdims", 0);
+}
 static void unsqueeze_attrs(onnx_build *b, MtPb__Node *n) { ob_ints(b, n, "axes", OB_DIMS(0, 4)); }
 
 static void old_forms(void **s)
@@ -413,15 +427,24 @@ static void old_forms(void **s)
     free(r.v);
     r = old_form("Slice", 9, slice_attrs);
     assert_int_equal(r.n, 6);
-    for (int i = 0; i < 6; i++) assert_float_equal(r.v[i], (float)(12 + i / 2 * 4 + 2 + i % 2 - 12), 0);
+    for (int i = 0; i < 6; i++)
+        assert_float_equal(r.v[i], (float)(12 + i / 2 * 4 + 2 + i % 2 - 12), 0);
     free(r.v);
     r = old_form("Pad", 10, pad_attrs);
     assert_int_equal(r.n, 36);
-    for (int i = 0; i < 36; i++) assert_float_equal(r.v[i], (float)(i / 6 * 4 + (i % 6 == 0 ? 0 : i % 6 == 5 ? 3 : i % 6 - 1) - 12), 0);
+    for (int i = 0; i < 36; i++)
+        assert_float_equal(r.v[i],
+                           (float)(i / 6 * 4 +
+                                   (i % 6 == 0   ? 0
+                                    : i % 6 == 5 ? 3
+                                                 : i % 6 - 1) -
+                                   12),
+                           0);
     free(r.v);
     r = old_form("ReduceMean", 12, axes_attrs);
     assert_int_equal(r.n, 8);
-    for (int i = 0; i < 8; i++) assert_float_equal(r.v[i], (float)(i / 4 * 12 + 4 + i % 4 - 12), 1e-6);
+    for (int i = 0; i < 8; i++)
+        assert_float_equal(r.v[i], (float)(i / 4 * 12 + 4 + i % 4 - 12), 1e-6);
     free(r.v);
     r = old_form("Unsqueeze", 11, unsqueeze_attrs);
     assert_int_equal(r.n, 24);
@@ -437,13 +460,14 @@ static void old_forms(void **s)
     free(r.v);
 }
 
-/* --- what passes must not break ------------------------------------------------------------------------ */
+/* --- what passes must not break --- */
 
 /* A convolution read twice may not swallow what follows one reader. */
 static void fusing_spares_other_readers(void)
 {
     onnx_build b;
-    float *w = random_floats(C * C * 9, 50), *x = random_floats(C * H * W, 51), *y = random_floats(C * H * W, 52);
+    float *w = random_floats(C * C * 9, 50), *x = random_floats(C * H * W, 51),
+          *y = random_floats(C * H * W, 52);
     float ones[C], zeros[C] = {0};
     for (int i = 0; i < C; i++) ones[i] = 1;
     ob_init(&b, 13);
@@ -466,12 +490,15 @@ static void fusing_spares_other_readers(void)
 
 static void other_readers(void **s) { each_isa(fusing_spares_other_readers); }
 
-/* Squeeze-excite, SiLU and a ragged concat: c = conv(x); y = concat(c * sigmoid(fc(pool(c))), silu(c)). */
+/* Squeeze-excite, SiLU and a ragged concat: c = conv(x); y = concat(c * sigmoid(fc(pool(c))),
+ * silu(c)). */
 static void gates_are_right(void)
 {
     onnx_build b;
-    float *w = random_floats(C * C * 9, 60), *f = random_floats(C * C, 61), *x = random_floats(C * H * W, 62);
-    float *c = random_floats(C * H * W, 63), *want = random_floats(2 * C * H * W, 64), ones[C], zeros[C] = {0};
+    float *w = random_floats(C * C * 9, 60), *f = random_floats(C * C, 61),
+          *x = random_floats(C * H * W, 62);
+    float *c = random_floats(C * H * W, 63), *want = random_floats(2 * C * H * W, 64), ones[C],
+          zeros[C] = {0};
     for (int i = 0; i < C; i++) ones[i] = 0.1f;
     ob_init(&b, 13);
     ob_input(&b, "x", 1, OB_DIMS(1, C, H, W));
@@ -550,17 +577,23 @@ static void padded_average(void)
 
 static void padded_averages(void **s) { each_isa(padded_average); }
 
-/* Transposed convolution between convolutions: odd sizes, pads, dilation, overlapping and missing taps. */
+/* Transposed convolution between convolutions: odd sizes, pads, dilation, overlapping and missing
+ * taps. */
 static void transposed_is_right(void)
 {
-    static const struct { int k, stride, pad, dil, extra; } cases[] = {{2, 2, 0, 1, 0}, {3, 2, 1, 1, 1}, {3, 1, 1, 2, 0}, {2, 3, 0, 1, 1}, {5, 2, 2, 1, 0}};
+    static const struct {
+        int k, stride, pad, dil, extra;
+    } cases[] = {
+        {2, 2, 0, 1, 0}, {3, 2, 1, 1, 1}, {3, 1, 1, 2, 0}, {2, 3, 0, 1, 1}, {5, 2, 2, 1, 0}};
     enum { I = 5, O = 18, IH = 4, IW = 3, WIDEST = 20 };
     float eye[I * I] = {0};
     for (int i = 0; i < I; i++) eye[i * I + i] = 1;
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         int k = cases[n].k, st = cases[n].stride, pad = cases[n].pad, dil = cases[n].dil;
-        int oh = (IH - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad, ow = (IW - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad;
-        float *w = random_floats((size_t)(I * O * k * k), 80), *bias = random_floats(O, 81), *x = random_floats(I * IH * IW, 82);
+        int oh = (IH - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad,
+            ow = (IW - 1) * st + cases[n].extra + (k - 1) * dil + 1 - 2 * pad;
+        float *w = random_floats((size_t)(I * O * k * k), 80), *bias = random_floats(O, 81),
+              *x = random_floats(I * IH * IW, 82);
         float *want = calloc((size_t)(O * oh * ow), sizeof *want);
         assert_true(oh <= WIDEST && ow <= WIDEST);
         for (int o = 0; o < O; o++) {
@@ -569,9 +602,11 @@ static void transposed_is_right(void)
             for (int i = 0; i < I; i++)
                 for (int p = 0; p < IH * IW; p++)
                     for (int q = 0; q < k * k; q++) {
-                        int y = p / IW * st + q / k * dil - pad, c = p % IW * st + q % k * dil - pad;
+                        int y = p / IW * st + q / k * dil - pad,
+                            c = p % IW * st + q % k * dil - pad;
                         if (y < 0 || c < 0 || y >= oh || c >= ow) continue;
-                        sum[y * ow + c] += (double)x[i * IH * IW + p] * (double)w[(i * O + o) * k * k + q];
+                        sum[y * ow + c] +=
+                            (double)x[i * IH * IW + p] * (double)w[(i * O + o) * k * k + q];
                     }
             for (int p = 0; p < oh * ow; p++) want[o * oh * ow + p] = fmaxf((float)sum[p], 0);
         }
@@ -606,7 +641,8 @@ static void products(void)
 {
     enum { M = 50, K = 65, N = 33 };
     onnx_build b;
-    float *x = random_floats(M * K, 70), *w = random_floats(N * K, 71), *c = random_floats(N, 72), *want = random_floats(M * N, 73);
+    float *x = random_floats(M * K, 70), *w = random_floats(N * K, 71), *c = random_floats(N, 72),
+          *want = random_floats(M * N, 73);
     ob_init(&b, 13);
     ob_input(&b, "x", 1, OB_DIMS(M, K));
     ob_floats(&b, "w", OB_DIMS(N, K), w);

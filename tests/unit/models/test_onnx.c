@@ -129,7 +129,8 @@ static void unknown_operators_are_named(void **s)
 
 static void shapes_that_overflow(void **s)
 {
-    static const int64_t huge[3] = {1 << 30, 1 << 30, 1 << 30}, zero[3] = {0, (int64_t)1 << 40, (int64_t)1 << 40};
+    static const int64_t huge[3] = {1 << 30, 1 << 30, 1 << 30},
+                         zero[3] = {0, (int64_t)1 << 40, (int64_t)1 << 40};
     onnx_build b;
     for (int i = 0; i < 2; i++) {
         ob_init(&b, 13);
