@@ -13,8 +13,8 @@
 
 #define MASK_CEILING ((size_t)640 << 20)   /* pixels of a mask: 200,000 x 200,000 at 1 um/px */
 #define NATIVE_CEILING ((size_t)512 << 20) /* bytes of one decoded native tile */
-#define NATIVES_MEMORY ((size_t)256 << 20) /* of all workers: fewer of them decode very large tiles */
-#define BAND_CEILING ((size_t)32 << 20)    /* bytes of one band's sums, but at least one row of tiles */
+#define NATIVES_MEMORY ((size_t)256 << 20) /* of all workers: huge tiles, fewer of them */
+#define BAND_CEILING ((size_t)32 << 20)    /* sums of a band, at least a row of tiles */
 #define UNIT 64                            /* a source pixel's side in the integer weights */
 
 /* ---- The measure ----
@@ -57,7 +57,8 @@ static uint8_t stain_of(const stain_table *t, const uint8_t rgb[3])
 typedef struct grid_axis {
     int32_t source, native, n_native; /* source pixels, side of a native tile, tiles */
     int32_t n;                        /* mask pixels */
-    int32_t *edge; /* n + 1 borders of the mask pixels, in 1/UNIT source pixels, inside the source */
+    int32_t
+        *edge; /* n + 1 borders of the mask pixels, in 1/UNIT source pixels, inside the source */
 } grid_axis;
 
 typedef struct band {
