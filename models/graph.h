@@ -12,7 +12,7 @@
 #include "models/net.h"
 
 #define MT_TENSOR_CEILING ((size_t)4 << 30)  /* bytes of any one tensor */
-#define MT_FOLD_CEILING ((uint64_t)2 << 30)  /* work (bytes and MACs) constant folding may spend */
+#define MT_FOLD_FLOOR ((uint64_t)256 << 20)  /* work constant folding may spend on any file */
 #define MT_NODE_CEILING 100000 /* nodes of a file; after folding MT_LIVE_CEILING */
 #define MT_LIVE_CEILING 20000
 
@@ -84,6 +84,7 @@ struct mt_node {
     const char *variant;         /* what runs, for the bench */
     size_t scratch;              /* bytes the run needs besides */
     uint64_t macs;
+    uint64_t work;               /* operations besides macs and the bytes moved, for the folder */
 };
 
 struct mt_graph {
@@ -99,7 +100,7 @@ struct mt_graph {
     void **heap;                 /* large blocks (constants) */
     int n_heap, cap_heap;
     int64_t batch;               /* dims[0] of the first input when that has rank 4, else 1 */
-    uint64_t fold_spent;
+    uint64_t fold_left;          /* work (bytes and operations) constant folding may still do */
     size_t n_params;             /* elements of floating-point initialisers */
     const mt_kernels *k;
     int problems;                /* unsupported operators met */

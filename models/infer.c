@@ -74,17 +74,22 @@ static bool foldable(mt_graph *g, const mt_node *n)
 
 static mt_status fold(mt_graph *g, mt_node *n, mt_err *err)
 {
-    uint64_t work = n->macs;
+    uint64_t work = 64, part;
+    bool fits = !__builtin_add_overflow(n->macs, n->work, &part) &&
+                !__builtin_add_overflow(work, part, &work);
     for (int i = 0; i < n->n_out; i++)
-        if (n->out[i] >= 0) work += mt_tensor_bytes(&g->values[n->out[i]]->t);
+        if (n->out[i] >= 0)
+            fits = fits &&
+                   !__builtin_add_overflow(work, mt_tensor_bytes(&g->values[n->out[i]]->t), &work);
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] >= 0) work += mt_tensor_bytes(&g->values[n->in[i]]->t);
-    if (work > MT_FOLD_CEILING - g->fold_spent)
+        if (n->in[i] >= 0)
+            fits = fits &&
+                   !__builtin_add_overflow(work, mt_tensor_bytes(&g->values[n->in[i]]->t), &work);
+    if (!n->op->run) work = 64; /* a view moves nothing */
+    if (!fits || work > g->fold_left)
         return mt_node_fail(n, err, MT_ERR_LIMIT,
-                            "folding constants takes more than %llu operations",
-                            (unsigned long long)MT_FOLD_CEILING);
-    g->fold_spent += work + 64;
-    if (g->fold_spent > MT_FOLD_CEILING) g->fold_spent = MT_FOLD_CEILING;
+                            "folding constants takes too much work for a file of this size");
+    g->fold_left -= work;
     if (!n->op->run) { /* a view of a constant */
         mt_value *x = g->values[n->in[0]], *o = g->values[n->out[0]];
         o->t.data = x->t.data;

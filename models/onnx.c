@@ -458,6 +458,9 @@ mt_status mt_onnx_read(mt_graph *g, const void *onnx, size_t n_bytes, mt_err *er
     if (!n_bytes) return mt_err_set(err, MT_ERR_FORMAT, "%s: the file is empty", g->name);
     budget b;
     ProtobufCAllocator alloc = allocator(&b, n_bytes);
+    /* what a file may cost grows with it: folding touches every weight a few times */
+    g->fold_left = MT_FOLD_FLOOR + 16 * (uint64_t)n_bytes;
+    g->mem.ceiling = ((size_t)512 << 20) + 4 * n_bytes;
     MtPb__Model *m = mt_pb__model__unpack(&alloc, n_bytes, onnx);
     if (!m)
         return mt_err_set(err, MT_ERR_FORMAT, "%s: not an ONNX file (protobuf does not parse)",

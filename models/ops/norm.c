@@ -177,6 +177,8 @@ MT_INFER(mt_infer_lrn)
     MT_TRY(mt_need_type(g, n, 0, MT_T_FLOAT, err));
     if (mt_in(g, n, 0)->t.rank < 2 || mt_attr_int(n, "size", 0) < 1)
         return mt_node_fail(n, err, MT_ERR_FORMAT, "rank or size");
+    int64_t reach = MT_MIN(mt_attr_int(n, "size", 1), mt_in(g, n, 0)->t.dims[1]);
+    n->work = (uint64_t)mt_tensor_count(&mt_in(g, n, 0)->t) * (uint64_t)reach;
     return mt_set_out_like(g, n, 0, mt_in(g, n, 0), err);
 }
 

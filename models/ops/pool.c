@@ -17,6 +17,11 @@ MT_INFER(mt_infer_pool)
     w->column_major = mt_attr_int(n, "storage_order", 0) != 0;
     int64_t dims[MT_MAX_DIMS] = {x->t.dims[0], x->t.dims[1]};
     MT_TRY(mt_window_read(w, dims + 2, g, n, &x->t, NULL, err));
+    n->work = 1;
+    for (int d = 0; d < x->t.rank; d++) {
+        uint64_t factor = (uint64_t)dims[d] * (d > 1 ? (uint64_t)w->kernel[d - 2] : 1);
+        if (__builtin_mul_overflow(n->work, factor, &n->work)) n->work = UINT64_MAX / 2;
+    }
     if (n->n_out > 1) MT_TRY(mt_set_out(g, n, 1, MT_DT_I64, x->t.rank, dims, err));
     return mt_set_out(g, n, 0, x->t.dtype, x->t.rank, dims, err);
 }

@@ -116,7 +116,7 @@ static mt_status make_taps(params *p, int axis, mt_graph *g, mt_node *n, int64_t
         t->n = (int)ceilf((p->m == LINEAR ? 2.0f : 4.0f) * stretch) + 1;
     }
     size_t total;
-    if (!mt_mul(&total, (size_t)out, (size_t)t->n) || total > (size_t)1 << 28)
+    if (!mt_mul(&total, (size_t)out, (size_t)t->n) || total > (size_t)1 << 24)
         return mt_node_fail(n, err, MT_ERR_LIMIT, "too large");
     t->from = mt_graph_mem(g, total * sizeof *t->from, err);
     t->weight = mt_graph_mem(g, total * sizeof *t->weight, err);
