@@ -27,9 +27,8 @@ C
     grep -q 'MT_ASAN:BOOL=ON' "$MT_BINARY_DIR/CMakeCache.txt" && flags+=('-fsanitize=address,undefined')
     grep -q 'MT_TSAN:BOOL=ON' "$MT_BINARY_DIR/CMakeCache.txt" && flags+=(-fsanitize=thread)
     compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$MT_BINARY_DIR/CMakeCache.txt")
-    "${compiler:-cc}" "$work/user.c" "${flags[@]}" -o "$work/user" >"$work/.out" 2>"$work/.err"
     last=("${compiler:-cc}" user.c)
-    that test $? = 0
+    that "${compiler:-cc}" "$work/user.c" "${flags[@]}" -o "$work/user"
     LD_LIBRARY_PATH=$(dirname "${pc%/*}") "$work/user" >"$work/.out" 2>"$work/.err"
     prints '^[0-9]+\.[0-9]+\.[0-9]+$'
 fi

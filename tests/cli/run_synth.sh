@@ -141,8 +141,8 @@ if kill -STOP $pid 2>/dev/null; then
 fi
 wait $pid
 
-# On a terminal: progress with a rate and the name of the file.
-if command -v script >/dev/null; then
+# On a terminal: progress with a rate and the name of the file. A container may have no terminals.
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
     last=('microtome run on a terminal')
     script -qec "'$MICROTOME' run '$svs' -o '$work/r13' --model demo-tumor" "$work/typescript" >"$work/.out" 2>&1 </dev/null
     prints 'tiles  .*/s .* left' 'a\.svs'
