@@ -122,6 +122,7 @@ static mt_status run_crops(mt_bench_tiling *out, const mt_slide *slide, const mt
     mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
     mt_fetch_stats stats;
     fo.threads = o->threads;
+    fo.batch = 1; /* nobody here gains from groups; a network's worker asks for more */
     MT_TRY(mt_fetch_run(slide, plan, &fo, look, NULL, &stats, err));
     out->crops = stats.tiles;
     out->mpix = (double)stats.tiles * plan->out_px * plan->out_px * 1e-6;
