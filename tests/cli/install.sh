@@ -5,8 +5,9 @@
 
 prefix=$work/prefix
 cmake --install "$MT_BINARY_DIR" --prefix "$prefix" >"$work/.out" 2>"$work/.err"
+code=$?
 last=(cmake --install)
-that test $? = 0
+that test "$code" = 0
 MICROTOME=$prefix/bin/microtome
 expect 0 --version
 prints '^microtome '

@@ -72,6 +72,16 @@ not() { ! "$@"; }
 exists() { for f in "$@"; do that test -s "$f"; done; }
 count() { find "$1" -type f -name "$2" | wc -l; }
 
+# appears DIR NAME: waits, a minute at most, for a file of that name somewhere under DIR.
+appears() {
+    local i
+    for ((i = 0; i < 1200; i++)); do
+        [[ -n $(find "$1" -name "$2" 2>/dev/null) ]] && return 0
+        sleep 0.05
+    done
+    complain "no $2 appeared under $1"
+}
+
 # data RELATIVE: path of real data in $REPLY, false (with a line) when it is absent.
 data() {
     REPLY=${MT_TEST_DATA:-}/$1

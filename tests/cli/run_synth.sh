@@ -51,7 +51,7 @@ that same_results "$work/r1" "$work/r2"
 # Stopped in the middle and started again: the same bytes.
 "$MICROTOME" run "$svs" -o "$work/r3" "${model[@]}" --threads 1 --batch 1 >"$work/.out" 2>"$work/.err" &
 pid=$!
-sleep 0.4
+appears "$work/r3" '*journal*'
 kill -INT $pid 2>/dev/null
 wait $pid
 code=$?
@@ -130,10 +130,7 @@ says 'nonsense'
 mkdir -p "$work/r12"
 "$MICROTOME" run "$svs" -o "$work/r12" "${model[@]}" --threads 1 --batch 1 --cpu ref >"$work/bg" 2>&1 &
 pid=$!
-for _ in $(seq 100); do
-    [[ -n $(find "$work/r12" -name '*journal*' 2>/dev/null) ]] && break
-    sleep 0.05
-done
+appears "$work/r12" '*journal*'
 if kill -STOP $pid 2>/dev/null; then
     expect 75 run "$svs" -o "$work/r12" "${model[@]}"
     kill -CONT $pid

@@ -77,11 +77,11 @@ expect 1 synth -o "$work/file/x.svs" --size 300x300
 says 'file'
 "$MICROTOME" synth -o "$work/stop.svs" --size 60000x60000 >"$work/.out" 2>"$work/.err" &
 pid=$!
-sleep 0.5
+last=('microtome synth, stopped')
+appears "$work" '*stop.svs*'
 kill -TERM $pid
 wait $pid
 that test $? = 1
-last=(microtome synth)
 says 'stopp|cancel'
 that test ! -e "$work/stop.svs"
 that test -z "$(find "$work" -name '*stop.svs*')"
