@@ -18,7 +18,9 @@
 __attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void);
 __attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void)
 {
-    return "race:libvips.so\nrace:libglib-2.0.so\nrace:libgobject-2.0.so\nrace:libtiff.so\n";
+    return "called_from_lib:libvips.so\ncalled_from_lib:libglib-2.0.so\n"
+           "called_from_lib:libgobject-2.0.so\ncalled_from_lib:libtiff.so\n"
+           "race:libglib-2.0.so\nrace:libtiff.so\nrace:^mt_pyramid_write$\n";
 }
 #endif
 
