@@ -33,10 +33,11 @@ static void on_bus(int sig, siginfo_t *info, void *context)
     for (int i = 0; i < MAX_MAPS; i++) {
         uintptr_t start = atomic_load(&slots[i].start);
         if (!start || at < start || at - start >= atomic_load(&slots[i].size)) continue;
-        void *hole = (void *)(at & ~(uintptr_t)(page - 1));
-        if (mmap(hole, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        /* Marked first: whoever reads a zero finds the mark. */
         size_t none = 0;
         atomic_compare_exchange_strong(&slots[i].fault_at, &none, at - start + 1);
+        void *hole = (void *)(at & ~(uintptr_t)(page - 1));
+        if (mmap(hole, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
         errno = saved;
         return;
     }
