@@ -1,16 +1,16 @@
 /* Tiling against its limit and against OpenSlide.
  *
- * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads LIST] [--tiles LIST]
- * [--no-openslide]
+ * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads LIST] [--tiles LIST] [--no-openslide]
  *
  * Each round measures, one after the other in the same process and over the same slide:
- *   raw       this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer
- * (the limit, over the native tiles under the crops; for slides whose level 0 is JPEG) decoder the
- * engine's tile reader over the same native tiles, nothing between tiling    mt_fetch_run: crops
- * cut in order openslide read_region on the same crops in megapixels per CPU second (process time,
- * all threads); --crops 0 takes the whole slide. Ratios are taken within a round; the JSON gives
- * their median, least and greatest over the rounds. Without SLIDE one is drawn: 12,000 x 12,000,
- * 240-pixel tiles, JPEG 4:2:0. */
+ *   raw        this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer (the
+ *              limit, over the native tiles under the crops; for slides whose level 0 is JPEG)
+ *   decoder    the engine's tile reader over the same native tiles, nothing between
+ *   tiling     mt_fetch_run: crops cut in order
+ *   openslide  read_region on the same crops
+ * in megapixels per CPU second (process time, all threads); --crops 0 takes the whole slide. Ratios are
+ * taken within a round; the JSON gives their median, least and greatest over the rounds. Without SLIDE one
+ * is drawn: 12,000 x 12,000, 240-pixel tiles, JPEG 4:2:0. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdatomic.h>

@@ -41,18 +41,13 @@ typedef struct mt_fetch_opts {
     int version;     /* 1 */
     int threads;     /* >= 1 */
     int batch;       /* most tiles a call hands on, >= 1 */
-    uint64_t memory; /* ceiling for tile buffers; the walk is cut into strips when one sweep would
-                        pass it */
+    uint64_t memory; /* ceiling for tile buffers; the walk is cut into strips when one sweep passes it */
     int bicubic;     /* filter of the resampling: 0 antialiased bilinear (Pillow), 1 bicubic */
-    const uint8_t
-        *skip; /* plan tiles already done: n_tiles bytes, non-zero = leave out; NULL = none */
+    const uint8_t *skip;     /* plan tiles already done: n_tiles bytes, non-zero = leave out; NULL = none */
     mt_progress_fn progress; /* may be NULL; non-zero return ends the pass with CANCELLED */
     void *progress_ctx;
 } mt_fetch_opts;
-#define MT_FETCH_OPTS_INIT                                                                         \
-    {                                                                                              \
-        1, 1, 8, 256u << 20, 0, NULL, NULL, NULL                                                   \
-    }
+#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL}
 
 /* Runs the pass. A native tile whose bytes are bad (FORMAT, UNSUPPORTED, LIMIT) is white in every
  * crop under it, which is flagged; a slide that cannot be read (IO) ends the pass. Progress is
