@@ -1,31 +1,11 @@
 /* The morning report: one row a slide, what needs a human first. */
-#include <stdio.h>
-#include <string.h>
 #include "base/file.h"
 #include "base/json.h"
 #include "microtome/result.h"
 #include "results/report_page.h"
+#include "results/report_words.h"
 
 #define CEILING ((size_t)256 << 20)
-
-const char *mt_slide_state_name(mt_slide_state s)
-{
-    switch (s) {
-    case MT_SLIDE_QUEUED:
-        return "queued";
-    case MT_SLIDE_RUNNING:
-        return "running";
-    case MT_SLIDE_DONE:
-        return "done";
-    case MT_SLIDE_FAILED:
-        return "failed";
-    case MT_SLIDE_REJECTED_QC:
-        return "rejected-qc";
-    case MT_SLIDE_EMPTY:
-        return "empty";
-    }
-    return "unknown";
-}
 
 /* Failed first, then rejected, empty, unfinished, done without a grade, done. */
 static int rank(const mt_report_row *r)
@@ -56,43 +36,6 @@ static mt_status sort_rows(size_t **out, const mt_report *p, mt_err *err)
         for (size_t i = 0; i < p->n_rows; i++)
             if (rank(&p->rows[i]) == k) (*out)[n++] = i;
     return MT_OK;
-}
-
-/* A text that is kept names no folder of this machine: an absolute path shrinks to its last part.
- * It starts at the text's start, a blank, a quote or a bracket and ends at a colon, a quote, a
- * line's end. */
-void mt_report_text(char out[MT_ERR_TEXT], const char *text)
-{
-    size_t n = 0;
-    for (const char *p = text; *p && n + 1 < MT_ERR_TEXT;) {
-        bool starts = p == text || strchr(" '\"(=", p[-1]);
-        if (*p == '/' && starts) {
-            size_t len = strcspn(p, ":'\")\n");
-            size_t last = len;
-            while (last > 0 && p[last - 1] != '/')
-                last--;
-            p += last;
-            continue;
-        }
-        out[n++] = *p++;
-    }
-    out[n] = 0;
-}
-
-mt_report_totals mt_report_count(const mt_report *p)
-{
-    mt_report_totals t = {0};
-    for (size_t i = 0; i < p->n_rows; i++) {
-        const mt_report_row *r = &p->rows[i];
-        t.by_state[r->state]++;
-        t.ungraded += r->state == MT_SLIDE_DONE && !r->graded;
-        t.resumed += r->resumed != 0;
-        if (r->resumed) continue;
-        t.tiles += r->n_tiles;
-        t.slide_s += r->wall_s;
-    }
-    t.tiles_per_s = p->wall_s > 0 ? (double)t.tiles / p->wall_s : 0;
-    return t;
 }
 
 static void json_row(mt_jw *w, const mt_report_row *r)

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "results/report_words.h"
 
 static const char style[] =
     ":root{--ink:#1d2129;--quiet:#667085;--line:#e2e5ea;--bad:#b42318;--warn:#b54708;--good:#"

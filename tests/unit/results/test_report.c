@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "microtome/result.h"
-#include "results/report_page.h"
+#include "results/report_words.h"
 
 static const mt_report_row rows[] = {
     {.stem = "good",
