@@ -93,8 +93,9 @@ static inline uint32_t synth_hash(int32_t x, int32_t y, uint32_t salt)
 }
 static inline float synth_u01(uint32_t h) { return (float)(h >> 8) * (1.0f / 16777216.0f); }
 
-/* Context of a slide, shared by any number of threads. Contexts are counted; the last one used is kept
- * for the next call with the same options. ARG when an option is out of range, naming it. */
+/* synth_ctx.c: context of a slide, shared by any number of threads. Contexts are counted; the last one
+ * used is kept for the next call with the same options. ARG when an option is out of range, naming it. */
+mt_status synth_opts_check(const mt_synth_opts *opts, mt_err *err);
 mt_status synth_ctx_get(synth_ctx **out, const mt_synth_opts *opts, mt_err *err);
 void synth_ctx_put(synth_ctx **ctx);
 
