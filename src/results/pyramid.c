@@ -7,23 +7,6 @@
 #include "base/json.h"
 #include "results/pyramid.h"
 
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__) || defined(UNDER_TSAN)
-/* The locks of libvips and glib are not instrumented: the sanitizer sees their memory calls, not
- * their order. */
-__attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void);
-__attribute__((weak, visibility("default"))) const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libvips.so\ncalled_from_lib:libglib-2.0.so\n"
-           "called_from_lib:libgobject-2.0.so\ncalled_from_lib:libtiff.so\n"
-           "race:libglib-2.0.so\nrace:libtiff.so\nrace:^mt_pyramid_write$\n";
-}
-#endif
-
 static pthread_once_t vips_once = PTHREAD_ONCE_INIT;
 static int vips_ready;
 
