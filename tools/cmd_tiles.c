@@ -143,7 +143,6 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     }
     if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, po, err);
     if (!st) st = mt_plan_digest(c->plan, err);
-    mt_hint_spacing(err, c->slide);
     return st;
 }
 

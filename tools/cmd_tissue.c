@@ -52,7 +52,6 @@ static mt_status detect(mt_tissue **tissue, const char *path, const struct opts 
     mt_slide *slide = NULL;
     mt_status st = mt_slide_open(&slide, path, &so, err);
     if (!st) st = mt_tissue_detect(tissue, slide, &to, err);
-    mt_hint_spacing(err, slide);
     mt_slide_close(&slide);
     return st;
 }

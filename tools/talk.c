@@ -78,13 +78,6 @@ int mt_fail(const mt_err *err)
     return err->code == MT_OK ? MT_EXIT_FAILED : mt_exit_code(err->code);
 }
 
-void mt_hint_spacing(mt_err *err, const mt_slide *slide)
-{
-    if (err->code != MT_ERR_SPACING || !slide || mt_slide_get_info(slide)->mpp_x > 0) return;
-    size_t n = strlen(err->text);
-    snprintf(err->text + n, sizeof err->text - n, "; --assume-mpp F states it");
-}
-
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 static void on_signal(int sig)

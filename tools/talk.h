@@ -17,8 +17,6 @@ void mt_talk_name(const char *command);
 void mt_say(const char *fmt, ...) MT_PRINTF(1, 2);
 /* "microtome CMD: text" of a set error. Returns the exit code that fits its status. */
 int mt_fail(const mt_err *err);
-/* Adds what to do to the error of a slide that states no spacing. slide may be NULL. */
-void mt_hint_spacing(mt_err *err, const mt_slide *slide);
 /* Exit code for a status: usage 2, temporary 75, everything else 1. */
 int mt_exit_code(mt_status status);
 

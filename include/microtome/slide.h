@@ -64,7 +64,8 @@ MT_API void mt_slide_close(mt_slide **slide);
 /* What the file says of itself. Valid until the slide is closed. */
 MT_API const mt_slide_info *mt_slide_get_info(const mt_slide *slide);
 
-/* Mean of mpp_x and mpp_y. Fails with SPACING, naming the tags looked at, when unknown. */
+/* Mean of mpp_x and mpp_y. Fails with SPACING, naming the tags looked at and the
+ * way out, when unknown. */
 MT_API MT_MUST_USE mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err);
 
 /* SHA-256 of the slide's bytes (for several files: of their digests in name order) as 64 hex digits.

@@ -125,7 +125,8 @@ mt_status mt_slide_mpp(double *out, const mt_slide *slide, mt_err *err)
     *out = (info->mpp_x + info->mpp_y) / 2.0;
     if (info->mpp_x > 0.0 && info->mpp_y > 0.0) return MT_OK;
     *out = 0.0;
-    return mt_err_set(err, MT_ERR_SPACING, "the slide states no spacing; looked at: %s",
+    return mt_err_set(err, MT_ERR_SPACING,
+                      "the slide states no spacing; looked at: %s; --assume-mpp F states it",
                       info->mpp_looked_at);
 }
 

@@ -32,7 +32,7 @@ json '([.grade.classes[].area_mm2] | add) - .grade.analysed_mm2 | fabs < 0.001' 
 # No spacing in the file: refused with the tags named; with a given one it runs and the result says so.
 expect 1 run "$tcga" -o "$work/t" "${mitosis[@]}"
 prints '^state +failed: .*(aperio\.MPP|MPP).*'
-says 'looked at: MPP'
+says 'looked at: MPP.*; --assume-mpp F states it'
 that test ! -e "$work/t/TCGA-CR-7395-01A-01-TS1/tiles.h5"
 expect 0 run "$tcga" -o "$work/t" "${mitosis[@]}" --assume-mpp 0.25 --overlap 0%
 prints '^state +done'
