@@ -311,6 +311,38 @@ static int resolve_overlap(double *share, const struct opts *o)
                                 o->overlap, patch);
 }
 
+/* An error text has no room for all operators: they follow on lines of their own. */
+static void say_operators(const char *model)
+{
+    mt_err ignored = MT_ERR_INIT;
+    char *text = NULL, line[88];
+    if (mt_model_check(&text, model, &ignored)) return;
+    json_t *all = json_loads(text, 0, NULL), *one;
+    free(text);
+    json_t *problems = json_object_get(all, "problems");
+    json_t *supported = json_object_get(all, "supported_operators");
+    size_t i, n = 0;
+    json_array_foreach(problems, i, one) {
+        if (i == 20) {
+            mt_say("  and %zu more: microtome models check", json_array_size(problems) - i);
+            break;
+        }
+        mt_say("  not supported: %s node \"%s\": %s",
+               json_string_value(json_object_get(one, "operator")),
+               json_string_value(json_object_get(one, "node")),
+               json_string_value(json_object_get(one, "what")));
+    }
+    if (json_array_size(problems)) mt_say("supported operators:");
+    json_array_foreach(json_array_size(problems) ? supported : NULL, i, one) {
+        const char *name = json_string_value(one);
+        if (n && n + 1 + strlen(name) >= sizeof line) mt_say("  %s", line), n = 0;
+        n += (size_t)snprintf(line + n, sizeof line - n, n ? " %s" : "%s", name);
+        if (n >= sizeof line) n = sizeof line - 1;
+    }
+    if (n) mt_say("  %s", line);
+    json_decref(all);
+}
+
 static int run_batch(const mt_run_opts *ro, const struct opts *o)
 {
     watch w = {.opts = o, .begun = mt_now()};
@@ -320,6 +352,7 @@ static int run_batch(const mt_run_opts *ro, const struct opts *o)
     mt_status st = mt_batch_run(ro, on_event, &w, &summary, &err);
     mt_meter_end(&w.meter);
     int code = st ? mt_fail(&err) : MT_EXIT_OK;
+    if (st == MT_ERR_UNSUPPORTED) say_operators(ro->model);
     if (w.n) {
         int printed = print_all(&w, &summary);
         if (!code) code = printed;

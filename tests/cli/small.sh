@@ -30,6 +30,18 @@ if data models/mitosis-slimresnet/model.onnx; then
     says 'SHA-256'
 fi
 
+# An operator we do not know: named with its node, and every operator we know after it.
+mkdir -p "$work/odd"
+sed 's/Relu/Rexu/g' "$MT_SOURCE_DIR/tests/fault/model/model.onnx" >"$work/odd/model.onnx"
+jq --arg s "$(sha256sum "$work/odd/model.onnx" | cut -c 1-64)" '.engine.sha256 = $s' \
+    "$MT_SOURCE_DIR/tests/fault/model/config.json" >"$work/odd/config.json"
+expect 0 models check "$work/odd/model.onnx"
+json '(.runs | not) and ([.problems[] | .operator + .node] == ["Rexu#1", "Rexu#3", "Rexu#5", "Rexu#7"])
+    and (.supported_operators | length) > 100'
+slide odd.svs --size 1024x1024
+expect 1 run "$REPLY" -o "$work/odd/r" --model "$work/odd/model.onnx"
+says 'Rexu node "#1"' 'unknown operator' 'supported operators:' '^  .*\bConv\b' '^  .*\bSoftmax\b'
+
 expect 0 doctor
 prints '^ok '
 not_prints '^FAIL'
