@@ -287,30 +287,6 @@ static int no_model(void)
     return code;
 }
 
-/* Overlap in pixels needs the tile side, which the card knows. Returns -1 or an exit code. */
-static int resolve_overlap(double *share, const struct opts *o)
-{
-    bool pixels = false;
-    *share = -1;
-    if (!o->overlap) return -1;
-    if (!mt_overlap_parse(share, &pixels, o->overlap))
-        return mt_usage_error(
-            &mt_cmd_run, "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)", o->overlap);
-    if (!pixels) return -1;
-    mt_err err = MT_ERR_INIT;
-    mt_model *model = NULL;
-    mt_model_opts mo = MT_MODEL_OPTS_INIT;
-    mo.config = o->config;
-    if (mt_model_open(&model, o->model, &mo, &err)) return mt_fail(&err);
-    int32_t patch = mt_model_card(model)->patch_px;
-    mt_model_close(&model);
-    *share /= patch;
-    return *share < 1
-               ? -1
-               : mt_usage_error(&mt_cmd_run, "--overlap: %s px leave no step for tiles of %d px",
-                                o->overlap, patch);
-}
-
 /* An error text has no room for all operators: they follow on lines of their own. */
 static void say_operators(const char *model)
 {
@@ -341,6 +317,34 @@ static void say_operators(const char *model)
     }
     if (n) mt_say("  %s", line);
     json_decref(all);
+}
+
+/* Overlap in pixels needs the tile side, which the card knows. Returns -1 or an exit code. */
+static int resolve_overlap(double *share, const struct opts *o)
+{
+    bool pixels = false;
+    *share = -1;
+    if (!o->overlap) return -1;
+    if (!mt_overlap_parse(share, &pixels, o->overlap))
+        return mt_usage_error(
+            &mt_cmd_run, "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)", o->overlap);
+    if (!pixels) return -1;
+    mt_err err = MT_ERR_INIT;
+    mt_model *model = NULL;
+    mt_model_opts mo = MT_MODEL_OPTS_INIT;
+    mo.config = o->config;
+    if (mt_model_open(&model, o->model, &mo, &err)) {
+        int code = mt_fail(&err);
+        if (err.code == MT_ERR_UNSUPPORTED) say_operators(o->model);
+        return code;
+    }
+    int32_t patch = mt_model_card(model)->patch_px;
+    mt_model_close(&model);
+    *share /= patch;
+    return *share < 1
+               ? -1
+               : mt_usage_error(&mt_cmd_run, "--overlap: %s px leave no step for tiles of %d px",
+                                o->overlap, patch);
 }
 
 static int run_batch(const mt_run_opts *ro, const struct opts *o)

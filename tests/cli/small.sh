@@ -39,6 +39,8 @@ expect 0 models check "$work/odd/model.onnx"
 json '(.runs | not) and ([.problems[] | .operator + .node] == ["Rexu#1", "Rexu#3", "Rexu#5", "Rexu#7"])
     and (.supported_operators | length) > 100'
 slide odd.svs --size 1024x1024
+expect 1 run "$REPLY" -o "$work/odd/r" --overlap 8 --model "$work/odd/model.onnx"
+says 'supported operators:'
 expect 1 run "$REPLY" -o "$work/odd/r" --model "$work/odd/model.onnx"
 says 'Rexu node "#1"' 'unknown operator' 'supported operators:' '^  .*\bConv\b' '^  .*\bSoftmax\b'
 
