@@ -23,7 +23,7 @@
 #include "models/net.h"
 
 enum { MAX_IO = 32, MAX_EXCEPT = 16 };
-#define FILE_CEILING ((size_t)256 << 20)
+#define FILE_CEILING ((size_t)2 << 30)
 
 typedef struct options {
     const char *class_name;
