@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "slide/slide.h"
@@ -43,10 +44,15 @@ static void end_hex(mt_sha256 *s, char out[65])
  * fault. */
 static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for its writer */
     if (fd < 0)
         return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", path,
                           strerror(errno));
+    struct stat sb;
+    if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) { /* a device may never end */
+        close(fd);
+        return mt_err_set(err, MT_ERR_IO, "%s: not a regular file", path);
+    }
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     uint64_t at = 0;
     for (;;) {
