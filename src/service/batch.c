@@ -217,7 +217,8 @@ static mt_status prepare(run *r, mt_err *err)
 
 /* ---- one slide ---- */
 
-/* Texts that are kept never name the file: its path, name and stem give way to the slide's id. */
+/* Texts that are kept never name the file: its path, name and stem give way to the slide's id. The
+ * stem only as the name of a folder or file: it may be a word of the sentence ("empty"). */
 static void without_names(char out[MT_ERR_TEXT], const char *text, const char *path, const char *id)
 {
     MT_AUTO_FREE char *stem = mt_path_stem(path);
@@ -228,6 +229,10 @@ static void without_names(char out[MT_ERR_TEXT], const char *text, const char *p
         if (!words[i] || strlen(words[i]) < 3) continue; /* "a" as a stem would eat the sentence */
         size_t n = strlen(words[i]);
         for (char *at = out; (at = strstr(at, words[i]));) {
+            if (words[i] == stem && (at == out || at[-1] != '/')) {
+                at++;
+                continue;
+            }
             char rest[MT_ERR_TEXT];
             snprintf(rest, sizeof rest, "%s", at + n);
             size_t left = MT_ERR_TEXT - (size_t)(at - out);

@@ -144,4 +144,10 @@ if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </
     script -qec "'$MICROTOME' run '$svs' -o '$work/r13' --model demo-tumor" "$work/typescript" >"$work/.out" 2>&1 </dev/null
     prints 'tiles  .*/s .* left' 'a\.svs'
 fi
+
+# A stem that is a word of the reason leaves the sentence alone; a pipe is refused, not waited for.
+: >"$work/empty.svs"
+mkfifo "$work/pipe.svs"
+expect 1 run "$work/empty.svs" "$work/pipe.svs" -o "$work/r14" "${model[@]}"
+prints 'the file is empty' 'not a regular file'
 finish
