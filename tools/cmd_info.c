@@ -114,7 +114,7 @@ static int run(const void *o, int n_args, char **args)
     int code = MT_EXIT_OK;
     if (mt_slide_open(&slide, args[0], NULL, &err) ||
         (opts->digest && mt_slide_digest(digest, slide, &err)))
-        code = mt_fail(&err);
+        code = mt_fail_file(&err, args[0]);
     else if (opts->json)
         code = print_json(mt_slide_get_info(slide), digest);
     else

@@ -215,7 +215,7 @@ static int one(int i, int n_args, char **args, const struct opts *o, const mt_pl
     if (st) {
         if (n_args > 1 && st != MT_ERR_CANCELLED)
             mt_err_context(&err, "slide %d of %d", i + 1, n_args);
-        code = mt_fail(&err);
+        code = mt_fail_file(&err, args[i]);
     } else if (o->json) {
         code = mt_json_print(plan_json(&c, args[i], folder, o->stats));
     } else {

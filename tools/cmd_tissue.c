@@ -67,7 +67,7 @@ static int run(const void *o, int n_args, char **args)
     mt_status st = detect(&tissue, args[0], opts, &err);
     if (!st && opts->png) st = mt_tissue_write_png(tissue, opts->png, &err);
     if (!st && opts->geojson) st = mt_tissue_write_geojson(tissue, opts->geojson, &err);
-    int code = st ? mt_fail(&err) : print(tissue, opts->json);
+    int code = st ? mt_fail_file(&err, args[0]) : print(tissue, opts->json);
     mt_tissue_free(&tissue);
     return code;
 }

@@ -78,6 +78,12 @@ int mt_fail(const mt_err *err)
     return err->code == MT_OK ? MT_EXIT_FAILED : mt_exit_code(err->code);
 }
 
+int mt_fail_file(mt_err *err, const char *path)
+{
+    if (mt_on_terminal() && !strstr(err->text, path)) mt_err_context(err, "%s", path);
+    return mt_fail(err);
+}
+
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 static void on_signal(int sig)

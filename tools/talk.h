@@ -17,6 +17,9 @@ void mt_talk_name(const char *command);
 void mt_say(const char *fmt, ...) MT_PRINTF(1, 2);
 /* "microtome CMD: text" of a set error. Returns the exit code that fits its status. */
 int mt_fail(const mt_err *err);
+/* The same for an error of one file: a person at a terminal reads its name too. In what is kept the
+ * name, often an accession number, stays out. */
+int mt_fail_file(mt_err *err, const char *path);
 /* Exit code for a status: usage 2, temporary 75, everything else 1. */
 int mt_exit_code(mt_status status);
 
