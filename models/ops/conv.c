@@ -104,17 +104,25 @@ static mt_status need_floats(mt_graph *g, mt_node *n, mt_err *err)
     return MT_OK;
 }
 
-MT_INFER(mt_infer_conv)
+/* What Conv and ConvTranspose begin with: their inputs looked at, an empty window as the params. */
+static mt_status open_window(mt_graph *g, mt_node *n, mt_err *err)
 {
     MT_TRY(mt_need_inputs(g, n, 2, 3, err));
     MT_TRY(need_floats(g, n, err));
     const mt_tensor *x = &mt_in(g, n, 0)->t, *wt = &mt_in(g, n, 1)->t;
-    mt_window *w = mt_graph_mem(g, sizeof *w, err);
-    if (!w) return MT_ERR_NO_MEMORY;
-    n->params = w;
+    n->params = mt_graph_mem(g, sizeof(mt_window), err);
+    if (!n->params) return MT_ERR_NO_MEMORY;
     if (x->rank != wt->rank || x->rank < 3)
         return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank,
                             wt->rank);
+    return MT_OK;
+}
+
+MT_INFER(mt_infer_conv)
+{
+    MT_TRY(open_window(g, n, err));
+    const mt_tensor *x = &mt_in(g, n, 0)->t, *wt = &mt_in(g, n, 1)->t;
+    mt_window *w = n->params;
     int64_t dims[MT_MAX_DIMS] = {x->dims[0], wt->dims[0]};
     MT_TRY(mt_window_read(w, dims + 2, g, n, x, wt->dims + 2, err));
     MT_TRY(read_groups(w, n, x->dims[1], wt->dims[0], wt->dims[1], err));
@@ -202,15 +210,9 @@ MT_RUN(mt_run_conv)
 
 MT_INFER(mt_infer_convtranspose)
 {
-    MT_TRY(mt_need_inputs(g, n, 2, 3, err));
-    MT_TRY(need_floats(g, n, err));
+    MT_TRY(open_window(g, n, err));
     const mt_tensor *x = &mt_in(g, n, 0)->t, *wt = &mt_in(g, n, 1)->t;
-    mt_window *w = mt_graph_mem(g, sizeof *w, err);
-    if (!w) return MT_ERR_NO_MEMORY;
-    n->params = w;
-    if (x->rank != wt->rank || x->rank < 3)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d, weights of rank %d", x->rank,
-                            wt->rank);
+    mt_window *w = n->params;
     const char *mode = mt_attr_str(n, "auto_pad", "NOTSET");
     bool same = !strncmp(mode, "SAME", 4);
     w->groups = mt_attr_int(n, "group", 1);
