@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MAX_MAPS = 1024 };
@@ -36,8 +37,10 @@ static void on_bus(int sig, siginfo_t *info, void *context)
         /* Marked first: whoever reads a zero finds the mark. */
         size_t none = 0;
         atomic_compare_exchange_strong(&slots[i].fault_at, &none, at - start + 1);
-        void *hole = (void *)(at & ~(uintptr_t)(page - 1));
-        if (mmap(hole, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        /* The bare system call: the library's mmap is not promised inside a signal handler, and a
+         * sanitizer's takes the new page for a write that races with the readers. */
+        uintptr_t hole = at & ~(uintptr_t)(page - 1);
+        if (syscall(SYS_mmap, hole, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == -1) break;
         errno = saved;
         return;
     }
