@@ -15,18 +15,23 @@ typedef struct mt_slide mt_slide;
 typedef struct mt_slide_opts {
     int version;       /* 1 */
     double assume_mpp; /* > 0: use this spacing whatever the file says (source "assumed"); 0: from the file */
+    const char *optical_path; /* DICOM: identifier of the path to read; NULL = the first */
+    int focal_plane;   /* DICOM: 0-based, in the order of Z; -1 = the middle one */
 } mt_slide_opts;
-#define MT_SLIDE_OPTS_INIT {1, 0.0}
+#define MT_SLIDE_OPTS_INIT {1, 0.0, NULL, -1}
 
 #define MT_MAX_LEVELS 32
 #define MT_MAX_ASSOCIATED 16
+#define MT_MAX_SLIDE_WARNINGS 8
 
 typedef struct mt_level {
     int64_t width, height;        /* pixels of this level */
     double downsample;            /* level-0 pixels per pixel: mean of width and height ratios, >= 1 */
     int32_t tile_w, tile_h;       /* native tile; nominal (256) where the format has none */
     int64_t tiles_x, tiles_y;     /* native tile grid */
-    char codec[16];               /* "jpeg", "jp2k", "lzw", "deflate", "raw", "openslide" */
+    char codec[16];               /* a codec's name: "jpeg", "jp2k", "lzw", "zstd", "raw" ...; "openslide" */
+    char colour[48];              /* how its samples become RGB: "YCbCr 4:2:0 by JFIF marker", "RGB", "grey 16 bit / 257";
+                                     "" when not known before decoding */
 } mt_level;
 
 typedef struct mt_associated {
@@ -50,6 +55,14 @@ typedef struct mt_slide_info {
     char scanner[48], stain[32], organ[32];
     int synthetic;                /* 1 when the file declares itself drawn by `microtome synth` */
     int icc_bytes;                /* size of an embedded ICC profile of level 0, 0 when none */
+    int n_optical_paths, n_focal_planes; /* 1 where the format has none */
+    char optical_path[32];        /* the one that is read; "" where the format has none */
+    int focal_plane;              /* the one that is read */
+    int fluorescence;             /* 1 when the file says the picture is no brightfield colour picture */
+    /* What the file says that cannot be right, or contradicts itself, in whole sentences without any value that
+     * names a person: "level 2 states 0.25 um/px, its size says 1.0; used 1.0". */
+    int n_warnings;
+    char warnings[MT_MAX_SLIDE_WARNINGS][160];
 } mt_slide_info;
 
 /* Opens a slide of any known format. On success *out is owned by the caller (mt_slide_close).
@@ -82,6 +95,19 @@ MT_API MT_MUST_USE mt_status mt_slide_read_region(const mt_slide *slide, int lev
 /* Reads a whole associated image by name. On success *rgb (malloc) is the caller's, w x h x 3. */
 MT_API MT_MUST_USE mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h,
                                                       const mt_slide *slide, const char *name, mt_err *err);
+
+/* What only a walk over every native tile tells. */
+typedef struct mt_slide_inspection {
+    struct {
+        int64_t absent;           /* tiles the file leaves out; -1 where the format cannot tell */
+        int64_t damaged;          /* tiles whose bytes do not lie in the file, or do not begin as their codec must */
+    } levels[MT_MAX_LEVELS];
+    int n_warnings;               /* as in mt_slide_info: found on the walk */
+    char warnings[MT_MAX_SLIDE_WARNINGS][160];
+} mt_slide_inspection;
+
+/* Looks at where every native tile lies (not at its pixels): one pass over the tile index. Thread-safe. */
+MT_API MT_MUST_USE mt_status mt_slide_inspect(mt_slide_inspection *out, const mt_slide *slide, mt_err *err);
 
 /* Rows of the format table, in order of detection; name NULL ends it. */
 typedef struct mt_format_info {

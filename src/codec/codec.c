@@ -85,6 +85,7 @@ mt_status mt_decoder_decode(mt_decoder *d, const mt_coding *c, const void *data,
     if ((unsigned)c->codec >= MT_CODEC_COUNT)
         return mt_err_set(err, MT_ERR_INTERNAL, "codec %d", (int)c->codec);
     const mt_codec_row *row = rows[c->codec];
+    if (!row) return mt_err_set(err, MT_ERR_UNSUPPORTED, "codec %d", (int)c->codec);
     MT_TRY(check(c, row, out, err));
     if (row->open && !d->state[c->codec])
         MT_TRY(row->open(&d->state[c->codec], err));
@@ -93,10 +94,10 @@ mt_status mt_decoder_decode(mt_decoder *d, const mt_coding *c, const void *data,
 
 const char *mt_codec_name(mt_codec_id id)
 {
-    return (unsigned)id < MT_CODEC_COUNT ? rows[id]->name : "none";
+    return (unsigned)id < MT_CODEC_COUNT && rows[id] ? rows[id]->name : "none";
 }
 
-bool mt_codec_scales(mt_codec_id id) { return (unsigned)id < MT_CODEC_COUNT && rows[id]->scales; }
+bool mt_codec_scales(mt_codec_id id) { return (unsigned)id < MT_CODEC_COUNT && rows[id] && rows[id]->scales; }
 
 bool mt_codec_of_tiff(mt_codec_id *id, unsigned compression)
 {

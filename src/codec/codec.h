@@ -11,7 +11,9 @@
 #include "base/mem.h"
 
 typedef enum mt_codec_id {
-    MT_CODEC_RAW, MT_CODEC_JPEG, MT_CODEC_JP2K, MT_CODEC_LZW, MT_CODEC_DEFLATE, MT_CODEC_COUNT
+    MT_CODEC_RAW, MT_CODEC_JPEG, MT_CODEC_JP2K, MT_CODEC_LZW, MT_CODEC_DEFLATE, MT_CODEC_PACKBITS,
+    MT_CODEC_ZSTD, MT_CODEC_JPEGLS, MT_CODEC_RLE, /* RLE: DICOM's, PS3.5 G */
+    MT_CODEC_COUNT
 } mt_codec_id;
 
 /* What the container says the decoded samples mean. */
@@ -26,7 +28,13 @@ typedef enum mt_alpha { MT_ALPHA_IGNORED, MT_ALPHA_PREMULTIPLIED, MT_ALPHA_STRAI
 typedef struct mt_coding {
     mt_codec_id codec;
     mt_colour colour;       /* JPEG: holds where the stream has neither JFIF nor Adobe marker */
-    int samples;           /* interleaved 8-bit samples a pixel: 1, 3, or 4 (RGB, no JPEG) */
+    int samples;           /* samples a pixel: 1, 3, or 4 (RGB, no JPEG) */
+    int bits;              /* allocated to a sample: 8 or 16; 0 = 8. Sixteen become eight by
+                              round(v * 255 / (2^stored - 1)) */
+    int stored;            /* bits of a sample that hold values, the low ones; 0 = all */
+    bool big_endian;       /* raw, LZW, deflate, packbits, zstd: order of 16-bit samples */
+    bool planar;           /* all red, then all green, then all blue, in one stream (DICOM native, RLE) */
+    bool lsb_first;        /* LZW: codes packed from the lowest bit (TIFF FillOrder 2, old LZW) */
     mt_alpha alpha;        /* with 4 samples */
     int predictor;          /* TIFF: 1 none, 2 horizontal differences (LZW, deflate) */
     const uint8_t *tables;  /* JPEG: abbreviated table stream all tiles share, or NULL */

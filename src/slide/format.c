@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "slide/pool.h"
@@ -22,6 +23,15 @@ const mt_format_info *mt_slide_formats(void)
 {
     pthread_once(&rows_once, rows_fill);
     return rows;
+}
+
+void mt_slide_warn(mt_slide_info *info, const char *fmt, ...)
+{
+    if (info->n_warnings == MT_MAX_SLIDE_WARNINGS) return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(info->warnings[info->n_warnings++], sizeof info->warnings[0], fmt, ap);
+    va_end(ap);
 }
 
 void mt_slide_finish_levels(mt_slide_info *info)
@@ -77,6 +87,7 @@ static mt_status open_by_table(mt_slide *s, mt_probe *p, mt_err *err)
 
 static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts, mt_err *err)
 {
+    s->info.n_optical_paths = s->info.n_focal_planes = 1;
     s->path = strdup(path);
     if (!s->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "slide");
     MT_TRY(mt_reader_pool_new(&s->pool, err));

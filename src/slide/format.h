@@ -55,6 +55,9 @@ typedef struct mt_format {
 
 extern const mt_format mt_format_svs, mt_format_generic_tiff, mt_format_openslide;
 
+/* A sentence for the user about what the file says wrongly; past the last place it is dropped. */
+void mt_slide_warn(mt_slide_info *info, const char *fmt, ...) MT_PRINTF(2, 3);
+
 /* Downsamples and tile grids of levels whose sizes and tile sizes are set. */
 void mt_slide_finish_levels(mt_slide_info *info);
 
