@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/workers.h"
 #include "kernels/u8_resample.h"
+#include "kernels/u8_stain.h"
 #include "slide/slide.h"
 #include "tiles/pool.h"
 #include "tiles/walk.h"
@@ -48,6 +49,7 @@ typedef struct pass {
     walk_strip strip;
     int threads, batch;
     mt_filter filter;
+    const mt_u8_stain_map *stain;
     mt_fetch_fn fn;
     void *ctx;
     crop *crops;
@@ -178,6 +180,8 @@ static void complete(pass *p, worker *w, int id, uint32_t tile, int32_t slot, bo
         w->ready_slot[w->n_ready] = -1;
         px = out;
     }
+    size_t side = (size_t)p->walk.plan->out_px;
+    if (p->stain) mt_u8_stain(p->stain, px, side * side); /* a crop's rows are tight by now */
     w->ready[w->n_ready++] = (mt_fetched){tile, px, unreadable};
     if (w->n_ready == p->batch) flush(p, w, id);
 }
@@ -542,6 +546,7 @@ mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetc
               .threads = opts->threads,
               .batch = MT_MIN(opts->batch, MAX_BATCH),
               .filter = opts->bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR,
+              .stain = opts->stain,
               .fn = fn,
               .ctx = ctx,
               .progress = opts->progress,
