@@ -96,6 +96,11 @@ MT_API MT_MUST_USE mt_status mt_slide_read_region(const mt_slide *slide, int lev
 MT_API MT_MUST_USE mt_status mt_slide_read_associated(uint8_t **rgb, int64_t *w, int64_t *h,
                                                       const mt_slide *slide, const char *name, mt_err *err);
 
+/* Writes an associated image as PNG, whole or not at all. It may show what is written on the slide's label: a
+ * name, a number. NOT_FOUND names the images there are. */
+MT_API MT_MUST_USE mt_status mt_slide_write_associated(const mt_slide *slide, const char *name, const char *path,
+                                                       mt_err *err);
+
 /* What only a walk over every native tile tells. */
 typedef struct mt_slide_inspection {
     struct {

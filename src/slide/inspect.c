@@ -56,7 +56,7 @@ static void inspect_level(mt_slide_inspection *out, const mt_slide *s, int level
     const mt_level *l = &s->info.levels[level];
     const long long total = (long long)(l->tiles_x * l->tiles_y);
     int64_t unended = 0;
-    char first_damaged[120] = "", first_unended[40] = "", text[160];
+    char first_damaged[140] = "", first_unended[48] = "", text[sizeof out->warnings[0]];
     out->levels[level].absent = out->levels[level].damaged = 0;
     for (int64_t ty = 0; ty < l->tiles_y; ty++)
         for (int64_t tx = 0; tx < l->tiles_x; tx++) {
@@ -70,14 +70,14 @@ static void inspect_level(mt_slide_inspection *out, const mt_slide *s, int level
             if (st == MT_OK && !begins_well(l->codec, &t))
                 (void)mt_err_set(&why, MT_ERR_FORMAT, "does not begin as %s does", l->codec);
             if (why.code != MT_OK && !out->levels[level].damaged++)
-                snprintf(first_damaged, sizeof first_damaged, "%lld,%lld: %.90s", (long long)tx,
+                snprintf(first_damaged, sizeof first_damaged, "%lld,%lld: %.70s", (long long)tx,
                          (long long)ty, why.text);
             if (why.code == MT_OK && !ends_well(l->codec, &t) && !unended++)
                 snprintf(first_unended, sizeof first_unended, "%lld,%lld", (long long)tx,
                          (long long)ty);
         }
     if (out->levels[level].damaged) {
-        snprintf(text, sizeof text, "level %d: %lld of %lld tiles damaged; %.110s", level,
+        snprintf(text, sizeof text, "level %d: %lld of %lld tiles damaged, the first %.100s", level,
                  (long long)out->levels[level].damaged, total, first_damaged);
         warn(out, text);
     }

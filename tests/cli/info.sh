@@ -39,6 +39,56 @@ not_prints '\(null\)'
 expect 0 info --formats --json
 json 'length >= 3 and all(.[]; (.name | length) > 0 and (.proof | test("proven on real files|fixture only")))'
 
+# JSON is what its schema says, and the schema is no empty promise: it refuses what is not in it.
+expect 0 info --schema
+cp "$work/.out" "$work/schema.json"
+that cmp "$work/schema.json" "$MT_SOURCE_DIR/tools/schema/info.json"
+python_check jsonschema && {
+    cat >"$work/valid.py" <<'PY'
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+check = jsonschema.Draft7Validator(schema)
+slide = json.load(open(sys.argv[2]))
+errors = [e.message for e in check.iter_errors(slide)]
+print(errors) if errors else None
+bad = [dict(slide, mpp_x="0.25"), dict(slide, colour="x"), dict(slide, levels=[])]
+bad += [{k: v for k, v in slide.items() if k != m} for m in schema["required"]]
+sys.exit(bool(errors) or any(check.is_valid(b) for b in bad))
+PY
+    valid() { that "$python" "$work/valid.py" "$work/schema.json" "$work/.out"; }
+    expect 0 info --json --digest "$svs"
+    valid
+    expect 0 info --json --quick "$work/b.tif"
+    valid
+    json '.levels[0].absent == null and .levels[0].damaged == null'
+}
+
+# What lies in the file, tile by tile: nothing is missing here ...
+expect 0 info --json "$svs"
+json '[.levels[] | .absent, .damaged] | all(. == 0)'
+json '.warnings == []'
+# ... and here tile 1,0 begins with other bytes, and tile 2,0 has lost its end marker.
+read -ra at < <(tiffinfo -s "$svs" 2>/dev/null | awk '$1 == "0:" || $1 == "1:" || $1 == "2:" {gsub(/[\[\],]/, ""); print $2, $3}' | head -n 3 | tr '\n' ' ')
+cp "$svs" "$work/hurt.svs"
+printf 'xx' | dd of="$work/hurt.svs" bs=1 seek="${at[2]}" conv=notrunc status=none
+head -c 200 /dev/zero | dd of="$work/hurt.svs" bs=1 seek=$((at[4] + at[5] - 200)) conv=notrunc status=none
+expect 0 info "$work/hurt.svs"
+prints '^level 0 .*, 1 DAMAGED$' '^warning +level 0: 1 of 35 tiles damaged, the first 1,0: does not begin as jpeg' \
+    '^warning +level 0: 1 of 35 tiles cut short .*, the first 2,0$'
+expect 0 info --json "$work/hurt.svs"
+json '.levels[0].damaged == 1 and (.warnings | length) == 2'
+
+# An associated image as a file.
+expect 0 info "$svs" --associated macro -o "$work/macro.png"
+says 'may show a name'
+that test "$(head -c 8 "$work/macro.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a
+expect 1 info "$svs" --associated floor -o "$work/floor.png"
+says 'no floor image; it has: .*label'
+that not test -e "$work/floor.png"
+expect 2 info "$svs" --associated label
+expect 1 info "$svs" --associated label -o "$work/none/label.png"
+
 # No slide: one line, exit 1, nothing on stdout.
 refused() {
     expect 1 info "$1"

@@ -82,6 +82,18 @@ appears() {
     complain "no $2 appeared under $1"
 }
 
+# The distribution's own Python, whose modules the packages bring. python_check MODULE...: false (with
+# a line) when one is missing.
+python=/usr/bin/python3
+python_check() {
+    local m
+    for m in "$@"; do
+        "$python" -c "import $m" 2>/dev/null && continue
+        printf 'skipped: no Python module %s\n' "$m"
+        return 1
+    done
+}
+
 # data RELATIVE: path of real data in $REPLY, false (with a line) when it is absent.
 data() {
     REPLY=${MT_TEST_DATA:-}/$1
