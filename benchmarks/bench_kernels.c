@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/table.h"
+#include "kernels/u8_stain.h"
 
 #define MAX_LAYERS 256
 #define MAX_SAMPLES 400
@@ -278,6 +279,17 @@ static void op_softmax(const mt_kernels *k, op_data *o)
     mt_f32_softmax(k, o->z, o->x, 64, 1000);
 }
 
+/* A tile of 256 x 256 pixels; the dispatch goes by the mask that run_ops has set. */
+static void op_stain(const mt_kernels *k, op_data *o)
+{
+    static const mt_u8_stain_map map = {{1 / 240.f, 0, 0, 0, 1 / 240.f, 0, 0, 0, 1 / 240.f},
+                                        {1.1f, -0.2f, 0, 0.1f, 0.8f, 0, 0, 0.1f, 0.9f},
+                                        {0, 0, 0},
+                                        {240, 0, 0, 0, 240, 0, 0, 0, 240}};
+    (void)k;
+    mt_u8_stain(&map, (uint8_t *)o->z, 256 * 256);
+}
+
 static timing measure_op(const mt_kernels *k, void (*fn)(const mt_kernels *, op_data *), op_data *o)
 {
     static double samples[MAX_SAMPLES];
@@ -310,7 +322,8 @@ static void run_ops(void)
                {"from blocked 64x112x112", op_from},
                {"gemm nn 64x256x256", op_nn},
                {"gemm nt 1x1000x512", op_nt},
-               {"softmax 64x1000", op_softmax}};
+               {"softmax 64x1000", op_softmax},
+               {"u8_stain 256x256 RGB", op_stain}};
     size_t n = (size_t)OP_C * OP_HW;
     op_data o = {floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f), floats(n, 1.0f)};
     for (size_t i = 0; i < MT_COUNT(ops); i++) {
