@@ -7,21 +7,15 @@
  * the reader.
  *
  * Tolerated, since scanners write it: VR "  " or unknown words (read as UN), odd lengths, groups out of order,
- * an implicit item in an explicit set, missing delimiters at the end of the data. Refused: what cannot be
- * followed. Every refusal names tag, offset and value. */
+ * implicit elements in an explicit set, explicit ones in UN sequences, missing delimiters at the end of the data
+ * and superfluous ones behind stated lengths, zeros behind the last element. Refused: what cannot be followed.
+ * Every refusal names tag, offset and value. */
 #ifndef MT_DICOM_READ_H
 #define MT_DICOM_READ_H
 
 #include "base/bytes.h"
 #include "base/mem.h"
-
-/* Group in the high half, element in the low one. */
-typedef uint32_t mt_dcm_tag;
-#define MT_DCM_TAG(group, element) ((mt_dcm_tag)(group) << 16 | (element))
-
-/* The two letters as a number: MT_VR('P', 'N'). */
-typedef uint16_t mt_vr;
-#define MT_VR(a, b) ((mt_vr)((a) << 8 | (b)))
+#include "dicom/tag.h"
 
 #define MT_DCM_UNDEFINED 0xffffffffu
 #define MT_DCM_MAX_DEPTH 32
@@ -51,11 +45,11 @@ typedef struct mt_dcm_element {
     mt_dcm_event event;
     mt_dcm_tag tag;        /* of the element; of items the sequence's */
     mt_vr vr;              /* implicit: from the dictionary, UN when unknown */
-    int depth;             /* 0 in the data set itself, +1 in every item */
+    int depth;             /* 0 in the data set itself, +1 in every item; ITEM, ITEM_END: of what is in the item */
     uint32_t item;         /* ITEM, ITEM_END: 0-based number in its sequence; FRAGMENT: 0-based, table included */
-    uint64_t offset;       /* of the tag, from the first byte of the file (or of the buffer) */
-    uint64_t length;       /* stated length of the value; MT_DCM_UNDEFINED when undefined */
-    const uint8_t *value;  /* ELEMENT and FRAGMENT: length bytes */
+    uint64_t offset;       /* of the tag, from the first byte of the file (or of the buffer); ends: where it ends */
+    uint64_t length;       /* stated length of the value; MT_DCM_UNDEFINED when undefined; ends: bytes inside */
+    const uint8_t *value;  /* ELEMENT and FRAGMENT: length bytes; else where the content begins (ends: ended) */
     bool big;              /* byte order of the value's numbers */
     bool implicit;         /* how the element's header is written (sequences in UN are implicit) */
 } mt_dcm_element;
@@ -72,12 +66,21 @@ void mt_dcm_reader_free(mt_dcm_reader **reader);
  * error names tag and offset. After the last: END, again and again. */
 MT_MUST_USE mt_status mt_dcm_next(mt_dcm_element *out, mt_dcm_reader *reader, mt_err *err);
 
-/* After SEQUENCE, ITEM or PIXELS: goes to its end event without reporting what is inside; cheap where the length
- * is stated. The next event is the one behind the end. */
+/* After SEQUENCE, ITEM or PIXELS: leaves it without reporting what is inside nor its end event; one step where
+ * the length is stated. Anywhere inside one it leaves the innermost that is open; in the data set itself it does
+ * nothing. The next event is the one behind the end. */
 MT_MUST_USE mt_status mt_dcm_skip(mt_dcm_reader *reader, mt_err *err);
 
-/* Stops before top-level pixel data: float, double or plain pixel data and the extended offset tables are what
- * the caller asks for by tag, so this only says whether a tag is one of (7FE0,0008) (7FE0,0009) (7FE0,0010). */
+/* True for an ELEMENT of VR UN whose bytes are items, as sequences become under a writer who did not know them
+ * (PS3.5 6.2.2 note), and as private ones are in implicit data sets. */
+bool mt_dcm_hides_items(const mt_dcm_element *e);
+
+/* Right after the ELEMENT e: reads its value as a sequence after all. The next events are its items (there is no
+ * SEQUENCE event), then SEQUENCE_END. In UN they are implicit little endian. Fails like mt_dcm_next where the
+ * bytes are no items. */
+MT_MUST_USE mt_status mt_dcm_enter(mt_dcm_reader *reader, const mt_dcm_element *e, mt_err *err);
+
+/* Whether a tag is one of (7FE0,0008) (7FE0,0009) (7FE0,0010): who reads headers stops there. */
 bool mt_dcm_is_pixels(mt_dcm_tag tag);
 
 /* The head of a file: preamble, DICM, group 0002 (PS3.10 7.1). A TIFF or any other header in the preamble is
@@ -86,14 +89,17 @@ typedef struct mt_dcm_file {
     char syntax_uid[65], class_uid[65], instance_uid[65]; /* "" when absent */
     mt_dcm_syntax syntax;
     uint64_t dataset;      /* offset of the first byte behind group 0002 */
-    bool bare;             /* no preamble and no group 0002: implicit little endian by guess, see mt_dcm_open */
+    bool bare;             /* no group 0002: the syntax is a guess */
 } mt_dcm_file;
 
 /* True when "DICM" stands at 128. */
 bool mt_dcm_is(const uint8_t *data, size_t size);
 
-/* Parses the head and gives a reader of the data set. A file without the meta group is refused unless allow_bare,
- * then its syntax is found by looking at the first elements. *out is the caller's. */
+/* Parses the head and gives a reader of the data set. A file without preamble is refused unless allow_bare. Where
+ * no transfer syntax is stated it is found by looking at the first elements (explicit little endian, implicit,
+ * explicit big endian); where the first elements contradict the stated one as to implicit or explicit, they win
+ * and file->syntax says so. Offsets count from the first byte of the file, of a deflated data set from the first
+ * inflated byte. *out is the caller's. */
 MT_MUST_USE mt_status mt_dcm_open(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *data, size_t size,
                                   bool allow_bare, mt_err *err);
 
