@@ -127,8 +127,11 @@ static int check(const char *path)
     char *json = NULL;
     if (mt_model_check(&json, path, &err)) return mt_fail(&err);
     puts(json);
+    json_t *j = json_loads(json, 0, NULL);
+    bool runs = json_is_true(json_object_get(j, "runs"));
+    json_decref(j);
     free(json);
-    return MT_EXIT_OK;
+    return runs ? MT_EXIT_OK : MT_EXIT_FAILED;
 }
 
 static int run(const void *o, int n_args, char **args)
@@ -155,7 +158,7 @@ const mt_command mt_cmd_models = {
         "declares. check reads an ONNX file without running it and prints its operators, "
         "parameters, "
         "multiplications and memory as JSON; an operator that is not supported is named with its "
-        "node.\n\n"
+        "node, and the command then ends with 1.\n\n"
         "A card is WSInfer's config.json, with an \"engine\" key for what that schema leaves out.",
     .examples = "microtome models list\nmicrotome models show demo-tumor\nmicrotome models check "
                 "model.onnx",

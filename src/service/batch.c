@@ -19,6 +19,7 @@
 #include "service/inputs.h"
 #include "service/leftovers.h"
 #include "service/names.h"
+#include "tiles/roi.h"
 
 #define DEFAULT_MEMORY ((uint64_t)400 << 20)
 #define RESULT_CEILING ((size_t)16 << 20)
@@ -197,6 +198,15 @@ static void begin_report(run *r)
     }
 }
 
+/* Read once here, so that a broken one is the run's error and not every slide's. */
+static mt_status check_roi(run *r, mt_err *err)
+{
+    MT_AUTO(mt_roi_free) mt_roi *roi = NULL;
+    if (!r->o->roi_path) return MT_OK;
+    MT_TRY(mt_roi_load(&roi, r->o->roi_path, err));
+    return mt_file_digest(r->pipe.roi_digest, r->o->roi_path, err);
+}
+
 static mt_status prepare(run *r, mt_err *err)
 {
     const mt_run_opts *o = r->o;
@@ -206,7 +216,7 @@ static mt_status prepare(run *r, mt_err *err)
     MT_TRY(resolve_exports(r, err));
     MT_TRY(mt_inputs_expand(&r->list, o->inputs, o->n_inputs, err));
     MT_TRY(mt_model_open(&r->model, o->model, &mo, err));
-    if (o->roi_path) MT_TRY(mt_file_digest(r->pipe.roi_digest, o->roi_path, err));
+    MT_TRY(check_roi(r, err));
     MT_TRY(check_out_dir(o->out_dir, err));
     MT_TRY(mt_names_decide(&r->names, &r->list, err));
     MT_TRY(mt_alloc(&r->rows, r->list.n, sizeof *r->rows, SIZE_MAX, "report", err));

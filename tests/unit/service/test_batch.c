@@ -400,6 +400,12 @@ static void errors_before_any_slide(void **state)
     o.roi_path = "/no/such/roi.geojson";
     mt_err_clear(&err);
     assert_int_equal(mt_batch_run(&o, never, NULL, NULL, &err), MT_ERR_NOT_FOUND);
+    char bad[4096];
+    snprintf(bad, sizeof bad, "%s", tt_tmp_file("bad.geojson"));
+    mt_err_clear(&err);
+    tt_ok(mt_file_write(bad, "{\"type\":\"Point\"}", 16, &err), &err);
+    o.roi_path = bad;
+    assert_int_equal(mt_batch_run(&o, never, NULL, NULL, &err), MT_ERR_FORMAT);
     assert_false(mt_dir_exists(out));
 }
 
