@@ -123,36 +123,43 @@ static void mark_done(uint8_t *seen, const mt_scores *s, const mt_tissue *t)
     }
 }
 
+/* A region smaller than so many mask pixels is counted on a grid so many times as fine: between
+ * the centres of mask pixels it would be nothing. */
+enum { SMALL_ROI = 4096, FINER = 16 };
+
 typedef struct mask_count {
-    uint64_t tissue, seen;
+    uint64_t points, tissue, seen;
 } mask_count;
 
-static void count_span(mask_count *n, const mt_tissue *t, const uint8_t *seen, int32_t y,
-                       int32_t x0, int32_t x1)
+/* Points x0..x1-1 of a line, `fine` to a mask pixel. */
+static void count_span(mask_count *n, const mt_tissue *t, const uint8_t *seen, int64_t line,
+                       int64_t x0, int64_t x1, int fine)
 {
-    const uint8_t *mask = t->mask + (size_t)y * (size_t)t->width,
-                  *done = seen + (size_t)y * (size_t)t->width;
-    for (int32_t x = x0; x < x1; x++) {
-        n->tissue += mask[x] != 0;
-        n->seen += mask[x] != 0 && done[x];
+    const size_t row = (size_t)(line / fine) * (size_t)t->width;
+    const uint8_t *mask = t->mask + row, *done = seen + row;
+    for (int64_t x = x0; x < x1; x++) {
+        const int64_t px = fine == 1 ? x : x / fine;
+        n->points++;
+        n->tissue += mask[px] != 0;
+        n->seen += mask[px] != 0 && done[px];
     }
 }
 
 static mt_status count_roi(mask_count *n, const mt_tissue *t, const uint8_t *seen,
-                           const char *roi_path, mt_err *err)
+                           const mt_roi *roi, int fine, mt_err *err)
 {
-    MT_AUTO(mt_roi_free) mt_roi *roi = NULL;
     MT_AUTO(mt_roi_sweep_free) mt_roi_sweep *sweep = NULL;
-    MT_TRY(mt_roi_load(&roi, roi_path, err));
+    const double side = t->px_l0 / fine, width = (double)t->width * fine;
+    *n = (mask_count){0};
     MT_TRY(mt_roi_sweep_new(&sweep, roi, err));
-    for (int32_t y = 0; y < t->height; y++) {
+    for (int64_t y = 0; y < (int64_t)t->height * fine; y++) {
         const mt_roi_span *spans;
         size_t n_spans;
-        MT_TRY(mt_roi_sweep_line(&spans, &n_spans, sweep, ((double)y + 0.5) * t->px_l0, err));
+        MT_TRY(mt_roi_sweep_line(&spans, &n_spans, sweep, ((double)y + 0.5) * side, err));
         for (size_t i = 0; i < n_spans; i++) {
-            double x0 = ceil(spans[i].x0 / t->px_l0 - 0.5), x1 = ceil(spans[i].x1 / t->px_l0 - 0.5);
-            count_span(n, t, seen, y, (int32_t)MT_MIN(MT_MAX(x0, 0.0), (double)t->width),
-                       (int32_t)MT_MAX(MT_MIN(x1, (double)t->width), 0.0));
+            double x0 = ceil(spans[i].x0 / side - 0.5), x1 = ceil(spans[i].x1 / side - 0.5);
+            count_span(n, t, seen, y, (int64_t)MT_MIN(MT_MAX(x0, 0.0), width),
+                       (int64_t)MT_MAX(MT_MIN(x1, width), 0.0), fine);
         }
     }
     return MT_OK;
@@ -163,17 +170,24 @@ mt_status mt_tissue_coverage(double *tissue_mm2, double *share, const mt_scores 
 {
     *tissue_mm2 = *share = 0.0;
     if (!tissue) return MT_OK;
-    mask_count n = {0, 0};
+    mask_count n = {0};
     MT_AUTO_FREE uint8_t *seen = NULL;
     MT_TRY(mt_alloc(&seen, (size_t)tissue->width, (size_t)tissue->height, SIZE_MAX, "coverage mask",
                     err));
     mark_done(seen, s, tissue);
     if (roi_path) {
-        MT_TRY(count_roi(&n, tissue, seen, roi_path, err));
-        *tissue_mm2 = (double)n.tissue * tissue->mask_mpp * tissue->mask_mpp * 1e-6;
+        MT_AUTO(mt_roi_free) mt_roi *roi = NULL;
+        double side = tissue->mask_mpp;
+        MT_TRY(mt_roi_load(&roi, roi_path, err));
+        MT_TRY(count_roi(&n, tissue, seen, roi, 1, err));
+        if (n.points < SMALL_ROI) {
+            MT_TRY(count_roi(&n, tissue, seen, roi, FINER, err));
+            side /= FINER;
+        }
+        *tissue_mm2 = (double)n.tissue * side * side * 1e-6;
     } else {
         for (int32_t y = 0; y < tissue->height; y++)
-            count_span(&n, tissue, seen, y, 0, tissue->width);
+            count_span(&n, tissue, seen, y, 0, tissue->width, 1);
         *tissue_mm2 = tissue->tissue_mm2;
     }
     *share = n.tissue ? (double)n.seen / (double)n.tissue : 0.0;

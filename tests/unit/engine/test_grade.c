@@ -259,6 +259,13 @@ static void coverage(void **state)
     grade(&g, &s, path, 0);
     near(g.tissue_mm2, 20 * 40 * 25e-6);
     near(g.coverage, 30.0 / 40.0);
+    /* Smaller than a mask pixel and between their centres: still its own area, half of it seen. */
+    static const char tiny[] = "{\"type\":\"Polygon\",\"coordinates\":[[[156.25,395],[163.75,395],"
+                               "[163.75,405],[156.25,405],[156.25,395]]]}";
+    tt_ok(mt_file_write(path, tiny, sizeof tiny - 1, &err), &err);
+    grade(&g, &s, path, 0);
+    near(g.tissue_mm2, 7.5 * 10 * 0.25e-6);
+    near(g.coverage, 0.5);
 }
 
 int main(void)
