@@ -369,12 +369,23 @@ mt_status mt_dcm_enter(mt_dcm_reader *r, const mt_dcm_element *e, mt_err *err)
     const uint8_t *end = r->data + r->pos;
     if (e->event != MT_DCM_ELEMENT || e->value > end || e->value + e->length != end || r->stack[r->top].kind > ITEM)
         return mt_err_set(err, MT_ERR_INTERNAL, "only the element reported last can be entered");
-    const size_t at = r->last;
-    r->pos -= (size_t)e->length;
-    return push(r, (frame){.tag = e->tag, .vr = e->vr, .kind = SEQUENCE, .big = e->big && e->vr != MT_VR('U', 'N'),
-                           .implicit = e->implicit || e->vr == MT_VR('U', 'N'),
-                           .is_signed = r->stack[r->top].is_signed}, (uint32_t)e->length, e->tag, at, err);
+    const frame *f = &r->stack[r->top];
+    const frame inside = {.tag = e->tag, .vr = e->vr, .kind = SEQUENCE, .big = e->big && e->vr != MT_VR('U', 'N'),
+                          .implicit = e->implicit || e->vr == MT_VR('U', 'N'), .is_signed = f->is_signed};
+    mt_dcm_reader trial = *r;
+    trial.pos -= (size_t)e->length;
+    MT_TRY(push(&trial, inside, (uint32_t)e->length, e->tag, r->last, err));
+    mt_dcm_reader ahead = trial;
+    mt_dcm_element in;
+    while (ahead.top >= trial.top) {
+        MT_TRY(mt_dcm_next(&in, &ahead, err));
+        if (in.event == MT_DCM_END) break;
+    }
+    *r = trial;
+    return MT_OK;
 }
+
+uint64_t mt_dcm_tell(const mt_dcm_reader *r) { return r->origin + r->pos; }
 
 bool mt_dcm_hides_items(const mt_dcm_element *e)
 {

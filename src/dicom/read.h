@@ -76,9 +76,13 @@ MT_MUST_USE mt_status mt_dcm_skip(mt_dcm_reader *reader, mt_err *err);
 bool mt_dcm_hides_items(const mt_dcm_element *e);
 
 /* Right after the ELEMENT e: reads its value as a sequence after all. The next events are its items (there is no
- * SEQUENCE event), then SEQUENCE_END. In UN they are implicit little endian. Fails like mt_dcm_next where the
- * bytes are no items. */
+ * SEQUENCE event), then SEQUENCE_END. In UN they are implicit little endian. Walks the value first: where it is no
+ * sequence from end to end it fails and nothing has moved. */
 MT_MUST_USE mt_status mt_dcm_enter(mt_dcm_reader *reader, const mt_dcm_element *e, mt_err *err);
+
+/* Offset of the byte where the next event will be looked for: after an element the one behind its value, after an
+ * end event the one behind the delimiter. */
+uint64_t mt_dcm_tell(const mt_dcm_reader *reader);
 
 /* Whether a tag is one of (7FE0,0008) (7FE0,0009) (7FE0,0010): who reads headers stops there. */
 bool mt_dcm_is_pixels(mt_dcm_tag tag);
