@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include "base/file.h"
 #include "base/json.h"
 
@@ -18,6 +19,8 @@ struct mt_roi {
     size_t n_edges, cap;
     uint32_t n_polygons;
     size_t n_vertices;
+    mt_roi_kind kind;
+    size_t n_other; /* features left out for their kind */
 };
 
 static mt_status bad(mt_err *err, const char *where, const char *what)
@@ -109,6 +112,29 @@ static mt_status multi_polygon(mt_roi *roi, const json_t *list, const char *wher
     return MT_OK;
 }
 
+/* QuPath's name of a feature's class, "" when it has none. */
+static const char *class_of(const json_t *feature)
+{
+    const json_t *properties = json_object_get(feature, "properties");
+    const json_t *class = json_object_get(properties, "classification");
+    const char *name = json_string_value(json_object_get(class, "name"));
+    const json_t *names = json_object_get(class, "names"); /* of QuPath 0.4 and later: derived classes */
+    if (!name) name = json_string_value(json_array_get(names, 0));
+    return name ? name : "";
+}
+
+/* What QuPath calls ignored (a star at the end), and the words people use for what is no tissue. */
+static bool takes_away(const json_t *feature)
+{
+    static const char *const words[] = {"artifact", "artefact", "background", "glass"};
+    const char *name = class_of(feature);
+    size_t n = strlen(name);
+    bool away = n && name[n - 1] == '*' && strncasecmp(name, "Region", 6) != 0;
+    for (size_t i = 0; i < MT_COUNT(words); i++)
+        away = away || strcasecmp(name, words[i]) == 0;
+    return away;
+}
+
 static mt_status any(mt_roi *roi, const json_t *node, const char *where, int depth, mt_err *err)
 {
     if (depth > MAX_DEPTH) return bad(err, where, "nested too deep");
@@ -119,6 +145,10 @@ static mt_status any(mt_roi *roi, const json_t *node, const char *where, int dep
         return each_of(roi, json_object_get(node, "features"), where, "features", depth, err);
     if (!strcmp(type, "Feature")) {
         const json_t *geometry = json_object_get(node, "geometry");
+        if (roi->kind != MT_ROI_ALL && takes_away(node) != (roi->kind == MT_ROI_AWAY)) {
+            roi->n_other++;
+            return MT_OK;
+        }
         return !geometry || json_is_null(geometry) ? MT_OK
                                                    : any(roi, geometry, where, depth + 1, err);
     }
@@ -139,23 +169,39 @@ static int by_top(const void *a, const void *b)
     return p->y0 < q->y0 ? -1 : p->y0 > q->y0;
 }
 
-static mt_status build(mt_roi **out, const json_t *root, const char *what, mt_err *err)
+static bool has_no_features(const json_t *root)
+{
+    const char *type = json_string_value(json_object_get(root, "type"));
+    const json_t *list = json_object_get(root, "features");
+    return type && !strcmp(type, "FeatureCollection") && json_is_array(list) && !json_array_size(list);
+}
+
+static mt_status build(mt_roi **out, const json_t *root, mt_roi_kind kind, const char *what,
+                       mt_err *err)
 {
     MT_AUTO(mt_roi_free) mt_roi *roi = calloc(1, sizeof *roi);
     if (!roi) return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: ROI", what);
+    roi->kind = kind;
     MT_TRY(any(roi, root, what, 0, err));
-    if (!roi->n_polygons) return bad(err, what, "no polygon in it");
+    bool may_be_empty = kind != MT_ROI_ALL && (roi->n_other || has_no_features(root));
+    if (!roi->n_polygons && !may_be_empty) return bad(err, what, "no polygon in it");
     if (roi->n_edges) qsort(roi->edges, roi->n_edges, sizeof *roi->edges, by_top);
     *out = mt_steal(roi);
     return MT_OK;
 }
 
-mt_status mt_roi_parse(mt_roi **out, const char *text, size_t n, const char *what, mt_err *err)
+mt_status mt_roi_parse_kind(mt_roi **out, mt_roi_kind kind, const char *text, size_t n,
+                            const char *what, mt_err *err)
 {
     *out = NULL;
     MT_AUTO(mt_json_unref) json_t *root = NULL;
     MT_TRY(mt_json_parse(&root, text, n, MT_ROI_MAX_BYTES, what, err));
-    return build(out, root, what, err);
+    return build(out, root, kind, what, err);
+}
+
+mt_status mt_roi_parse(mt_roi **out, const char *text, size_t n, const char *what, mt_err *err)
+{
+    return mt_roi_parse_kind(out, MT_ROI_ALL, text, n, what, err);
 }
 
 mt_status mt_roi_load(mt_roi **out, const char *path, mt_err *err)
@@ -163,7 +209,7 @@ mt_status mt_roi_load(mt_roi **out, const char *path, mt_err *err)
     *out = NULL;
     MT_AUTO(mt_json_unref) json_t *root = NULL;
     MT_TRY(mt_json_load(&root, path, MT_ROI_MAX_BYTES, err));
-    return build(out, root, mt_path_base(path), err);
+    return build(out, root, MT_ROI_ALL, mt_path_base(path), err);
 }
 
 void mt_roi_free(mt_roi **roi)
