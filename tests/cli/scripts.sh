@@ -5,10 +5,10 @@
 cd "$MT_SOURCE_DIR" || exit 1
 
 if command -v shellcheck >/dev/null; then
-    that shellcheck -x tools/quickstart tools/check tools/packages .ci/run
+    that shellcheck -x tools/quickstart tools/check tools/fuzz tools/packages .ci/run
     that shellcheck -x tests/*/*.sh
 fi
-for script in tools/quickstart tools/check .ci/run; do
+for script in tools/quickstart tools/check tools/fuzz .ci/run; do
     that test -x "$script"
     that bash -n "$script"
 done
@@ -30,6 +30,10 @@ run 0 '' tools/check --help
 prints '--sanitize'
 run 2 'no argument' tools/quickstart --nonsense
 run 2 'unknown argument --nonsense' tools/check --nonsense
+run 0 '' tools/fuzz --help
+prints 'CPU seconds'
+run 2 'there is no tests/fuzz/fuzz_nothing' tools/fuzz nothing
+run 2 'whole numbers' tools/fuzz --seconds 0
 
 : >"$work/file"
 MICROTOME_QUICKSTART_DIR=$work/file/out run 1 '^quickstart: the folder .*file/out cannot be made\.$' tools/quickstart

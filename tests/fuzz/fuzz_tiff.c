@@ -1,4 +1,5 @@
 // rooms: slide codec base
+// seeds: slides slides/codec slides/malformed
 /* TIFF slides: directories, levels, metadata, tiles. Once over an exact heap block, where a read
  * past the end shows, and once through the door everybody uses, on a file in memory. */
 #include <stdio.h>
@@ -20,7 +21,7 @@ static void read_tiles(const mt_tiff *t, const mt_tiff_picture *p, mt_decoder *d
     for (int64_t i = 0; i < n && i < TILES; i++) {
         mt_tile_span span;
         if (mt_tiff_picture_span(&span, t, p, (uint64_t)i, NULL) != MT_OK || !span.size) continue;
-        const mt_pixels out = {pixels, 3 * SIDE, p->tile_w, p->tile_h, 1};
+        const mt_pixels out = {pixels, 3 * SIDE, p->tile_w, p->tile_h, 1, NULL};
         mt_err err = MT_ERR_INIT;
         mt_status st = mt_decoder_decode(d, &p->coding, span.data, span.size, &out, &err);
         if (st != err.code) abort();
