@@ -91,7 +91,7 @@ static mt_status check_header(const opj_image_t *im, const mt_coding *c, const m
                           im->numcomps, c->samples);
     for (OPJ_UINT32 i = 0; i < im->numcomps; i++) {
         const opj_image_comp_t *p = &im->comps[i];
-        if (p->prec != 8 || p->sgnd)
+        if (p->prec < 1 || p->prec > 16 || p->sgnd)
             return mt_err_set(err, MT_ERR_UNSUPPORTED, "JPEG 2000 component of %u bits%s", p->prec,
                               p->sgnd ? ", signed" : "");
         if (p->dx < 1 || p->dy < 1 || p->dx > 4 || p->dy > 4)
@@ -103,34 +103,53 @@ static mt_status check_header(const opj_image_t *im, const mt_coding *c, const m
 
 static inline uint8_t clamp8(OPJ_INT32 v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
-/* Component planes to RGB; a subsampled component is repeated, as OpenSlide does. */
-static mt_status planes_to_rgb(const opj_image_t *im, const mt_coding *c, const mt_pixels *out,
-                               mt_err *err)
+static inline uint8_t clamp_narrow(OPJ_INT32 v, unsigned max)
 {
-    const uint32_t w = (uint32_t)((out->w + out->scale - 1) / out->scale);
-    const uint32_t h = (uint32_t)((out->h + out->scale - 1) / out->scale);
+    return v < 0 ? 0 : mt_sample_narrow(MT_MIN((unsigned)v, max), max);
+}
+
+/* A codestream that carries a component transform has undone it by now, whatever the file says;
+ * a JP2 box may say so too. */
+static bool is_ycbcr(const opj_image_t *im, const mt_coding *c, const uint8_t *data, size_t size)
+{
+    mt_stream_head head;
+    mt_jp2k_head(&head, data, size);
+    if (im->numcomps < 3 || head.says == MT_SAYS_RGB) return false;
+    if (is_jp2_file(data, size) && im->color_space == OPJ_CLRSPC_SRGB) return false;
+    if (is_jp2_file(data, size) && im->color_space == OPJ_CLRSPC_SYCC) return true;
+    return c->colour == MT_COLOUR_YCBCR;
+}
+
+static mt_status check_planes(const opj_image_t *im, uint32_t w, uint32_t h, mt_err *err)
+{
     for (OPJ_UINT32 i = 0; i < im->numcomps; i++) {
         const opj_image_comp_t *p = &im->comps[i];
         if (!p->data || p->w < (w + p->dx - 1) / p->dx || p->h < (h + p->dy - 1) / p->dy)
             return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000 component %u is %u x %u, too small", i,
                               p->w, p->h);
     }
+    return MT_OK;
+}
+
+/* Component planes to RGB; a subsampled component is repeated, as OpenSlide does. */
+static mt_status planes_to_rgb(const opj_image_t *im, const mt_coding *c, bool ycbcr,
+                               const mt_pixels *out, mt_err *err)
+{
+    const uint32_t w = (uint32_t)((out->w + out->scale - 1) / out->scale);
+    const uint32_t h = (uint32_t)((out->h + out->scale - 1) / out->scale);
+    MT_TRY(check_planes(im, w, h, err));
     for (uint32_t y = 0; y < h; y++) {
         uint8_t *rgb = out->rgb + (size_t)y * out->stride;
-        const OPJ_INT32 *row[3];
-        OPJ_UINT32 dx[3];
-        for (int i = 0; i < 3; i++) {
-            const opj_image_comp_t *p = &im->comps[c->samples == 3 ? i : 0];
-            row[i] = p->data + (size_t)(y / p->dy) * p->w;
-            dx[i] = p->dx;
+        for (uint32_t i = 0; i < 3; i++) {
+            const opj_image_comp_t *p = &im->comps[im->numcomps == 3 ? i : 0];
+            const OPJ_INT32 *row = p->data + (size_t)(y / p->dy) * p->w;
+            const unsigned max = (1u << p->prec) - 1;
+            if (p->dx == 1 && max == 255)
+                for (uint32_t x = 0; x < w; x++) rgb[3 * x + i] = clamp8(row[x]);
+            else
+                for (uint32_t x = 0; x < w; x++) rgb[3 * x + i] = clamp_narrow(row[x / p->dx], max);
         }
-        if (dx[0] == 1 && dx[1] == 1 && dx[2] == 1)
-            for (uint32_t x = 0; x < w; x++)
-                for (int i = 0; i < 3; i++) rgb[3 * x + (uint32_t)i] = clamp8(row[i][x]);
-        else
-            for (uint32_t x = 0; x < w; x++)
-                for (int i = 0; i < 3; i++) rgb[3 * x + (uint32_t)i] = clamp8(row[i][x / dx[i]]);
-        if (c->colour == MT_COLOUR_YCBCR)
+        if (ycbcr)
             for (uint32_t x = 0; x < 3 * w; x += 3)
                 mt_ycc_to_rgb(rgb + x, rgb[x], rgb[x + 1], rgb[x + 2]);
         if (c->colour == MT_COLOUR_GREY_INVERTED)
@@ -164,9 +183,9 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
     if (!opj_decode(codec, stream, image) || why.warned)
         return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000: %s",
                           why.text[0] ? why.text : "cannot be decoded");
-    return planes_to_rgb(image, c, out, err);
+    return planes_to_rgb(image, c, is_ycbcr(image, c, data, size), out, err);
 }
 
 /* Half-resolution samples of a wavelet sit on every second pixel, not between two: no row that
  * scales onto an exact grid. A reduced decode can still be asked for. */
-const mt_codec_row mt_codec_jp2k = {"jp2k", false, NULL, NULL, decode};
+const mt_codec_row mt_codec_jp2k = {"jp2k", false, NULL, NULL, decode, NULL};

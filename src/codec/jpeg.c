@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "codec/row.h"
 
-enum { ROWS_AT_ONCE = 256, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
+enum { ROWS_AT_ONCE = 256, ROWS_HANDED = 8, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
 #define ALL_TABLES 0xffffu
 
 typedef struct jpeg {
@@ -21,6 +21,8 @@ typedef struct jpeg {
     struct jpeg_error_mgr e;
     struct jpeg_source_mgr src;
     struct jpeg_progress_mgr progress;
+    const uint8_t *next; /* what follows when the source runs out: the body after its header */
+    size_t n_next;
     jmp_buf jump;
     bool created;
     unsigned loaded;   /* tables the decompressor holds: bits 0-3 quantisation, 4-7 DC, 8-11 AC */
@@ -28,6 +30,7 @@ typedef struct jpeg {
     unsigned shared;   /* tables the shared stream defines */
     uint8_t *tables;   /* copy of the shared stream */
     size_t n_tables;
+    mt_scratch band; /* rows on their way to a sink */
     mt_status fault;
     char text[JMSG_LENGTH_MAX];
 } jpeg;
@@ -38,9 +41,14 @@ static void fail(j_common_ptr d)
     const int code = d->err->msg_code;
     s->fault = code == JERR_OUT_OF_MEMORY     ? MT_ERR_NO_MEMORY
                : code == JERR_NO_BACKING_STORE ? MT_ERR_LIMIT /* more than MAX_MEMORY */
-                                               : MT_ERR_FORMAT;
+               : code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED ||
+                       code == JERR_ARITH_NOTIMPL
+                   ? MT_ERR_UNSUPPORTED
+                   : MT_ERR_FORMAT;
     if (s->fault == MT_ERR_LIMIT)
         snprintf(s->text, sizeof s->text, "needs more than %d MiB", MAX_MEMORY >> 20);
+    else if (code == JERR_BAD_PRECISION)
+        snprintf(s->text, sizeof s->text, "%d bits a sample; 8 are read", s->d.data_precision);
     else
         s->e.format_message(d, s->text);
     longjmp(s->jump, 1);
@@ -70,20 +78,25 @@ static void src_nothing(j_decompress_ptr d) {}
 static boolean src_fill(j_decompress_ptr d)
 {
     static const JOCTET end[2] = {0xff, JPEG_EOI};
-    d->src->next_input_byte = end;
-    d->src->bytes_in_buffer = 2;
+    jpeg *s = d->client_data;
+    d->src->next_input_byte = s->n_next ? s->next : end;
+    d->src->bytes_in_buffer = s->n_next ? s->n_next : 2;
+    s->n_next = 0;
     return TRUE;
 }
 
 static void src_skip(j_decompress_ptr d, long n)
 {
     if (n <= 0) return;
-    if ((size_t)n > d->src->bytes_in_buffer) {
+    size_t left = (size_t)n;
+    while (left > d->src->bytes_in_buffer) {
+        const bool last = !((jpeg *)d->client_data)->n_next;
+        left -= d->src->bytes_in_buffer;
         src_fill(d);
-        return;
+        if (last) return;
     }
-    d->src->next_input_byte += n;
-    d->src->bytes_in_buffer -= (size_t)n;
+    d->src->next_input_byte += left;
+    d->src->bytes_in_buffer -= left;
 }
 
 /* A progressive stream may hold any number of scans, each as dear as a whole decode. */
@@ -101,6 +114,7 @@ static void set_source(jpeg *s, const uint8_t *data, size_t size)
 {
     s->src.next_input_byte = data;
     s->src.bytes_in_buffer = size;
+    s->n_next = 0;
 }
 
 /* Fresh decompressor, no tables. May longjmp. */
@@ -158,17 +172,17 @@ static unsigned tables_in(const uint8_t *data, size_t size)
 
 static mt_status remember_tables(jpeg *s, const mt_coding *c, mt_err *err)
 {
-    if (c->n_tables == s->n_tables && (!c->n_tables || !memcmp(s->tables, c->tables, c->n_tables)))
-        return MT_OK;
+    const size_t n = c->tables_are_header ? 0 : c->n_tables;
+    if (n == s->n_tables && (!n || !memcmp(s->tables, c->tables, n))) return MT_OK;
     s->pristine = false;
     s->n_tables = 0;
     s->shared = 0;
     free(s->tables);
     s->tables = NULL;
-    if (!c->n_tables) return MT_OK;
-    MT_TRY(mt_alloc(&s->tables, c->n_tables, 1, MT_CODEC_MAX_TABLES, "JPEG tables", err));
-    memcpy(s->tables, c->tables, c->n_tables);
-    s->n_tables = c->n_tables;
+    if (!n) return MT_OK;
+    MT_TRY(mt_alloc(&s->tables, n, 1, MT_CODEC_MAX_TABLES, "JPEG tables", err));
+    memcpy(s->tables, c->tables, n);
+    s->n_tables = n;
     s->shared = tables_in(s->tables, s->n_tables);
     return MT_OK;
 }
@@ -197,11 +211,14 @@ static void load_tables(jpeg *s, unsigned own)
     s->loaded |= own;
 }
 
-/* Markers win, as in every JPEG reader; without one the container knows. */
+/* Markers win, as in every JPEG reader, then components called R, G, B (libjpeg has seen those);
+ * without any of them the container knows. */
 static void choose_colour(struct jpeg_decompress_struct *d, mt_colour colour)
 {
     d->out_color_space = JCS_RGB;
-    if (d->num_components == 1 || d->saw_JFIF_marker || d->saw_Adobe_marker) return;
+    if (d->num_components == 1 || d->saw_JFIF_marker || d->saw_Adobe_marker ||
+        d->jpeg_color_space == JCS_RGB)
+        return;
     d->jpeg_color_space = colour == MT_COLOUR_RGB ? JCS_RGB : JCS_YCbCr;
 }
 
@@ -219,33 +236,49 @@ static mt_status check_header(jpeg *s, const mt_coding *c, const mt_pixels *out,
     return MT_OK;
 }
 
-/* A call gives a few rows only: the pointers are set up once for many calls. */
-static void read_rows(jpeg *s, const mt_pixels *out)
+static void invert(const mt_pixels *out, int32_t y0, int32_t n)
+{
+    const int32_t w = (out->w + out->scale - 1) / out->scale;
+    for (int32_t y = y0; y < y0 + n; y++)
+        for (int32_t x = 0; x < 3 * w; x++) out->rgb[(size_t)y * out->stride + (size_t)x] ^= 0xff;
+}
+
+/* Where rows on their way to a sink are decoded to: small enough for the first cache, and off the
+ * alignment at which libjpeg-turbo stores past the caches. */
+static mt_status make_band(uint8_t **band, size_t *stride, jpeg *s, const mt_pixels *out, mt_err *err)
+{
+    enum { LINE = 64, OFF = 8 };
+    *stride = (3 * (size_t)((out->w + out->scale - 1) / out->scale) + LINE - 1) / LINE * LINE;
+    MT_TRY(mt_scratch_need(&s->band, ROWS_HANDED * *stride + 2 * LINE, err));
+    *band = (uint8_t *)(((uintptr_t)s->band.p + LINE - 1) / LINE * LINE) + OFF;
+    return MT_OK;
+}
+
+/* A call of libjpeg gives a few rows only: the pointers are set up once for many calls. */
+static void read_rows(jpeg *s, const mt_pixels *out, bool inverted)
 {
     struct jpeg_decompress_struct *d = &s->d;
     const JDIMENSION n = (JDIMENSION)((out->h + out->scale - 1) / out->scale);
+    const JDIMENSION most = out->sink ? ROWS_HANDED : ROWS_AT_ONCE;
     JSAMPROW rows[ROWS_AT_ONCE];
-    for (JDIMENSION y = 0; y < n; y += ROWS_AT_ONCE) {
-        const JDIMENSION k = MT_MIN(n - y, (JDIMENSION)ROWS_AT_ONCE);
-        for (JDIMENSION i = 0; i < k; i++) rows[i] = out->rgb + (size_t)(y + i) * out->stride;
+    for (JDIMENSION y = 0; y < n; y += most) {
+        const JDIMENSION k = MT_MIN(n - y, most), at = out->sink ? 0 : y;
+        for (JDIMENSION i = 0; i < k; i++) rows[i] = out->rgb + (size_t)(at + i) * out->stride;
         for (JDIMENSION i = 0, got; i < k; i += got)
             if ((got = jpeg_read_scanlines(d, rows + i, k - i)) == 0) ERREXIT(d, JERR_CANT_SUSPEND);
+        if (inverted) invert(out, (int32_t)at, (int32_t)k);
+        if (out->sink)
+            out->sink->rows(out->sink->ctx, out->rgb, out->stride, (int32_t)y, (int32_t)k);
     }
-}
-
-static void invert(const mt_pixels *out)
-{
-    const int32_t h = (out->h + out->scale - 1) / out->scale,
-                  w = (out->w + out->scale - 1) / out->scale;
-    for (int32_t y = 0; y < h; y++)
-        for (int32_t x = 0; x < 3 * w; x++) out->rgb[(size_t)y * out->stride + (size_t)x] ^= 0xff;
 }
 
 static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, size_t size,
                         const mt_pixels *out, mt_err *err)
 {
     jpeg *s = state;
+    mt_pixels to = *out;
     MT_TRY(remember_tables(s, c, err));
+    if (out->sink) MT_TRY(make_band(&to.rgb, &to.stride, s, out, err));
     s->fault = MT_OK;
     if (setjmp(s->jump)) {
         /* Half-read tables are nobody's: the next tile starts from nothing. */
@@ -254,8 +287,11 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
         s->loaded = 0;
         return mt_err_set(err, s->fault, "JPEG: %s", s->text);
     }
-    load_tables(s, tables_in(data, size));
-    set_source(s, data, size);
+    const bool apart = c->tables_are_header;
+    load_tables(s, apart ? tables_in(c->tables, c->n_tables) : tables_in(data, size));
+    set_source(s, apart ? c->tables : data, apart ? c->n_tables : size);
+    s->next = data;
+    s->n_next = apart ? size : 0;
     jpeg_read_header(&s->d, TRUE);
     mt_status st = check_header(s, c, out, err);
     if (st == MT_OK) {
@@ -264,10 +300,9 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
         s->d.scale_num = 1;
         s->d.scale_denom = (unsigned)out->scale;
         jpeg_start_decompress(&s->d);
-        read_rows(s, out);
+        read_rows(s, &to, c->colour == MT_COLOUR_GREY_INVERTED);
     }
     jpeg_abort_decompress(&s->d); /* what follows the last row is of no interest */
-    if (st == MT_OK && c->colour == MT_COLOUR_GREY_INVERTED) invert(out);
     return st;
 }
 
@@ -294,7 +329,8 @@ static void jpeg_close(void *state)
     jpeg *s = state;
     if (s->created) jpeg_destroy_decompress(&s->d);
     free(s->tables);
+    free(s->band.p);
     free(s);
 }
 
-const mt_codec_row mt_codec_jpeg = {"jpeg", true, jpeg_open, jpeg_close, decode};
+const mt_codec_row mt_codec_jpeg = {"jpeg", true, jpeg_open, jpeg_close, decode, NULL};

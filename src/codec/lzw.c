@@ -9,7 +9,6 @@
 enum { CLEAR = 256, END = 257, FIRST = 258, MAX_CODES = 4096, MIN_BITS = 9, MAX_BITS = 12 };
 
 typedef struct unpacker {
-    mt_scratch samples;
     uint32_t at[MAX_CODES];  /* where in the output the string begins */
     uint32_t len[MAX_CODES];
 } unpacker;
@@ -96,25 +95,16 @@ static mt_status unpacker_open(void **state, mt_err *err)
     return mt_alloc(state, 1, sizeof(unpacker), sizeof(unpacker), "LZW decoder", err);
 }
 
-static void unpacker_close(void *state)
-{
-    unpacker *u = state;
-    free(u->samples.p);
-    free(u);
-}
+static void unpacker_close(void *state) { free(state); }
 
-static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, size_t size,
-                        const mt_pixels *out, mt_err *err)
+static mt_status unpack_all(void *state, uint8_t *samples, size_t want, const uint8_t *data,
+                            size_t size, mt_err *err)
 {
-    unpacker *u = state;
-    const size_t want = (size_t)out->w * (size_t)out->h * (size_t)c->samples;
-    MT_TRY(mt_scratch_need(&u->samples, want, err));
     bool bad = false;
-    size_t got = unpack(u, u->samples.p, want, data, size, &bad);
-    if (got < want)
-        return mt_err_set(err, MT_ERR_FORMAT, "LZW data of %zu bytes %s after %zu of %zu samples",
-                          size, bad ? "breaks" : "ends", got, want);
-    return mt_samples_to_rgb(u->samples.p, c, out, err);
+    size_t got = unpack(state, samples, want, data, size, &bad);
+    if (got == want) return MT_OK;
+    return mt_err_set(err, MT_ERR_FORMAT, "LZW data of %zu bytes %s after %zu of %zu bytes", size,
+                      bad ? "break" : "end", got, want);
 }
 
-const mt_codec_row mt_codec_lzw = {"lzw", false, unpacker_open, unpacker_close, decode};
+const mt_codec_row mt_codec_lzw = {"lzw", false, unpacker_open, unpacker_close, NULL, unpack_all};

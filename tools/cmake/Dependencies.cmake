@@ -21,10 +21,24 @@ mt_need(TIFF        libtiff-4          libtiff-dev)           # TIFF writing
 mt_need(JPEG        libjpeg            libjpeg-dev)           # JPEG tiles (libjpeg-turbo)
 mt_need(OPENJPEG    libopenjp2         libopenjp2-7-dev)      # JPEG 2000 tiles
 mt_need(DEFLATE     libdeflate         libdeflate-dev)        # deflate tiles, gzip
+mt_need(ZSTD        libzstd            libzstd-dev)           # Zstandard tiles
+mt_need(EXPAT       expat              libexpat1-dev)         # XML in slide files
 mt_need(PNG         libpng             libpng-dev)            # pictures
 mt_need(CRYPTO      libcrypto          libssl-dev)            # digests
 mt_need(PROTOBUFC   libprotobuf-c      libprotobuf-c-dev)     # ONNX files
 mt_need(JANSSON     jansson            libjansson-dev)        # JSON
+
+# CharLS (JPEG-LS frames of DICOM). Its pkg-config file came late and its header's folder has had two
+# spellings, so the header and the library themselves are looked for.
+find_path(CHARLS_INCLUDE charls/charls.h)
+find_library(CHARLS_LIBRARY NAMES charls CharLS)
+if(NOT CHARLS_INCLUDE OR NOT CHARLS_LIBRARY)
+  message(FATAL_ERROR "CharLS not found: apt-get install libcharls-dev (or run tools/quickstart)")
+endif()
+add_library(mt_charls INTERFACE IMPORTED GLOBAL)
+set_target_properties(mt_charls PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${CHARLS_INCLUDE}"
+  INTERFACE_LINK_LIBRARIES "${CHARLS_LIBRARY}")
+message(STATUS "charls ${CHARLS_LIBRARY}")
 
 pkg_check_modules(HDF5 QUIET IMPORTED_TARGET GLOBAL hdf5-serial)   # Debian's name for the serial build
 if(NOT HDF5_FOUND)
