@@ -12,7 +12,7 @@ static bool of_another_maker(const mt_tiff *t)
     if (mt_tiff_begins(&d->software, "Philips")) return true;
     if (mt_tiff_begins(&d->software, "MedScan")) return true;             /* Trestle */
     if (mt_tiff_contains(&d->description, "leica-microsystems.com/scn")) return true;
-    for (int i = 0; i < t->n_dirs; i++)
+    for (int i = 0; i < t->n_chain; i++)
         if (mt_tiff_contains(&t->dirs[i].xmp, "iScan")) return true;      /* Ventana */
     return false;
 }
@@ -54,7 +54,8 @@ static mt_status open_generic(mt_slide *s, mt_probe *p, mt_err *err)
     MT_TRY(mt_tiff_slide_add_level(s, 0, err));
     for (int i = 1; i < ts->tiff.n_dirs; i++) {
         const mt_tiff_dir *d = &ts->tiff.dirs[i];
-        if (d->tile_w && (d->subfile & 1) && !(d->subfile & 4) && s->info.n_levels < MT_MAX_LEVELS)
+        const bool reduced = d->parent < 0 ? d->subfile & 1 : d->parent == 0;
+        if (d->tile_w && reduced && !(d->subfile & 4) && s->info.n_levels < MT_MAX_LEVELS)
             MT_TRY(mt_tiff_slide_add_level(s, i, err));
     }
     MT_TRY(mt_tiff_slide_finish(s, err));

@@ -88,7 +88,7 @@ static mt_status open_svs(mt_slide *s, mt_probe *p, mt_err *err)
     MT_TRY(mt_tiff_slide_begin(&ts, s, p, err));
     snprintf(s->info.vendor, sizeof s->info.vendor, "aperio");
     ts->missing_from_finer = true;
-    for (int i = 0; i < ts->tiff.n_dirs; i++) {
+    for (int i = 0; i < ts->tiff.n_chain; i++) {
         if (ts->tiff.dirs[i].tile_w)
             MT_TRY(mt_tiff_slide_add_level(s, i, err));
         else

@@ -1,6 +1,11 @@
-/* TIFF 6.0 section 2 and the BigTIFF layout: a header, then directories, each naming the next. */
+/* TIFF 6.0 section 2 and the BigTIFF layout: a header, then directories, each naming the next.
+ *
+ * Hamamatsu's NDPI is the classic layout stretched past 4 GiB: offsets of directories are 8 bytes
+ * wide, and behind the one that ends a directory stand 4 more bytes for each of its entries, the
+ * upper half of the entry's value or offset. Text never lies inside its entry, however short. */
 #include "slide/tiff.h"
 
+#include <math.h>
 #include <string.h>
 #include "base/bytes.h"
 
@@ -30,6 +35,7 @@ enum tag {
     TILE_LENGTH = 323,
     TILE_OFFSETS = 324,
     TILE_BYTE_COUNTS = 325,
+    SUB_IFDS = 330,
     EXTRA_SAMPLES = 338, SAMPLE_FORMAT = 339,
     JPEG_TABLES = 347,
     XMP = 700,
@@ -44,7 +50,16 @@ typedef struct entry {
     uint64_t count;
     unsigned width;       /* bytes an element */
     const uint8_t *value; /* count * width bytes */
+    uint32_t high;        /* NDPI: upper half of the value */
 } entry;
+
+/* A walk over the entries of one directory. */
+typedef struct walk {
+    int dir;
+    mt_bytes c;
+    uint64_t n, i;
+    const uint8_t *highs; /* NDPI past 4 GiB: upper halves, one an entry; else NULL */
+} walk;
 
 static unsigned type_width(unsigned type)
 {
@@ -90,26 +105,55 @@ bool mt_tiff_contains(const mt_tiff_bytes *text, const char *word)
     return text->p && memmem(text->p, text->n, word, strlen(word)) != NULL;
 }
 
-/* Reads one entry of a directory; the cursor stands on it and passes it. */
-static mt_status next_entry(entry *e, const mt_tiff *t, mt_bytes *c, int dir, mt_err *err)
+static mt_status walk_begin(walk *w, const mt_tiff *t, int dir, uint64_t at, mt_err *err)
+{
+    *w = (walk){.dir = dir, .c = mt_bytes_of(t->data, t->size, t->big_endian)};
+    if (!mt_bytes_seek(&w->c, at) || !mt_bytes_uint(&w->c, t->big_tiff ? 8 : 2, &w->n))
+        return mt_err_set(err, MT_ERR_FORMAT,
+                          "IFD %d: offset %llu lies outside the file of %zu bytes", dir,
+                          (unsigned long long)at, t->size);
+    if (w->n < 1 || w->n > MAX_ENTRIES)
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: %llu entries", dir,
+                          (unsigned long long)w->n);
+    if (t->ndpi && t->size > UINT32_MAX) {
+        mt_bytes after = w->c;
+        if (mt_bytes_skip(&after, 12 * w->n + 8)) w->highs = mt_bytes_take(&after, 4 * w->n);
+    }
+    return MT_OK;
+}
+
+/* Reads the entry the walk stands on and passes it. */
+static mt_status walk_next(entry *e, const mt_tiff *t, walk *w, mt_err *err)
 {
     const unsigned word = t->big_tiff ? 8 : 4;
     uint16_t tag = 0, type = 0;
     uint64_t count = 0;
-    bool whole = mt_bytes_u16(c, &tag) && mt_bytes_u16(c, &type) && mt_bytes_uint(c, word, &count);
-    const uint8_t *inplace = whole ? mt_bytes_take(c, word) : NULL;
+    bool whole =
+        mt_bytes_u16(&w->c, &tag) && mt_bytes_u16(&w->c, &type) && mt_bytes_uint(&w->c, word, &count);
+    const uint8_t *inplace = whole ? mt_bytes_take(&w->c, word) : NULL;
     if (!inplace)
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends in the middle of an entry", dir);
-    *e = (entry){dir, tag, type, count, type_width(type), NULL};
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends in the middle of an entry", w->dir);
+    *e = (entry){w->dir, tag, type, count, type_width(type), NULL, 0};
+    if (w->highs) e->high = (uint32_t)get_uint(w->highs + 4 * w->i, 4, t->big_endian);
+    w->i++;
     if (!e->width || !count) return MT_OK; /* nothing to locate; whoever needs it will say so */
     uint64_t bytes;
     if (__builtin_mul_overflow(count, (uint64_t)e->width, &bytes) || bytes > t->size) return MT_OK;
-    if (bytes <= word) {
+    if (bytes <= word && !(t->ndpi && type == 2)) {
         e->value = inplace;
         return MT_OK;
     }
-    uint64_t at = get_uint(inplace, word, t->big_endian);
+    uint64_t at = get_uint(inplace, word, t->big_endian) | (uint64_t)e->high << 32;
     if (at <= t->size && bytes <= t->size - at) e->value = t->data + at;
+    return MT_OK;
+}
+
+/* Where the next directory stands, 0 after the last. */
+static mt_status walk_end(uint64_t *next, const mt_tiff *t, walk *w, mt_err *err)
+{
+    *next = 0;
+    if (!mt_bytes_uint(&w->c, t->big_tiff || t->ndpi ? 8 : 4, next))
+        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends before the offset of the next", w->dir);
     return MT_OK;
 }
 
@@ -212,6 +256,7 @@ static mt_status take(mt_tiff_dir *d, const mt_tiff *t, const entry *e, mt_err *
     case PREDICTOR: return get_small(&d->predictor, t, e, err);
     case TILE_WIDTH: return get_u64(&d->tile_w, t, e, err);
     case TILE_LENGTH: return get_u64(&d->tile_h, t, e, err);
+    case SUB_IFDS: return get_array(&d->sub_dirs, e, err);
     case EXTRA_SAMPLES: return get_small(&d->extra_sample, t, e, err);
     case SAMPLE_FORMAT: return get_small(&d->sample_format, t, e, err);
     case JPEG_TABLES: return get_bytes(&d->jpeg_tables, e, err);
@@ -224,10 +269,12 @@ static mt_status take(mt_tiff_dir *d, const mt_tiff *t, const entry *e, mt_err *
 
 /* Directory number `dir` at offset `at`; *next is where the following one stands, 0 after the last.
  */
-static mt_status parse_dir(mt_tiff_dir *d, uint64_t *next, const mt_tiff *t, int dir, uint64_t at,
-                           mt_err *err)
+static mt_status parse_dir(mt_tiff_dir *d, uint64_t *next, const mt_tiff *t, int dir, int parent,
+                           uint64_t at, mt_err *err)
 {
-    *d = (mt_tiff_dir){.rows_per_strip = UINT64_MAX,
+    *d = (mt_tiff_dir){.at = at,
+                       .parent = parent,
+                       .rows_per_strip = UINT64_MAX,
                        .compression = 1,
                        .planar = 1,
                        .predictor = 1,
@@ -237,23 +284,26 @@ static mt_status parse_dir(mt_tiff_dir *d, uint64_t *next, const mt_tiff *t, int
                        .bits = 1,
                        .sample_format = 1,
                        .res_unit = 2};
-    mt_bytes c = mt_bytes_of(t->data, t->size, t->big_endian);
-    uint64_t n = 0;
-    if (!mt_bytes_seek(&c, at) || !mt_bytes_uint(&c, t->big_tiff ? 8 : 2, &n))
-        return mt_err_set(err, MT_ERR_FORMAT,
-                          "IFD %d: offset %llu lies outside the file of %zu bytes", dir,
-                          (unsigned long long)at, t->size);
-    if (n < 1 || n > MAX_ENTRIES)
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: %llu entries", dir, (unsigned long long)n);
-    for (uint64_t i = 0; i < n; i++) {
+    walk w;
+    MT_TRY(walk_begin(&w, t, dir, at, err));
+    for (uint64_t i = 0; i < w.n; i++) {
         entry e = {0};
-        MT_TRY(next_entry(&e, t, &c, dir, err));
+        MT_TRY(walk_next(&e, t, &w, err));
         MT_TRY(take(d, t, &e, err));
     }
-    *next = 0;
-    if (!mt_bytes_uint(&c, t->big_tiff ? 8 : 4, next))
-        return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: ends before the offset of the next", dir);
-    return MT_OK;
+    if (parent >= 0) return MT_OK; /* what follows a SubIFD is nobody's */
+    return walk_end(next, t, &w, err);
+}
+
+/* True when the directory at `at` carries the tag that marks NDPI files. */
+static bool marked_ndpi(const mt_tiff *t, uint64_t at)
+{
+    walk w;
+    entry e = {0};
+    if (walk_begin(&w, t, 0, at, NULL) != MT_OK) return false;
+    for (uint64_t i = 0; i < w.n && walk_next(&e, t, &w, NULL) == MT_OK; i++)
+        if (e.tag == NDPI_MARK) return true;
+    return false;
 }
 
 static mt_status parse_header(mt_tiff *t, uint64_t *first, mt_err *err)
@@ -268,8 +318,19 @@ static mt_status parse_header(mt_tiff *t, uint64_t *first, mt_err *err)
     if (t->big_tiff &&
         (!mt_bytes_u16(&c, &width) || !mt_bytes_u16(&c, &zero) || width != 8 || zero != 0))
         return mt_err_set(err, MT_ERR_FORMAT, "BigTIFF header with offsets of %u bytes", width);
+    const mt_bytes here = c;
     if (!mt_bytes_uint(&c, t->big_tiff ? 8 : 4, first))
         return mt_err_set(err, MT_ERR_FORMAT, "TIFF header of %zu bytes", t->size);
+    if (t->big_tiff) return MT_OK;
+    /* The first directory of a large NDPI file is found by the wide offset only. */
+    uint64_t wide = 0;
+    c = here;
+    if (t->size > UINT32_MAX && mt_bytes_u64(&c, &wide) && marked_ndpi(t, wide)) {
+        t->ndpi = true;
+        *first = wide;
+    } else {
+        t->ndpi = marked_ndpi(t, *first);
+    }
     return MT_OK;
 }
 
@@ -284,22 +345,45 @@ static mt_status grow(mt_tiff *t, int *room, mt_err *err)
     return MT_OK;
 }
 
+/* One more directory; *next as parse_dir has it. A directory that is reached twice is a loop, or a
+ * pyramid whose levels are one picture: either way not what it seems. */
+static mt_status add_dir(mt_tiff *t, int *room, int parent, uint64_t at, uint64_t *next, mt_err *err)
+{
+    if (t->n_dirs == MT_TIFF_MAX_DIRS)
+        return mt_err_set(err, MT_ERR_LIMIT, "more than %d directories", MT_TIFF_MAX_DIRS);
+    for (int i = 0; i < t->n_dirs; i++)
+        if (t->dirs[i].at == at)
+            return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: leads back to IFD %d at offset %llu",
+                              parent >= 0 ? parent : t->n_dirs - 1, i, (unsigned long long)at);
+    MT_TRY(grow(t, room, err));
+    MT_TRY(parse_dir(&t->dirs[t->n_dirs], next, t, t->n_dirs, parent, at, err));
+    t->n_dirs++;
+    return MT_OK;
+}
+
+static mt_status add_sub_dirs(mt_tiff *t, int *room, int parent, mt_err *err)
+{
+    const mt_tiff_array a = t->dirs[parent].sub_dirs;
+    if (a.count > MT_TIFF_MAX_DIRS)
+        return mt_err_set(err, MT_ERR_LIMIT, "IFD %d: tag %d: %llu SubIFDs", parent, SUB_IFDS,
+                          (unsigned long long)a.count);
+    uint64_t ignored;
+    for (uint64_t i = 0; i < a.count; i++)
+        MT_TRY(add_dir(t, room, parent, mt_tiff_at(t, &a, i), &ignored, err));
+    return MT_OK;
+}
+
 static mt_status parse(mt_tiff *t, mt_err *err)
 {
-    uint64_t at = 0, seen[MT_TIFF_MAX_DIRS];
+    uint64_t at = 0;
+    int room = 0;
     MT_TRY(parse_header(t, &at, err));
     if (!at) return mt_err_set(err, MT_ERR_FORMAT, "TIFF file without a directory");
-    for (int room = 0; at; t->n_dirs++) {
-        if (t->n_dirs == MT_TIFF_MAX_DIRS)
-            return mt_err_set(err, MT_ERR_LIMIT, "more than %d directories", MT_TIFF_MAX_DIRS);
-        for (int i = 0; i < t->n_dirs; i++)
-            if (seen[i] == at)
-                return mt_err_set(err, MT_ERR_FORMAT, "IFD %d: leads back to IFD %d at offset %llu",
-                                  t->n_dirs - 1, i, (unsigned long long)at);
-        seen[t->n_dirs] = at;
-        MT_TRY(grow(t, &room, err));
-        MT_TRY(parse_dir(&t->dirs[t->n_dirs], &at, t, t->n_dirs, at, err));
-    }
+    while (at) MT_TRY(add_dir(t, &room, -1, at, &at, err));
+    t->n_chain = t->n_dirs;
+    if (t->ndpi) return MT_OK; /* it has none */
+    for (int deep = 0, i = 0; deep < 2; deep++)
+        for (const int stop = t->n_dirs; i < stop; i++) MT_TRY(add_sub_dirs(t, &room, i, err));
     return MT_OK;
 }
 
@@ -315,5 +399,67 @@ void mt_tiff_free(mt_tiff *t)
 {
     free(t->dirs);
     t->dirs = NULL;
-    t->n_dirs = 0;
+    t->n_dirs = t->n_chain = 0;
+}
+
+/* ---- any tag ---- */
+
+bool mt_tiff_find(mt_tiff_value *out, const mt_tiff *t, int dir, unsigned tag)
+{
+    walk w;
+    entry e = {0};
+    if (walk_begin(&w, t, dir, t->dirs[dir].at, NULL) != MT_OK) return false;
+    for (uint64_t i = 0; i < w.n && walk_next(&e, t, &w, NULL) == MT_OK; i++) {
+        if (e.tag != tag) continue;
+        *out = (mt_tiff_value){e.type, e.count, e.width, e.value, e.high};
+        return e.value != NULL;
+    }
+    return false;
+}
+
+double mt_tiff_value_number(const mt_tiff *t, const mt_tiff_value *v, uint64_t i)
+{
+    if (i >= v->count || !v->width) return NAN;
+    const uint8_t *p = v->p + i * v->width;
+    const uint64_t bits = get_uint(p, v->width, t->big_endian);
+    if (is_unsigned(v->type)) return (double)bits;
+    switch (v->type) {
+    case 5: {
+        const double n = (double)get_uint(p, 4, t->big_endian),
+                     d = (double)get_uint(p + 4, 4, t->big_endian);
+        return d > 0.0 ? n / d : NAN;
+    }
+    case 6: return (int8_t)bits;
+    case 8: return (int16_t)bits;
+    case 9: return (int32_t)bits;
+    case 17: return (double)(int64_t)bits;
+    case 11: {
+        const uint32_t narrow = (uint32_t)bits;
+        float f;
+        memcpy(&f, &narrow, sizeof f);
+        return (double)f;
+    }
+    case 12: {
+        double f;
+        memcpy(&f, &bits, sizeof f);
+        return f;
+    }
+    default: return NAN;
+    }
+}
+
+bool mt_tiff_value_uint(uint64_t *out, const mt_tiff *t, const mt_tiff_value *v)
+{
+    if (v->count != 1 || !is_unsigned(v->type)) return false;
+    *out = get_uint(v->p, v->width, t->big_endian);
+    if (v->width == 4) *out |= (uint64_t)v->high << 32;
+    return true;
+}
+
+mt_tiff_bytes mt_tiff_value_text(const mt_tiff_value *v)
+{
+    mt_tiff_bytes text = {v->p, v->type == 2 ? (size_t)v->count : 0};
+    const uint8_t *nul = text.n ? memchr(text.p, 0, text.n) : NULL;
+    if (nul) text.n = (size_t)(nul - text.p);
+    return text;
 }
