@@ -65,11 +65,35 @@ typedef struct mt_slide_info {
     char warnings[MT_MAX_SLIDE_WARNINGS][160];
 } mt_slide_info;
 
-/* Opens a slide of any known format. On success *out is owned by the caller (mt_slide_close).
+/* Opens a slide of any known format. A folder is opened when it holds exactly one DICOM slide; a DICOM
+ * file opens the slide it belongs to, with all its files in the same folder. On success *out is owned
+ * by the caller (mt_slide_close).
  * On failure *out is NULL and err names the file's fault. Errors: NOT_FOUND, IO, FORMAT,
  * UNSUPPORTED, LIMIT, NO_MEMORY. opts may be NULL. */
 MT_API MT_MUST_USE mt_status mt_slide_open(mt_slide **out, const char *path,
                                            const mt_slide_opts *opts, mt_err *err);
+
+/* DICOM slides of a folder. A slide of this format is many files; `path` is the one that stands for
+ * it (of its finest level), and opens it as any other of `files` does. */
+typedef struct mt_found_slide {
+    char *path;
+    char **files;              /* all of them, `path` too */
+    size_t n_files;
+} mt_found_slide;
+typedef struct mt_slide_list {
+    mt_found_slide *slides;    /* by name */
+    size_t n;
+    char **others;             /* DICOM files that belong to no slide: reports, segmentations ... */
+    size_t n_others;
+} mt_slide_list;
+
+/* Looks at every file of the folder (not of those in it); files that are no DICOM are passed over.
+ * What was learnt may be kept under MICROTOME_CACHE, else XDG_CACHE_HOME/microtome, else
+ * ~/.cache/microtome ("off": nowhere): technical facts, identifiers as keyed digests, no names of files
+ * and nothing of a patient. A cache that cannot be written is no error. Errors: IO, LIMIT, NO_MEMORY, TEMPORARY; *out is then empty.
+ * Release with mt_slide_list_free. */
+MT_API MT_MUST_USE mt_status mt_slide_find(mt_slide_list *out, const char *dir, mt_err *err);
+MT_API void mt_slide_list_free(mt_slide_list *list);
 
 /* Closes and sets *slide to NULL. NULL and pointer to NULL are accepted. No reader may be in use. */
 MT_API void mt_slide_close(mt_slide **slide);

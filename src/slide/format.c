@@ -8,8 +8,8 @@
 #include <string.h>
 #include "slide/pool.h"
 
-static const mt_format *const formats[] = {&mt_format_svs, &mt_format_generic_tiff,
-                                           &mt_format_openslide};
+static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_svs,
+                                           &mt_format_generic_tiff, &mt_format_openslide};
 
 static mt_format_info rows[MT_COUNT(formats) + 1];
 static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
@@ -55,6 +55,8 @@ static void probe_close(mt_probe *p)
 static mt_status probe_open(mt_probe *p, const char *path, mt_err *err)
 {
     p->path = path;
+    p->is_folder = mt_dir_exists(path);
+    if (p->is_folder) return MT_OK;
     MT_TRY(mt_map_open(&p->map, path, err));
     if (!p->map.size) return mt_err_set(err, MT_ERR_FORMAT, "the file is empty");
     p->is_tiff = mt_tiff_is(p->map.data, p->map.size);
@@ -85,15 +87,27 @@ static mt_status open_by_table(mt_slide *s, mt_probe *p, mt_err *err)
     return no_format(p, err);
 }
 
+/* A format that has no optical paths or focal planes was asked for one. */
+static mt_status check_choice(const mt_slide_info *info, const mt_slide_opts *opts, mt_err *err)
+{
+    if (opts->optical_path && strcmp(opts->optical_path, info->optical_path))
+        return mt_err_set(err, MT_ERR_ARG, "no optical path \"%.32s\"; the slide has only one picture",
+                          opts->optical_path);
+    if (opts->focal_plane >= 0 && opts->focal_plane != info->focal_plane)
+        return mt_err_set(err, MT_ERR_ARG, "no focal plane %d; the slide has only one", opts->focal_plane);
+    return MT_OK;
+}
+
 static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts, mt_err *err)
 {
     s->info.n_optical_paths = s->info.n_focal_planes = 1;
     s->path = strdup(path);
     if (!s->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "slide");
     MT_TRY(mt_reader_pool_new(&s->pool, err));
-    MT_AUTO(probe_close) mt_probe p = {.map = {NULL, 0, -1}};
+    MT_AUTO(probe_close) mt_probe p = {.opts = opts, .map = {NULL, 0, -1}};
     MT_TRY(probe_open(&p, path, err));
     MT_TRY(open_by_table(s, &p, err));
+    if (opts) MT_TRY(check_choice(&s->info, opts, err));
     if (opts && opts->assume_mpp > 0.0) {
         s->info.mpp_x = s->info.mpp_y = opts->assume_mpp;
         snprintf(s->info.mpp_source, sizeof s->info.mpp_source, "assumed");

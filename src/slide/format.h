@@ -26,6 +26,10 @@ typedef struct mt_slide_ops {
     int (*max_reduce)(const mt_slide *s, int level);
     mt_status (*check)(const mt_slide *s, mt_err *err);
     void (*close)(mt_slide *s);
+    /* As decode, row by row (mt_tile_reader_decode_rows); NULL: whole tiles are handed over. */
+    mt_status (*decode_rows)(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                             int scale, uint8_t *rgb, size_t stride,
+                             const struct mt_row_sink *sink, mt_err *err);
 } mt_slide_ops;
 
 struct mt_slide {
@@ -41,7 +45,9 @@ struct mt_slide {
  * takes what it keeps and leaves the rest zeroed. */
 typedef struct mt_probe {
     const char *path;
+    const mt_slide_opts *opts;        /* or NULL */
     mt_map map;
+    bool is_folder;                   /* nothing is mapped then */
     bool is_tiff;                     /* begins like one */
     mt_tiff tiff;                     /* n_dirs 0 when it would not parse */
     mt_err tiff_err;
@@ -53,7 +59,8 @@ typedef struct mt_format {
     mt_status (*open)(mt_slide *s, mt_probe *p, mt_err *err);
 } mt_format;
 
-extern const mt_format mt_format_svs, mt_format_generic_tiff, mt_format_openslide;
+extern const mt_format mt_format_svs, mt_format_generic_tiff, mt_format_openslide,
+    mt_format_dicom;
 
 /* A sentence for the user about what the file says wrongly; past the last place it is dropped. */
 void mt_slide_warn(mt_slide_info *info, const char *fmt, ...) MT_PRINTF(2, 3);
