@@ -62,8 +62,8 @@ static bool parse_decimal(double *out, mt_dcm_text t)
 {
     static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
                                   1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const char *p = t.p, *end = t.p + t.n;
     if (t.n == 0 || t.n > 120) return false;
+    const char *p = t.p, *end = t.p + t.n;
     const bool minus = *p == '-';
     p += minus || *p == '+';
     uint64_t mantissa = 0;
