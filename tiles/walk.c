@@ -17,8 +17,10 @@ static double settle(double v)
     return fabs(v - whole) < 1e-6 ? whole : v;
 }
 
+/* at: level-0 pixel where each cell begins, ascending. */
 static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n_native,
-                           int32_t n_cells, const mt_plan *p, double downsample, mt_err *err)
+                           int32_t n_cells, const int64_t *at, const mt_plan *p, double downsample,
+                           mt_err *err)
 {
     if (size > MAX_SOURCE || n_native > MAX_SOURCE)
         return mt_err_set(err, MT_ERR_LIMIT, "a level of %lld pixels in %lld tiles",
@@ -33,8 +35,8 @@ static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n
     MT_TRY(mt_alloc(&a->c1, (size_t)n_native, sizeof *a->c1, MAX_TABLE, "tiles of the walk", err));
     for (int32_t i = 0; i < n_cells; i++) {
         walk_cell *c = &a->cells[i];
-        double v0 = settle((double)i * p->step_l0 / downsample);
-        double v1 = settle(((double)i * p->step_l0 + p->box_l0) / downsample);
+        double v0 = settle((double)at[i] / downsample);
+        double v1 = settle(((double)at[i] + p->box_l0) / downsample);
         c->a = (int32_t)floor(v0);
         c->b = (int32_t)MT_MAX(ceil(v1), floor(v0) + 1);
         c->f0 = (float)(v0 - c->a);
@@ -56,22 +58,84 @@ static mt_status axis_init(walk_axis *a, int64_t size, int32_t native, int64_t n
     return MT_OK;
 }
 
-/* The walk trusts the plan's grid; this makes sure that it may. */
 static mt_status check_plan(const mt_plan *p, const mt_slide_info *info, mt_err *err)
 {
     if (p->level < 0 || p->level >= info->n_levels || p->box_l0 < 1 || p->step_l0 < 1 ||
         p->out_px < 1 || p->out_px > 65535 || p->grid_cols < 0 || p->grid_rows < 0 ||
         !(p->level_downsample >= 0.5) || p->n_tiles >= UINT32_MAX)
         return mt_err_set(err, MT_ERR_ARG, "the plan does not fit the slide");
+    return MT_OK;
+}
+
+/* Where the cells of one axis begin. The walk trusts the plan's grid; this makes sure that it may:
+ * every tile stands where its cell begins, and the cells ascend. */
+static mt_status cell_places(int64_t **out, const mt_plan *p, int axis, mt_err *err)
+{
+    const int32_t n = axis == WALK_X ? p->grid_cols : p->grid_rows;
+    MT_AUTO_FREE int64_t *at = NULL;
+    MT_TRY(mt_alloc(&at, (size_t)n, sizeof *at, MAX_TABLE, "cells of the walk", err));
+    for (int32_t i = 0; i < n; i++) at[i] = p->off_grid ? -1 : (int64_t)i * p->step_l0;
     for (size_t i = 0; i < p->n_tiles; i++) {
-        const mt_tile *t = &p->tiles[i], *before = i ? t - 1 : NULL;
-        bool on_grid = t->col >= 0 && t->col < p->grid_cols && t->row >= 0 &&
-                       t->row < p->grid_rows && t->x_l0 == (int64_t)t->col * p->step_l0 &&
-                       t->y_l0 == (int64_t)t->row * p->step_l0;
-        bool in_order =
-            !before || before->col < t->col || (before->col == t->col && before->row < t->row);
-        if (!on_grid || !in_order)
+        const mt_tile *t = &p->tiles[i];
+        const int32_t cell = axis == WALK_X ? t->col : t->row;
+        const int64_t place = axis == WALK_X ? t->x_l0 : t->y_l0;
+        bool fits = cell >= 0 && cell < n && place >= 0;
+        if (fits && at[cell] < 0) at[cell] = place;
+        if (!fits || at[cell] != place)
             return mt_err_set(err, MT_ERR_ARG, "tile %zu of the plan is off its grid", i);
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (at[i] < 0 || (i && at[i] <= at[i - 1]))
+            return mt_err_set(err, MT_ERR_ARG, "cell %d of the plan's grid is out of order", i);
+    *out = mt_steal(at);
+    return MT_OK;
+}
+
+static bool before(const mt_tile *a, const mt_tile *b)
+{
+    return a->col < b->col || (a->col == b->col && a->row < b->row);
+}
+
+typedef struct row_key {
+    int32_t row;
+    uint32_t tile;
+} row_key;
+
+static int by_row(const void *a, const void *b)
+{
+    const row_key *p = a, *q = b;
+    return (p->row > q->row) - (p->row < q->row);
+}
+
+/* Tiles column by column, rows ascending: the plan itself when it is in that order. ARG where two
+ * tiles share a cell. */
+static mt_status sort_tiles(walk *w, const mt_plan *p, mt_err *err)
+{
+    const size_t cols = (size_t)p->grid_cols;
+    MT_TRY(mt_alloc(&w->col_begin, cols + 1, sizeof *w->col_begin, SIZE_MAX, "columns of the walk",
+                    err));
+    bool sorted = true;
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        w->col_begin[p->tiles[i].col + 1]++;
+        sorted &= i == 0 || before(&p->tiles[i - 1], &p->tiles[i]);
+    }
+    for (size_t c = 0; c < cols; c++) w->col_begin[c + 1] += w->col_begin[c];
+    if (sorted) return MT_OK;
+    MT_AUTO_FREE row_key *keys = NULL;
+    MT_AUTO_FREE uint32_t *next = NULL;
+    MT_TRY(mt_alloc(&w->order, p->n_tiles, sizeof *w->order, SIZE_MAX, "tiles of the walk", err));
+    MT_TRY(mt_alloc(&keys, p->n_tiles, sizeof *keys, SIZE_MAX, "tiles of the walk", err));
+    MT_TRY(mt_alloc(&next, cols, sizeof *next, SIZE_MAX, "columns of the walk", err));
+    memcpy(next, w->col_begin, cols * sizeof *next);
+    for (size_t i = 0; i < p->n_tiles; i++)
+        keys[next[p->tiles[i].col]++] = (row_key){p->tiles[i].row, (uint32_t)i};
+    for (size_t c = 0; c < cols; c++)
+        qsort(keys + w->col_begin[c], w->col_begin[c + 1] - w->col_begin[c], sizeof *keys, by_row);
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        w->order[i] = keys[i].tile;
+        if (i && !before(&p->tiles[w->order[i - 1]], &p->tiles[w->order[i]]))
+            return mt_err_set(err, MT_ERR_ARG, "tiles %u and %u of the plan are the same",
+                              w->order[i - 1], w->order[i]);
     }
     return MT_OK;
 }
@@ -115,19 +179,16 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
     choose_reduction(w, slide, l);
     int32_t r = w->scale_denom * w->shrink;
     double ds = plan->level_downsample * r;
-    MT_TRY(axis_init(&w->axis[WALK_X], l->width / r, l->tile_w / r, l->tiles_x, plan->grid_cols,
+    MT_AUTO_FREE int64_t *xs = NULL;
+    MT_AUTO_FREE int64_t *ys = NULL;
+    MT_TRY(cell_places(&xs, plan, WALK_X, err));
+    MT_TRY(cell_places(&ys, plan, WALK_Y, err));
+    MT_TRY(axis_init(&w->axis[WALK_X], l->width / r, l->tile_w / r, l->tiles_x, plan->grid_cols, xs,
                      plan, ds, err));
     MT_TRY(axis_init(&w->axis[WALK_Y], l->height / r, l->tile_h / r, l->tiles_y, plan->grid_rows,
-                     plan, ds, err));
+                     ys, plan, ds, err));
     w->identity = is_identity(w);
-
-    size_t cols = (size_t)plan->grid_cols;
-    MT_TRY(mt_alloc(&w->col_begin, cols + 1, sizeof *w->col_begin, SIZE_MAX, "columns of the walk",
-                    err));
-    for (size_t i = 0; i < plan->n_tiles; i++)
-        w->col_begin[plan->tiles[i].col + 1]++;
-    for (size_t c = 0; c < cols; c++)
-        w->col_begin[c + 1] += w->col_begin[c];
+    MT_TRY(sort_tiles(w, plan, err));
 
     /* The open crops line the lower edge of a band: let the bands run along the shorter side. */
     w->along = w->axis[WALK_X].size <= w->axis[WALK_Y].size ? WALK_X : WALK_Y;
@@ -143,6 +204,7 @@ void walk_free(walk *w)
         free(w->axis[k].c1);
     }
     free(w->col_begin);
+    free(w->order);
     memset(w, 0, sizeof *w);
 }
 
@@ -170,13 +232,16 @@ bool walk_at(int32_t t[2], const walk *w, const walk_strip *s, uint64_t position
     return across < w->axis[!w->along].n_native;
 }
 
-/* First tile of a column whose row is at least `row`. */
+/* Tile at place i of the order. */
+static uint32_t tile_at(const walk *w, uint32_t i) { return w->order ? w->order[i] : i; }
+
+/* Place of a column's first tile whose row is at least `row`. */
 static uint32_t first_row(const walk *w, int32_t col, int32_t row)
 {
     uint32_t lo = w->col_begin[col], hi = w->col_begin[col + 1];
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (w->plan->tiles[mid].row < row)
+        if (w->plan->tiles[tile_at(w, mid)].row < row)
             lo = mid + 1;
         else
             hi = mid;
@@ -197,10 +262,11 @@ size_t walk_crops(uint32_t *out, size_t cap, const walk *w, const walk_strip *s,
     for (int32_t col = lo[WALK_X]; col < hi[WALK_X]; col++) {
         uint32_t end = w->col_begin[col + 1];
         if (end == w->col_begin[col]) continue;
-        for (uint32_t i = first_row(w, col, lo[WALK_Y]);
-             i < end && w->plan->tiles[i].row < hi[WALK_Y]; i++) {
-            if (w->skip && w->skip[i]) continue;
-            if (n < cap) out[n] = i;
+        for (uint32_t i = first_row(w, col, lo[WALK_Y]); i < end; i++) {
+            const uint32_t tile = tile_at(w, i);
+            if (w->plan->tiles[tile].row >= hi[WALK_Y]) break;
+            if (w->skip && w->skip[tile]) continue;
+            if (n < cap) out[n] = tile;
             n++;
         }
     }

@@ -2,7 +2,8 @@
  *
  * Everything here is geometry in "source pixels": pixels of the plan's level after reduced
  * decoding. The grid is a product of two axes, so a pair of one-dimensional tables says it all and
- * nothing is stored per native tile. */
+ * nothing is stored per native tile. Tiles off a grid are cells of the grid that their distinct x
+ * and y span, most of whose cells are empty. */
 #ifndef MT_TILES_WALK_H
 #define MT_TILES_WALK_H
 
@@ -32,7 +33,8 @@ typedef struct walk {
     const mt_plan *plan;
     const uint8_t *skip;
     walk_axis axis[2];
-    uint32_t *col_begin; /* tiles of a column: [col_begin[col], col_begin[col + 1]) */
+    uint32_t *col_begin; /* tiles of a column: [col_begin[col], col_begin[col + 1]) ... */
+    uint32_t *order;     /* ... of this list, rows ascending; NULL: of the plan itself */
     int scale_denom;     /* reduction asked of the codec */
     int shrink;          /* and by averaging afterwards, where the codec cannot (a power of two) */
     bool identity;       /* every crop is a plain copy: no resampling */
@@ -42,7 +44,8 @@ typedef struct walk {
     int32_t strips; /* cells along the walk are cut into so many strips, walked one by one */
 } walk;
 
-/* Lays the tables out. The plan must be one of mt_plan_make (ARG otherwise). The reduction is the
+/* Lays the tables out. The plan must be one of mt_plan_make, its tiles in any order (ARG otherwise).
+ * The reduction is the
  * largest the codec offers that leaves at least 0.99 source pixels per output pixel; then averaging
  * halves what is still 4 or more. So the bytes of a crop depend on slide and plan only. */
 MT_MUST_USE mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan,

@@ -21,6 +21,7 @@ typedef struct mt_tissue {
     int64_t slide_w, slide_h;  /* level-0 pixels of the slide; the mask's last column and row may pass
                                 it; 0 = the whole mask */
     uint32_t *block_sums;      /* private: speeds mt_tissue_fraction up; may be NULL */
+    struct mt_tissue_evidence *evidence; /* private: what quality control goes on with; may be NULL */
 } mt_tissue;
 
 typedef struct mt_tissue_opts {
@@ -28,10 +29,11 @@ typedef struct mt_tissue_opts {
     double min_speck_um2;      /* tissue islands below this are dropped (default 40000) */
     double max_hole_um2;       /* holes below this are filled (default 36100) */
     int threads;               /* >= 1 */
+    int keep_evidence;         /* 1: mt_qc_detect need not decode the coarse level again */
 } mt_tissue_opts;
-#define MT_TISSUE_OPTS_INIT {1, 40000.0, 36100.0, 1}
+#define MT_TISSUE_OPTS_INIT {1, 40000.0, 36100.0, 1, 0}
 
-/* Computes the mask; bit-identical for any number of threads, and as good as independent of the levels
+/* Computes the mask; ink of any colour is no tissue. Bit-identical for any number of threads, and as good as independent of the levels
  * the slide has. Native tiles that will not decode count as glass. Needs a known spacing. Errors: ARG,
  * SPACING, LIMIT, IO, NO_MEMORY. *out is the caller's (mt_tissue_free). */
 MT_API MT_MUST_USE mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide,
@@ -76,7 +78,7 @@ typedef struct mt_tile {
 #define MT_PLAN_MAX_CELLS 400000000    /* grid cells looked at for them */
 
 typedef struct mt_plan {
-    mt_tile *tiles;            /* in plan order: x-major (col), y fastest (row); index = tile id */
+    mt_tile *tiles;            /* in plan order: x-major (col), y fastest (row), off the grid any; index = tile id */
     size_t n_tiles;
     int32_t tile_px, out_px;   /* as asked; out_px resolved */
     double target_mpp, slide_mpp;
@@ -90,6 +92,8 @@ typedef struct mt_plan {
     double overlap, min_tissue;
     mt_edge_policy edge;
     int32_t grid_cols, grid_rows;
+    int off_grid;              /* 1: tiles lie anywhere, in any order; col and row are the ranks of x and y among
+                                  the distinct ones, grid_cols and grid_rows their numbers */
     double roi_mm2;            /* area of the ROI inside the slide, 0 when none */
     double tissue_mm2;         /* tissue inside the ROI, or of the slide when there is no ROI; 0 without a mask */
     char digest[65];           /* filled by mt_plan_digest */
@@ -127,8 +131,10 @@ typedef struct mt_tiles_opts {
     int jpeg_quality;          /* 1..100, default 90 */
     int threads;               /* >= 1 */
     uint64_t memory;           /* ceiling for tile buffers in bytes; 0 = 256 MiB */
+    const struct mt_stain_map *stain; /* colours of the tiles (microtome/stain.h); NULL = as they are */
+    int strict;                /* 1: a native tile that will not decode is an error (FORMAT ...) that names it */
 } mt_tiles_opts;
-#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0}
+#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, NULL, 0}
 
 /* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
 typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);

@@ -2,6 +2,7 @@
 
 #include <time.h>
 #include "kernels/u8_resample.h"
+#include "tiles/anywhere.h"
 #include "tiles/fetch.h"
 
 /* Everything a pass handed on: the crops in plan order and how often each came. */
@@ -569,6 +570,98 @@ static void cell_beyond_the_level(void **state)
     mt_slide_close(&s);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* Boxes that lie off any grid, some over the slide's edge, some of them twice, in no order at all. */
+static mt_plan *scattered(const mt_slide *s, const mt_plan_opts *o, size_t n)
+{
+    mt_plan *p = plan_of(s, o);
+    uint32_t seed = 7;
+    size_t repeated;
+    mt_err e = MT_ERR_INIT;
+    free(p->tiles);
+    p->tiles = calloc(n, sizeof *p->tiles);
+    p->n_tiles = n;
+    for (size_t i = 0; i < n; i++)
+        p->tiles[i] = (mt_tile){next_random(&seed) % 1003, next_random(&seed) % 707, p->box_l0,
+                                p->box_l0,                  -9, -9, 1.0f};
+    for (size_t i = 5; i < n; i += 10) p->tiles[i] = p->tiles[i / 2];
+    tt_ok(plan_place(p, &repeated, &e), &e);
+    assert_int_equal(repeated, n / 10);
+    assert_int_equal(p->n_tiles, n - n / 10);
+    assert_true(p->off_grid);
+    return p;
+}
+
+static void tiles_anywhere_in_any_order(void **state)
+{
+    mt_slide *s = three_levels();
+    static const struct {
+        int32_t tile;
+        double mpp;
+    } cases[] = {{50, 0.25}, {40, 0.34}, {20, 1.0}, {16, 4.0}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        mt_plan_opts o = whole(cases[k].tile, cases[k].mpp, 0);
+        mt_plan *p = scattered(s, &o, 300);
+        got one, many;
+        mt_fetch_stats st = run(s, p, &one, 1, 8, 0);
+        int most;
+        decodes(s, p->level, &most);
+        assert_int_equal(most, 1);
+        assert_int_equal(st.native_decoded, st.native_needed);
+        check_against_reference(s, p, &one, 1, 0);
+        run(s, p, &many, 3, 2, 0);
+        decodes(s, p->level, &most);
+        assert_int_equal(most, 1);
+        assert_memory_equal(one.px, many.px, p->n_tiles * crop_bytes(p));
+        got_free(&one);
+        got_free(&many);
+        mt_plan_free(&p);
+    }
+    mt_slide_close(&s);
+}
+
+/* The grid's own tiles, shuffled: the same crops, each under its new number. */
+static void order_changes_no_pixel(void **state)
+{
+    mt_slide *s = three_levels();
+    mt_plan_opts o = whole(56, 0.3, 0.3);
+    mt_plan *p = plan_of(s, &o);
+    got first, shuffled;
+    mt_fetch_stats a = run(s, p, &first, 2, 4, 0);
+    uint32_t *from = calloc(p->n_tiles, sizeof *from), seed = 3;
+    for (uint32_t i = 0; i < p->n_tiles; i++) from[i] = i;
+    for (size_t i = p->n_tiles - 1; i > 0; i--) {
+        const size_t j = next_random(&seed) % (i + 1);
+        const mt_tile t = p->tiles[i];
+        const uint32_t f = from[i];
+        p->tiles[i] = p->tiles[j];
+        from[i] = from[j];
+        p->tiles[j] = t;
+        from[j] = f;
+    }
+    mt_fetch_stats b = run(s, p, &shuffled, 2, 4, 0);
+    assert_int_equal(a.native_decoded, b.native_decoded);
+    for (size_t i = 0; i < p->n_tiles; i++)
+        assert_memory_equal(shuffled.px + i * crop_bytes(p), first.px + from[i] * crop_bytes(p),
+                            crop_bytes(p));
+    p->tiles[3] = p->tiles[9]; /* one of them twice */
+    got g;
+    got_init(&g, p, 8);
+    mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+    assert_int_equal(mt_fetch_run(s, p, &f, take, &g, NULL, NULL), MT_ERR_ARG);
+    got_free(&g);
+    free(from);
+    got_free(&first);
+    got_free(&shuffled);
+    mt_plan_free(&p);
+    mt_slide_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +676,8 @@ int main(void)
         cmocka_unit_test(skipped_tiles_cost_nothing),
         cmocka_unit_test(empty_plan_and_bad_requests),
         cmocka_unit_test(cell_beyond_the_level),
+        cmocka_unit_test(tiles_anywhere_in_any_order),
+        cmocka_unit_test(order_changes_no_pixel),
     };
     return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
 }
