@@ -73,10 +73,10 @@ static mt_status read_classes(mt_card *c, const json_t *root, const char *what, 
 static mt_status read_geometry(mt_card *c, const json_t *root, const char *what, mt_err *err)
 {
     int64_t px;
-    bool tiles = !strcmp(c->task, "tile-classification");
+    bool tiles = !strcmp(c->task, "tile-classification"), tissue = !strcmp(c->task, "tissue");
     MT_TRY(mt_json_int(&px, root, "patch_size_pixels", 0, err));
     MT_TRY(mt_json_num(&c->mpp, root, "spacing_um_px", 0, err));
-    if ((tiles || px) && (px < 8 || px > 8192))
+    if ((tiles || tissue || px) && (px < 8 || px > 8192))
         return bad(err, what, "patch_size_pixels is %lld, 8 to 8192 are handled", (long long)px);
     if ((tiles || c->mpp != 0) && !(c->mpp >= 0.01 && c->mpp <= 100))
         return bad(err, what, "spacing_um_px is %g, 0.01 to 100 are handled", c->mpp);
@@ -190,7 +190,7 @@ static mt_status read_scope(mt_card *c, const json_t *e, const char *what, mt_er
 static mt_status read_activation(mt_card *c, const json_t *e, const char *what, mt_err *err)
 {
     const json_t *outputs = json_object_get(e, "outputs");
-    const char *dflt = c->n_classes == 1 ? "sigmoid" : "softmax";
+    const char *dflt = c->n_classes <= 1 ? "sigmoid" : "softmax";
     if (outputs && !json_is_array(outputs)) return bad(err, what, "engine.outputs is no list");
     MT_TRY(mt_json_str(c->activation, sizeof c->activation, json_array_get(outputs, 0),
                        "activation", dflt, err));
@@ -213,21 +213,59 @@ static mt_status read_positive(mt_card *c, const json_t *e, const char *what, mt
     return MT_OK;
 }
 
-static mt_status read_input(const json_t *e, const char *what, mt_err *err)
+static mt_status read_input(mt_card *c, const json_t *e, const char *what, mt_err *err)
 {
     const json_t *in = json_object_get(e, "input");
     char layout[16], range[16];
-    int stain;
+    bool tissue = !strcmp(c->task, "tissue");
     MT_TRY(mt_json_str(layout, sizeof layout, in, "layout", "NCHW", err));
     MT_TRY(mt_json_str(range, sizeof range, in, "range", "transform", err));
-    MT_TRY(mt_json_bool(&stain, e, "normalise_stain", 0, err));
-    if (strcmp(layout, "NCHW"))
-        return bad(err, what, "input layout %s is not handled (NCHW is)", layout);
+    c->nhwc = !strcmp(layout, "NHWC");
+    if (strcmp(layout, "NCHW") && !(c->nhwc && tissue))
+        return bad(err, what, "input layout %s is not handled (NCHW is%s)", layout,
+                   tissue ? ", and NHWC" : "");
     if (strcmp(range, "transform"))
         return bad(err, what, "input range \"%s\" is not handled (transform is)", range);
-    if (stain)
-        return bad(err, what,
-                   "normalise_stain asks for stain normalisation, which this build does not do");
+    return MT_OK;
+}
+
+/* normalise_stain: false, true (Macenko to the default reference), "macenko", "reinhard", or an object
+ * {"method": ..., "target": figures as microtome stain -o writes them}. The figures are read by whoever
+ * normalises. */
+static mt_status read_stain(mt_card *c, const json_t *e, const char *what, mt_err *err)
+{
+    const json_t *v = json_object_get(e, "normalise_stain"), *target = NULL;
+    if (!v || json_is_false(v) || json_is_null(v)) return MT_OK;
+    const char *method = json_is_true(v) ? "macenko" : json_string_value(v);
+    if (json_is_object(v)) {
+        method = json_string_value(json_object_get(v, "method"));
+        target = json_object_get(v, "target");
+    }
+    if (!method || (strcmp(method, "macenko") && strcmp(method, "reinhard")))
+        return bad(err, what, "normalise_stain \"%.40s\" is not handled (macenko, reinhard are)",
+                   method ? method : "");
+    snprintf(c->normalise_stain, sizeof c->normalise_stain, "%s", method);
+    if (!target || json_is_null(target)) return MT_OK;
+    MT_AUTO_FREE char *text = json_dumps(target, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    if (!json_is_object(target) || !text || strlen(text) >= sizeof c->stain_target)
+        return bad(err, what, "normalise_stain.target is no object of at most %zu bytes",
+                   sizeof c->stain_target - 1);
+    snprintf(c->stain_target, sizeof c->stain_target, "%s", text);
+    return MT_OK;
+}
+
+/* A tissue model looks at the whole slide, shrunk to its input, or at tiles of its spacing. */
+static mt_status read_tissue(mt_card *c, const json_t *e, const char *what, mt_err *err)
+{
+    char source[16];
+    if (strcmp(c->task, "tissue")) return MT_OK;
+    MT_TRY(mt_json_str(source, sizeof source, e, "source", c->mpp > 0 ? "tiles" : "slide", err));
+    c->whole_slide = !strcmp(source, "slide");
+    if (!c->whole_slide && strcmp(source, "tiles"))
+        return bad(err, what, "engine.source \"%s\" is neither slide nor tiles", source);
+    if (!c->whole_slide && !(c->mpp > 0))
+        return bad(err, what, "a tissue model that looks at tiles needs spacing_um_px");
+    if (!c->n_classes) c->n_classes = 1;
     return MT_OK;
 }
 
@@ -267,7 +305,9 @@ static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, cons
     MT_TRY(read_activation(c, e, what, err));
     MT_TRY(read_thresholds(c, e, what, err));
     MT_TRY(read_scope(c, e, what, err));
-    return read_input(e, what, err);
+    MT_TRY(read_tissue(c, e, what, err));
+    MT_TRY(read_stain(c, e, what, err));
+    return read_input(c, e, what, err);
 }
 
 static mt_status read_card(mt_card *c, mt_card_extra *x, const json_t *root, const char *what,

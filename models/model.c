@@ -11,7 +11,7 @@
 struct mt_model {
     mt_card card;
     char digest[65];
-    mt_net *net; /* NULL for tasks other than tile classification */
+    mt_net *net; /* NULL for tasks other than tile classification and tissue */
 };
 
 static mt_status check_digest(const mt_model *m, mt_err *err)
@@ -21,10 +21,26 @@ static mt_status check_digest(const mt_model *m, mt_err *err)
                       m->card.name, m->digest, m->card.sha256);
 }
 
+/* A map: as many channels as classes, laid out as the input is. */
+static bool is_map(const mt_card *c, const mt_tensor *o)
+{
+    int channels = c->nhwc ? 3 : 1, y = c->nhwc ? 1 : 2;
+    return o->dtype == MT_DT_F32 && o->rank == 4 && o->dims[0] == 1 &&
+           o->dims[channels] == c->n_classes && o->dims[y] >= 1 && o->dims[y] <= 8192 &&
+           o->dims[y + 1] >= 1 && o->dims[y + 1] <= 8192;
+}
+
 static mt_status check_output(const mt_model *m, mt_err *err)
 {
     char text[128];
     const mt_tensor *o = mt_net_output(m->net, 0);
+    if (!strcmp(m->card.task, "tissue")) {
+        if (is_map(&m->card, o)) return MT_OK;
+        return mt_err_set(err, MT_ERR_CARD,
+                          "model %s: a tissue model of %d classes gives no map, its output is %s %s",
+                          m->card.name, m->card.n_classes, mt_dtype_name((int)o->dtype),
+                          mt_dims_text(text, sizeof text, o));
+    }
     bool fits = o->dtype == MT_DT_F32 &&
                 (o->rank == 2 || (o->rank == 4 && o->dims[2] == 1 && o->dims[3] == 1)) &&
                 o->dims[0] == 1;
@@ -38,6 +54,7 @@ static mt_status check_output(const mt_model *m, mt_err *err)
 static mt_status build_net(mt_model *m, const void *onnx, size_t n, mt_err *err)
 {
     mt_tensor in = {MT_DT_F32, 4, {1, 3, m->card.input_px, m->card.input_px}, NULL};
+    if (m->card.nhwc) in.dims[1] = m->card.input_px, in.dims[3] = 3;
     mt_status st = mt_net_compile(&m->net, onnx, n, &in, 1, m->card.name, err);
     if (st == MT_ERR_ARG &&
         err) { /* the binding comes from the card: it is the card that does not fit */
@@ -55,7 +72,7 @@ static mt_status assemble(mt_model *m, const void *onnx, size_t n_onnx, const ch
     MT_TRY(mt_card_parse(&m->card, &extra, json, n_json, what, hint, err));
     MT_TRY(mt_sha256_of(m->digest, onnx, n_onnx, err));
     MT_TRY(check_digest(m, err));
-    if (strcmp(m->card.task, "tile-classification")) return MT_OK;
+    if (strcmp(m->card.task, "tile-classification") && strcmp(m->card.task, "tissue")) return MT_OK;
     return build_net(m, onnx, n_onnx, err);
 }
 
@@ -202,6 +219,6 @@ mt_status mt_model_net(const mt_net **out, const mt_model *model, mt_err *err)
     *out = model->net;
     if (model->net) return MT_OK;
     return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                      "model %s: its task is %s; tile-classification can be run", model->card.name,
+                      "model %s: its task is %s; tile-classification and tissue can be run", model->card.name,
                       model->card.task);
 }

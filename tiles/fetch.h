@@ -47,8 +47,9 @@ typedef struct mt_fetch_opts {
     mt_progress_fn progress; /* may be NULL; non-zero return ends the pass with CANCELLED */
     void *progress_ctx;
     const struct mt_u8_stain_map *stain; /* colours of the resampled tiles; NULL = as they are */
+    int strict;      /* 1: a native tile that will not decode ends the pass with its error */
 } mt_fetch_opts;
-#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL}
+#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL, 0}
 
 /* Runs the pass. A native tile whose bytes are bad (FORMAT, UNSUPPORTED, LIMIT) is white in every
  * crop under it, which is flagged; a slide that cannot be read (IO) ends the pass. Progress is

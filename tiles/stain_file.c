@@ -124,6 +124,27 @@ mt_status mt_stain_parse(mt_stain *out, const char *text, size_t n, const char *
     return read(out, root, what, err);
 }
 
+mt_status mt_stain_request_parse(mt_stain_request *out, const char *text, mt_err *err)
+{
+    const char *colon = strchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : strlen(text);
+    bool known = false;
+    *out = (mt_stain_request){.target = *mt_stain_reference()};
+    for (int m = MT_STAIN_NONE; m <= MT_STAIN_REINHARD && !known; m++) {
+        const char *word = mt_stain_method_name((mt_stain_method)m);
+        known = strlen(word) == n && !memcmp(word, text, n);
+        if (known) out->method = (mt_stain_method)m;
+    }
+    if (!known || (colon && (!colon[1] || out->method == MT_STAIN_NONE)))
+        return mt_err_set(err, MT_ERR_ARG,
+                          "stain normalisation \"%.80s\" is none of none, macenko, reinhard, "
+                          "macenko:FILE.json, reinhard:FILE.json",
+                          text);
+    if (!colon) return MT_OK;
+    out->own_target = 1;
+    return mt_stain_load(&out->target, colon + 1, err);
+}
+
 mt_status mt_stain_load(mt_stain *out, const char *path, mt_err *err)
 {
     MT_AUTO_FREE uint8_t *text = NULL;

@@ -11,6 +11,7 @@
 #include "codec/encode.h"
 #include "slide/slide.h"
 #include "tiles/fetch.h"
+#include "tiles/stain.h"
 #include "tiles/tiles_h5.h"
 
 #define PICTURE_CEILING ((size_t)1 << 30)
@@ -25,6 +26,7 @@ typedef struct sink {
     int threads;
     tiles_h5 *h5;
     uint8_t *unreadable; /* per tile */
+    bool grey;           /* the three channels are one */
 } sink;
 
 static const char *extension(mt_tile_format f)
@@ -64,6 +66,16 @@ static mt_status write_picture(int dir, const char *name, const mt_buf *b, mt_er
     return mt_err_set(err, MT_ERR_IO, "%s: cannot write: %s", name, strerror(e));
 }
 
+static mt_status put_grey(mt_buf *b, const uint8_t *rgb, int px, mt_err *err)
+{
+    MT_AUTO_FREE uint8_t *grey = NULL;
+    size_t n = (size_t)px * (size_t)px;
+    MT_TRY(mt_alloc(&grey, n, 1, SIZE_MAX, "grey tile", err));
+    for (size_t i = 0; i < n; i++)
+        grey[i] = rgb[3 * i];
+    return mt_png_encode(b, grey, (size_t)px, px, px, 1, err);
+}
+
 static mt_status put_picture(sink *s, int worker, const mt_fetched *f, mt_err *err)
 {
     char name[64];
@@ -73,6 +85,8 @@ static mt_status put_picture(sink *s, int worker, const mt_fetched *f, mt_err *e
     b->len = 0;
     if (s->format == MT_TILES_JPEG)
         MT_TRY(mt_jpeg_encoder_encode(s->encoders[worker], b, f->rgb, stride, px, px, err));
+    else if (s->grey)
+        MT_TRY(put_grey(b, f->rgb, px, err));
     else
         MT_TRY(mt_png_encode(b, f->rgb, stride, px, px, 3, err));
     MT_TRY(mt_buf_status(b, "tile picture", err));
@@ -128,9 +142,9 @@ static void sink_free(sink *s)
 
 static mt_status open_h5(sink *s, const mt_slide *slide, const char *dir, mt_err *err)
 {
-    const char *file = mt_slide_file(slide, 0);
-    MT_AUTO_FREE char *stem = mt_path_stem(file ? file : "tiles");
-    MT_AUTO_FREE char *path = stem ? mt_strf("%s/%s.h5", dir, stem) : NULL;
+    char stem[256];
+    mt_slide_stem(stem, sizeof stem, mt_slide_path(slide));
+    MT_AUTO_FREE char *path = mt_strf("%s/%s.h5", dir, stem);
     if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "path of the HDF5 file");
     return tiles_h5_open(&s->h5, path, stem, mt_slide_get_info(slide), s->plan, err);
 }
@@ -165,13 +179,16 @@ mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char 
                           (int)opts->format, opts->jpeg_quality, opts->threads);
     if (stats) *stats = (mt_fetch_stats){0};
     MT_AUTO(sink_free)
-    sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads};
+    sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads,
+           .grey = opts->stain && opts->stain->grey};
     MT_TRY(sink_init(&s, slide, dir, opts, err));
     if (s.format != MT_TILES_NONE) {
         mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
         fo.threads = opts->threads;
         fo.batch = WRITE_BATCH;
         fo.memory = opts->memory;
+        fo.stain = opts->stain ? &opts->stain->map : NULL;
+        fo.strict = opts->strict;
         fo.progress = progress;
         fo.progress_ctx = ctx;
         MT_TRY(mt_fetch_run(slide, plan, &fo, take, &s, stats, err));

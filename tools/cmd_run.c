@@ -9,12 +9,12 @@
 #include "talk.h"
 
 struct opts {
-    const char *out, *model, *config, *overlap, *roi, *out_of_scope, *exports;
+    const char *out, *model, *config, *overlap, *roi, *out_of_scope, *exports, *tissue, *stain;
     mt_opt_list wsi_dirs;
     int64_t threads, batch, topk;
     uint64_t memory;
     double assume_mpp, min_tissue;
-    int force, allow_upsampling, pseudonyms, cpu, stats, json;
+    int force, allow_upsampling, pseudonyms, cpu, stats, json, stain_fallback, strict;
 };
 
 static const mt_opt options[] = {
@@ -31,6 +31,11 @@ static const mt_opt options[] = {
              "score tiles with at least this share of tissue (0.25 when not given)"),
     OPT_TEXT("roi", 0, roi, "FILE.geojson",
              "only tiles whose centre lies inside these polygons (level-0 pixels)"),
+    OPT_TISSUE(tissue),
+    OPT_STAIN(stain),
+    OPT_STAIN_FALLBACK(stain_fallback),
+    OPT_FLAG("strict", strict,
+             "a native tile that will not decode fails its slide, instead of being left out and counted"),
     OPT_INT("topk", topk, "N", 1, 1e6, "the slide-level score is the mean of the N best tiles"),
     OPT_TEXT("export", 0, exports, "NAME,...", "further results to write, such as geojson.gz"),
     OPT_FLAG("force", force, "redo slides whose result is complete"),
@@ -407,6 +412,10 @@ static int run(const void *opts, int n_args, char **args)
     ro.exports = o->exports;
     ro.pseudonyms = o->pseudonyms;
     ro.topk = (int)o->topk;
+    ro.tissue = o->tissue;
+    ro.stain = o->stain;
+    ro.stain_fallback_none = o->stain_fallback == 1;
+    ro.strict = o->strict;
     code = run_batch(&ro, o);
     free(inputs);
     return code;
@@ -436,6 +445,11 @@ const mt_command mt_cmd_run = {
              "declared scope is refused (--allow-out-of-scope). A model that asks for a finer "
              "spacing than the slide has "
              "is run up to 2.1 times upsampled, with a warning in the result.\n\n"
+             "Stain normalisation is what the model's card asks for, unless --stain-normalise says "
+             "otherwise; each slide is measured once and every tile changed as it is resampled. A "
+             "slide that cannot be measured fails (--stain-fallback none runs it as it is). A tile "
+             "that cannot be read is marked and never scored; above 1 % of the tissue there is no "
+             "grade (--strict: such a slide fails).\n\n"
              "On a terminal messages name the files; where standard error goes to a log, slides "
              "are called by their "
              "pseudonymous id.",

@@ -4,14 +4,16 @@
 #include <string.h>
 #include "command.h"
 #include "microtome/system.h"
-#include "microtome/tiles.h"
+#include "microtome/stain.h"
+#include "microtome/tissue.h"
 #include "talk.h"
 
 struct opts {
-    const char *out, *overlap, *roi;
+    const char *out, *overlap, *roi, *tissue, *stain, *stain_vectors;
     int64_t tile_px, threads, quality;
     double mpp, mag, tile_um, min_tissue, assume_mpp;
     uint64_t memory;
+    int stain_fallback, channel, strict;
     int format, edge, cpu, whole_slide, allow_upsampling, stats, json;
 };
 
@@ -31,6 +33,15 @@ static const mt_opt options[] = {
     OPT_FLAG("whole-slide", whole_slide, "no tissue mask: every tile of the grid"),
     OPT_TEXT("roi", 0, roi, "FILE.geojson",
              "keep tiles whose centre lies inside these polygons (level-0 pixels)"),
+    OPT_TISSUE(tissue),
+    OPT_STAIN(stain),
+    OPT_STAIN_FALLBACK(stain_fallback),
+    OPT_CHOICE("channel", channel, "hematoxylin|eosin|dab|residual",
+               "one stain alone, as grey tiles (colour deconvolution)"),
+    OPT_TEXT("stain-vectors", 0, stain_vectors, "he|hdab|hed|measured|FILE.json",
+             "the stains --channel tells apart: fixed ones (he; hdab for dab), those measured on the "
+             "slide, or those of a file of microtome stain -o"),
+    OPT_FLAG("strict", strict, "a native tile that will not decode fails its slide"),
     OPT_CHOICE("edge", edge, "pad|drop",
                "tiles that hang over the slide's edge: white beyond it, or left out"),
     OPT_CHOICE(
@@ -54,11 +65,26 @@ typedef struct cut {
     mt_slide *slide;
     mt_tissue *tissue;
     mt_plan *plan;
+    mt_tissue_origin origin;
+    mt_stain measured;
+    mt_stain_map *stain;
+    char not_normalised[160]; /* why */
     mt_fetch_stats stats;
 } cut;
 
+/* What holds for every slide. */
+typedef struct wish {
+    mt_plan_opts plan;
+    mt_tissue_source *tissue;
+    mt_stain_request stain;
+    mt_stain_set set;
+    mt_stain vectors; /* of a file */
+    bool measure;     /* --stain-vectors measured */
+} wish;
+
 static void cut_free(cut *c)
 {
+    mt_stain_map_free(&c->stain);
     mt_plan_free(&c->plan);
     mt_tissue_free(&c->tissue);
     mt_slide_close(&c->slide);
@@ -66,14 +92,7 @@ static void cut_free(cut *c)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static void stem_of(char out[256], const char *path)
-{
-    const char *base = strrchr(path, '/');
-    base = base ? base + 1 : path;
-    const char *dot = strrchr(base, '.');
-    int n = dot && dot > base ? (int)(dot - base) : (int)strlen(base);
-    snprintf(out, 256, "%.*s", n, base);
-}
+static void stem_of(char out[256], const char *path) { mt_slide_stem(out, 256, path); }
 
 static bool stem_shared(int i, int n_args, char **args)
 {
@@ -130,19 +149,79 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
     return -1;
 }
 
-static mt_status make_plan(cut *c, const char *path, const struct opts *o, const mt_plan_opts *po,
-                           mt_err *err)
+/* The stain words; returns -1 or an exit code. */
+static int resolve_stain(wish *w, const struct opts *o)
 {
+    static const char *const sets[] = {"he", "hdab", "hed"};
+    mt_err err = MT_ERR_INIT;
+    const char *v = o->stain_vectors;
+    if (mt_stain_request_parse(&w->stain, o->stain ? o->stain : "none", &err))
+        return err.code == MT_ERR_ARG ? mt_usage_error(&mt_cmd_tiles, "--stain-normalise: %s", err.text)
+                                      : mt_fail(&err);
+    bool normalise = w->stain.method != MT_STAIN_NONE;
+    if (normalise && o->channel >= 0)
+        return mt_usage_error(&mt_cmd_tiles, "--channel and --stain-normalise: give one of them");
+    if (v && o->channel < 0)
+        return mt_usage_error(&mt_cmd_tiles, "--stain-vectors needs --channel");
+    w->set = o->channel == MT_CHANNEL_DAB ? MT_STAINS_HDAB : MT_STAINS_HE;
+    for (int i = 0; v && i < 3; i++)
+        if (!strcmp(v, sets[i])) {
+            w->set = (mt_stain_set)i;
+            v = NULL;
+        }
+    if (v) w->set = MT_STAINS_MEASURED;
+    w->measure = v && !strcmp(v, "measured");
+    if ((normalise || w->measure) && o->whole_slide)
+        return mt_usage_error(&mt_cmd_tiles, "a stain is measured on tissue: not with --whole-slide");
+    if (v && !w->measure && mt_stain_load(&w->vectors, v, &err)) return mt_fail(&err);
+    if (o->channel < 0) return -1;
+    mt_stain_map *probe = NULL; /* a set without the channel is a slip of the command line */
+    mt_stain any = w->measure ? *mt_stain_reference() : w->vectors;
+    mt_status st = mt_stain_map_channel(&probe, (mt_stain_channel)o->channel, w->set, &any, &err);
+    mt_stain_map_free(&probe);
+    if (st == MT_ERR_ARG) return mt_usage_error(&mt_cmd_tiles, "--channel: %s", err.text);
+    return st ? mt_fail(&err) : -1;
+}
+
+/* The map of this slide: measured where it has to be. */
+static mt_status make_stain(cut *c, const wish *w, const struct opts *o, mt_err *err)
+{
+    mt_err why = MT_ERR_INIT;
+    bool normalise = w->stain.method != MT_STAIN_NONE;
+    mt_status st = MT_OK;
+    if (normalise || w->measure)
+        st = mt_stain_measure(&c->measured, c->slide, c->tissue, mt_threads(o->threads), o->memory, &why);
+    if (!st && normalise)
+        st = mt_stain_map_normalise(&c->stain, w->stain.method, &c->measured, &w->stain.target, &why);
+    if (!st && o->channel >= 0)
+        st = mt_stain_map_channel(&c->stain, (mt_stain_channel)o->channel, w->set,
+                                  w->measure ? &c->measured : &w->vectors, &why);
+    if (st == MT_ERR_UNSUPPORTED && normalise && o->stain_fallback == 1) {
+        snprintf(c->not_normalised, sizeof c->not_normalised, "%.159s", why.text);
+        return MT_OK;
+    }
+    return st ? mt_err_set(err, st, "%s%s", why.text,
+                           st == MT_ERR_UNSUPPORTED && normalise
+                               ? "; --stain-fallback none leaves its tiles as they are"
+                               : "")
+              : MT_OK;
+}
+
+static mt_status make_plan(cut *c, const char *path, const struct opts *o, const wish *w, mt_err *err)
+{
+    const mt_plan_opts *po = &w->plan;
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = o->assume_mpp;
     mt_status st = mt_slide_open(&c->slide, path, &so, err);
     if (!st && !po->whole_slide) {
         mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
         to.threads = mt_threads(o->threads);
-        st = mt_tissue_detect(&c->tissue, c->slide, &to, err);
+        st = mt_tissue_source_origin(&c->origin, w->tissue, path, err);
+        if (!st) st = mt_tissue_source_find(&c->tissue, w->tissue, c->slide, path, &to, err);
     }
     if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, po, err);
     if (!st) st = mt_plan_digest(c->plan, err);
+    if (!st && c->plan->n_tiles) st = make_stain(c, w, o, err);
     return st;
 }
 
@@ -154,6 +233,8 @@ static mt_status write_tiles(cut *c, const char *folder, const char *label, cons
     to.jpeg_quality = (int)o->quality;
     to.threads = mt_threads(o->threads);
     to.memory = o->memory;
+    to.stain = c->stain;
+    to.strict = o->strict;
     mt_meter meter;
     mt_meter_start(&meter, label, "tiles", 1);
     mt_status st =
@@ -195,19 +276,23 @@ static json_t *plan_json(const cut *c, const char *path, const char *folder, int
         (int)p->grid_rows, "n_tiles", (json_int_t)p->n_tiles, "plan_digest", p->digest);
     if (!j) return NULL;
     json_object_set_new(j, "folder", mt_js(folder));
+    if (c->origin.kind[0]) json_object_set_new(j, "tissue_source", json_string(c->origin.kind));
+    json_object_set_new(j, "stain_applied", json_boolean(c->stain != NULL));
+    if (c->not_normalised[0])
+        json_object_set_new(j, "not_normalised", mt_js(c->not_normalised));
     json_object_set_new(j, "unreadable", json_integer((json_int_t)c->stats.unreadable));
     if (stats) json_object_set_new(j, "stats", mt_fetch_json(&c->stats));
     return j;
 }
 
-static int one(int i, int n_args, char **args, const struct opts *o, const mt_plan_opts *po)
+static int one(int i, int n_args, char **args, const struct opts *o, const wish *w)
 {
     cut c = {0};
     char folder[4096], label[200], stem[256];
     mt_err err = MT_ERR_INIT;
     stem_of(stem, args[i]);
     snprintf(label, sizeof label, "%d/%d %.150s", i + 1, n_args, stem);
-    mt_status st = make_plan(&c, args[i], o, po, &err);
+    mt_status st = make_plan(&c, args[i], o, w, &err);
     if (!st) st = folder_of(folder, sizeof folder, &c, i, n_args, args, o->out, &err);
     if (!st && !o->json) print_plan(&c, args[i]);
     if (!st) st = write_tiles(&c, folder, label, o, &err);
@@ -219,6 +304,7 @@ static int one(int i, int n_args, char **args, const struct opts *o, const mt_pl
     } else if (o->json) {
         code = mt_json_print(plan_json(&c, args[i], folder, o->stats));
     } else {
+        if (c.not_normalised[0]) printf("stain      not normalised: %s\n", c.not_normalised);
         if (c.stats.unreadable)
             printf("unreadable %llu tiles\n", (unsigned long long)c.stats.unreadable);
         if (o->stats) mt_fetch_print(&c.stats);
@@ -231,23 +317,28 @@ static int one(int i, int n_args, char **args, const struct opts *o, const mt_pl
 static int run(const void *opts, int n_args, char **args)
 {
     const struct opts *o = opts;
-    mt_plan_opts po;
+    wish w = {.set = MT_STAINS_HE};
     mt_err err = MT_ERR_INIT;
-    if (!o->out) return mt_usage_error(&mt_cmd_tiles, "-o DIR is missing");
-    int code = resolve(&po, o);
-    if (code >= 0) return code;
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
+    if (!o->out) return mt_usage_error(&mt_cmd_tiles, "-o DIR is missing");
+    int code = resolve(&w.plan, o);
+    if (code < 0) code = resolve_stain(&w, o);
+    if (code >= 0) return code;
+    if (o->tissue && o->whole_slide)
+        return mt_usage_error(&mt_cmd_tiles, "--tissue and --whole-slide: give one of them");
+    if (mt_tissue_source_open(&w.tissue, o->tissue, &err)) return mt_fail(&err);
     mt_stop_listen();
     code = MT_EXIT_OK;
     for (int i = 0; i < n_args && !mt_stop_asked();
          i++) { /* a bad slide does not hold up the others */
-        int c = one(i, n_args, args, o, &po);
+        int c = one(i, n_args, args, o, &w);
         if (c != MT_EXIT_OK && code != MT_EXIT_FAILED) code = n_args > 1 ? MT_EXIT_FAILED : c;
     }
+    mt_tissue_source_close(&w.tissue);
     return mt_stop_asked() && code == MT_EXIT_OK ? MT_EXIT_FAILED : code;
 }
 
-static const struct opts defaults = {.tile_px = 256, .quality = 90, .min_tissue = 0.25};
+static const struct opts defaults = {.tile_px = 256, .quality = 90, .min_tissue = 0.25, .channel = -1};
 const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",
@@ -262,6 +353,9 @@ const mt_command mt_cmd_tiles = {
              "is read and the resample factor. A slide without spacing is refused with the tags "
              "that were looked at; "
              "--assume-mpp overrides.\n\n"
+             "--stain-normalise measures each slide once and changes every tile as it is resampled. "
+             "--channel writes what one stain alone lets through: grey PNG files, JPEG and HDF5 with "
+             "three equal channels.\n\n"
              "The same slide and options give the same tiles in the same order, whatever the "
              "number of threads.",
     .examples = "microtome tiles slide.svs -o tiles --tile-px 256 --mpp 0.5\n"

@@ -1,11 +1,12 @@
 /* microtome tissue: the tissue mask of a slide as a picture or as polygons. */
 #include <stdio.h>
+#include <string.h>
 #include "command.h"
-#include "microtome/tiles.h"
+#include "microtome/tissue.h"
 #include "talk.h"
 
 struct opts {
-    const char *png, *geojson;
+    const char *png, *geojson, *tissue;
     double assume_mpp, min_speck, max_hole;
     int64_t threads;
     int json;
@@ -15,6 +16,7 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', png, "MASK.png", "write the mask as PNG: white tissue on black"),
     OPT_TEXT("geojson", 0, geojson, "FILE",
              "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
+    OPT_TISSUE(tissue),
     OPT_ASSUME_MPP(assume_mpp),
     OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12,
              "drop tissue islands below this many square micrometres"),
@@ -24,24 +26,28 @@ static const mt_opt options[] = {
     OPT_END,
 };
 
-static int print(const mt_tissue *t, int json)
+static int print(const mt_tissue *t, const mt_tissue_origin *origin, int json)
 {
+    bool detected = !strcmp(origin->kind, "detected");
     if (json)
         return mt_json_print(json_pack(
-            "{s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "tissue_mm2", mt_jn(t->tissue_mm2),
-            "slide_mm2", mt_jn(t->slide_mm2), "pieces", t->n_pieces, "threshold_od",
-            mt_jn(t->threshold), "mask_width", (int)t->width, "mask_height", (int)t->height,
+            "{s:s, s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "source", origin->kind, "tissue_mm2",
+            mt_jn(t->tissue_mm2), "slide_mm2", mt_jn(t->slide_mm2), "pieces", t->n_pieces,
+            "threshold_od", detected ? mt_jn(t->threshold) : json_null(), "mask_width", (int)t->width, "mask_height", (int)t->height,
             "mask_mpp", mt_jn(t->mask_mpp), "source_level", t->source_level));
     double share = t->slide_mm2 > 0 ? 100 * t->tissue_mm2 / t->slide_mm2 : 0;
     printf("tissue     %.3f mm2 of %.3f mm2 (%.1f %%), %d piece%s\n", t->tissue_mm2, t->slide_mm2,
            share, t->n_pieces, t->n_pieces == 1 ? "" : "s");
-    printf("threshold  optical density %.4f\n", t->threshold);
+    if (detected)
+        printf("threshold  optical density %.4f\n", t->threshold);
+    else if (origin->model[0])
+        printf("model      %s, threshold %.4g\n", MT_CLEAN(origin->model), origin->threshold);
     printf("mask       %d x %d px of %.4g um, from level %d\n", (int)t->width, (int)t->height,
            t->mask_mpp, t->source_level);
     return MT_EXIT_OK;
 }
 
-static mt_status detect(mt_tissue **tissue, const char *path, const struct opts *opts, mt_err *err)
+static mt_status detect(mt_tissue **tissue, mt_tissue_origin *origin, const char *path, const struct opts *opts, mt_err *err)
 {
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = opts->assume_mpp;
@@ -50,9 +56,13 @@ static mt_status detect(mt_tissue **tissue, const char *path, const struct opts 
     to.max_hole_um2 = opts->max_hole;
     to.threads = mt_threads(opts->threads);
     mt_slide *slide = NULL;
-    mt_status st = mt_slide_open(&slide, path, &so, err);
-    if (!st) st = mt_tissue_detect(tissue, slide, &to, err);
+    mt_tissue_source *source = NULL;
+    mt_status st = mt_tissue_source_open(&source, opts->tissue, err);
+    if (!st) st = mt_slide_open(&slide, path, &so, err);
+    if (!st) st = mt_tissue_source_origin(origin, source, path, err);
+    if (!st) st = mt_tissue_source_find(tissue, source, slide, path, &to, err);
     mt_slide_close(&slide);
+    mt_tissue_source_close(&source);
     return st;
 }
 
@@ -64,10 +74,11 @@ static int run(const void *o, int n_args, char **args)
         return mt_usage_error(&mt_cmd_tissue, "-o MASK.png or --geojson FILE is missing");
     mt_err err = MT_ERR_INIT;
     mt_tissue *tissue = NULL;
-    mt_status st = detect(&tissue, args[0], opts, &err);
+    mt_tissue_origin origin;
+    mt_status st = detect(&tissue, &origin, args[0], opts, &err);
     if (!st && opts->png) st = mt_tissue_write_png(tissue, opts->png, &err);
     if (!st && opts->geojson) st = mt_tissue_write_geojson(tissue, opts->geojson, &err);
-    int code = st ? mt_fail_file(&err, args[0]) : print(tissue, opts->json);
+    int code = st ? mt_fail_file(&err, args[0]) : print(tissue, &origin, opts->json);
     mt_tissue_free(&tissue);
     return code;
 }
@@ -82,8 +93,13 @@ const mt_command mt_cmd_tissue = {
              "pyramid a file happens to have. Optical density is cut at Otsu's threshold; small "
              "islands are dropped "
              "and small holes filled, both by area in square micrometres.\n\n"
+             "With --tissue the mask comes from somewhere else and is only brought to this grid: "
+             "polygons as this command and QuPath write them (those of the classes Ignore*, Artifact, "
+             "Background and Glass are taken away), pictures as HistoQC writes them, or a model's "
+             "answer.\n\n"
              "The figures go to standard output. No tissue at all is an answer, not an error.",
-    .examples = "microtome tissue slide.svs -o mask.png --geojson tissue.geojson",
+    .examples = "microtome tissue slide.svs -o mask.png --geojson tissue.geojson\n"
+                "microtome tissue slide.svs --tissue unet.onnx -o mask.png",
     .opts = options,
     .defaults = &defaults,
     .opts_size = sizeof defaults,

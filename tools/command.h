@@ -79,6 +79,16 @@ typedef struct mt_opt {
     OPT_REAL(                                                                                      \
         "assume-mpp", field, "F", 0.01, 100,                                                       \
         "take F um/px as the slide's spacing, whatever the file says; recorded in the output")
+#define OPT_TISSUE(field)                                                                          \
+    OPT_TEXT("tissue", 0, field, "MASK",                                                           \
+             "tissue from a GeoJSON or PNG file, from a folder of them (DIR/<slide>.geojson, .png or " \
+             "_mask_use.png), or by a model of task tissue (model:NAME or FILE.onnx)")
+#define OPT_STAIN(field)                                                                           \
+    OPT_TEXT("stain-normalise", 0, field, "METHOD[:FILE.json]",                                    \
+             "none, macenko or reinhard, to the default target or to that of microtome stain -o")
+#define OPT_STAIN_FALLBACK(field)                                                                  \
+    OPT_CHOICE("stain-fallback", field, "fail|none",                                               \
+               "a slide whose stain cannot be measured: fails, or is left as it is and marked")
 /* The words of OPT_CPU, for mt_cpu_select. */
 extern const char *const mt_cpu_words[];
 

@@ -24,6 +24,11 @@ typedef struct mt_run_opts {
     const char *exports;       /* comma-separated extra writers, or NULL */
     int pseudonyms;            /* result folders named by slide id */
     int topk;                  /* tiles of the slide-level score, 0 = 10 */
+    const char *tissue;        /* mt_tissue_source_open's `given`: mask file, folder of masks, tissue model; NULL =
+                                  detection */
+    const char *stain;         /* mt_stain_request_parse's words; NULL = as the model's card says */
+    int stain_fallback_none;   /* 1: a slide whose stain cannot be measured runs as it is, marked; 0: it fails */
+    int strict;                /* 1: a native tile that will not decode fails its slide */
 } mt_run_opts;
 #define MT_RUN_OPTS_INIT {.version = 1, .overlap = -1.0, .min_tissue = -1.0}
 

@@ -3,7 +3,8 @@
 #define MICROTOME_GRADE_H
 
 #include "microtome/model.h"
-#include "microtome/tiles.h"
+#include "microtome/stain.h"
+#include "microtome/tissue.h"
 
 typedef enum mt_tile_state {
     MT_TILE_PENDING = 0,
@@ -64,6 +65,13 @@ typedef struct mt_result {
     char engine_version[24], kernel_set[16];
     char key[65];              /* digest of slide, model, card and options: root member "key" of result.json.
                                   A rerun with the same key takes the result as finished; "" = never finished */
+    mt_tissue_origin tissue_origin; /* where the mask came from */
+    struct {
+        mt_stain_request wanted; /* by the command line or the card */
+        int applied;           /* 1: tiles were normalised */
+        char reason[160];      /* why they were not although wanted (--stain-fallback none) */
+        mt_stain measured;     /* pixels 0: not measured */
+    } stain;
     double assumed_mpp;        /* > 0 when --assume-mpp was used */
     char out_of_scope[160];    /* reason given with --allow-out-of-scope; "" = in scope */
     int scope_unverified;      /* metadata silent where the card declares a scope */

@@ -34,6 +34,10 @@ typedef struct mt_card {
     int synthetic_only;                          /* 1: only slides that declare themselves synthetic */
     char license[64], intended_use[256], not_for[256], output[24];
     char sha256[65];                             /* of the ONNX file, as the card says; "" when it says none */
+    char normalise_stain[16];                    /* "" none, "macenko", "reinhard" */
+    char stain_target[1024];                     /* its target, JSON as mt_stain_parse reads it; "" = the default */
+    int nhwc;                                    /* 1: the input is height x width x channels (task tissue only) */
+    int whole_slide;                             /* task tissue: 1 = the whole slide shrunk to the input, 0 = tiles at mpp */
 } mt_card;
 
 typedef struct mt_model_opts {

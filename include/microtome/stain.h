@@ -57,6 +57,15 @@ MT_API MT_MUST_USE mt_status mt_stain_parse(mt_stain *out, const char *text, siz
 /* The stain of Ruifrok and Johnston nearest to a vector, and the angle between them. */
 MT_API const char *mt_stain_nearest(double *degrees, const double vector[3]);
 
+/* What is asked for in words: "none", "macenko", "reinhard", either with ":FILE.json" for a target of
+ * mt_stain_write (else the default one). ARG for another word, what mt_stain_load says. */
+typedef struct mt_stain_request {
+    mt_stain_method method;
+    int own_target;          /* 1: from a file or a card, 0: the default */
+    mt_stain target;
+} mt_stain_request;
+MT_API MT_MUST_USE mt_status mt_stain_request_parse(mt_stain_request *out, const char *text, mt_err *err);
+
 /* What happens to every tile after resampling. Immutable; any number of passes may share one. */
 typedef struct mt_stain_map mt_stain_map;
 MT_API MT_MUST_USE mt_status mt_stain_map_normalise(mt_stain_map **out, mt_stain_method method,

@@ -1,6 +1,7 @@
 #include "engine/infer.h"
 
 #include <math.h>
+#include <string.h>
 #include "base/mem.h"
 #include "slide/slide.h"
 
@@ -19,6 +20,10 @@ struct mt_infer {
 /* The net must be what the card says, or memory would be read past its end. */
 static mt_status check_shapes(const mt_net *net, const mt_card *card, mt_err *err)
 {
+    if (strcmp(card->task, "tile-classification"))
+        return mt_err_set(err, MT_ERR_CARD,
+                          "model %s: its task is %s, not the classification of tiles", card->name,
+                          card->task);
     const mt_tensor *in = mt_net_input(net, 0), *out = mt_net_output(net, 0);
     int64_t n_out = 1;
     for (int i = 0; i < out->rank; i++)

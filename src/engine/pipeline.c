@@ -15,6 +15,7 @@
 #include "engine/store.h"
 #include "microtome/system.h"
 #include "slide/slide.h"
+#include "tiles/stain.h"
 
 /* Tile buffers get at least this much, and at least a quarter of the whole. */
 #define FETCH_LEAST ((uint64_t)32 << 20)
@@ -32,8 +33,9 @@ struct mt_pipeline {
     file_stamp stamp;
     mt_plan *plan;
     mt_tissue *tissue;
+    mt_stain_map *stain; /* NULL: tiles as they are */
     mt_journal *journal;
-    char *folder;
+    char *path, *folder;
     float *probs;
     uint8_t *state;
     uint32_t n_resumed;
@@ -79,6 +81,7 @@ static void begin_result(mt_pipeline *p)
     snprintf(r->engine_version, sizeof r->engine_version, "%s", mt_version());
     snprintf(r->kernel_set, sizeof r->kernel_set, "%s", mt_cpu_name());
     r->assumed_mpp = p->assume_mpp;
+    if (p->opts.stain) r->stain.wanted = *p->opts.stain;
     r->threads = p->opts.threads;
     mt_clock_rfc3339(r->started);
 }
@@ -108,6 +111,8 @@ mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mp
     p->started_wall = mt_clock_wall();
     p->started_cpu = mt_clock_cpu();
     begin_result(p);
+    p->path = strdup(path);
+    if (!p->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = assume_mpp;
     mt_status st = mt_slide_open(&p->slide, path, &so, err);
@@ -132,7 +137,9 @@ void mt_pipeline_close(mt_pipeline **pp)
     mt_journal_close(&p->journal);
     mt_plan_free(&p->plan);
     mt_tissue_free(&p->tissue);
+    mt_stain_map_free(&p->stain);
     mt_slide_close(&p->slide);
+    free(p->path);
     free(p->folder);
     free(p->probs);
     free(p->state);
@@ -144,6 +151,7 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
 {
     mt_result *r = &p->result;
     snprintf(r->stem, sizeof r->stem, "%s", stem);
+    MT_TRY(mt_tissue_source_origin(&r->tissue_origin, p->opts.tissue, p->path, err));
     const mt_result_inputs in = {.card = r->card,
                                  .model_digest = r->model_digest,
                                  .kernel_set = r->kernel_set,
@@ -154,7 +162,11 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
                                  .out_of_scope = p->opts.out_of_scope,
                                  .allow_upsampling = p->opts.allow_upsampling,
                                  .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK,
-                                 .exports = p->opts.exports};
+                                 .exports = p->opts.exports,
+                                 .tissue = &r->tissue_origin,
+                                 .stain = p->opts.stain,
+                                 .stain_fallback_none = p->opts.stain_fallback_none,
+                                 .strict = p->opts.strict};
     return mt_result_key(r->key, r->slide_digest, stem, &in, err);
 }
 
@@ -173,7 +185,7 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     const mt_card *card = p->result.card;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
     to.threads = p->opts.threads;
-    MT_TRY(mt_tissue_detect(&p->tissue, p->slide, &to, err));
+    MT_TRY(mt_tissue_source_find(&p->tissue, p->opts.tissue, p->slide, p->path, &to, err));
     p->result.tissue = p->tissue;
 
     mt_plan_opts po = MT_PLAN_OPTS_INIT;
@@ -203,6 +215,35 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     return MT_OK;
 }
 
+/* ---- stain ---- */
+
+/* The slide is measured and the map made. What cannot be measured fails the slide: scores of pixels a
+ * model was not promised look like any others. */
+static mt_status lay_stain(mt_pipeline *p, mt_err *err)
+{
+    const mt_stain_request *want = p->opts.stain;
+    mt_result *r = &p->result;
+    mt_err why = MT_ERR_INIT;
+    char text[160];
+    if (!want || want->method == MT_STAIN_NONE || !p->plan->n_tiles) return MT_OK;
+    mt_status st = mt_stain_measure(&r->stain.measured, p->slide, p->tissue, p->opts.threads,
+                                    p->opts.memory / 2, &why);
+    if (st == MT_OK)
+        st = mt_stain_map_normalise(&p->stain, want->method, &r->stain.measured, &want->target, &why);
+    r->stain.applied = st == MT_OK;
+    if (st == MT_OK) return MT_OK;
+    if (st != MT_ERR_UNSUPPORTED) return mt_err_set(err, st, "%s", why.text);
+    if (!p->opts.stain_fallback_none)
+        return mt_err_set(err, st,
+                          "stain normalisation (%s): %s; --stain-fallback none runs the slide as it "
+                          "is and marks it",
+                          mt_stain_method_name(want->method), why.text);
+    snprintf(r->stain.reason, sizeof r->stain.reason, "%.159s", why.text);
+    snprintf(text, sizeof text, "stain not normalised: %.130s", why.text);
+    warn(r, text);
+    return MT_OK;
+}
+
 /* ---- scores ---- */
 
 mt_status mt_budget_split(mt_budget *out, uint64_t memory, int threads, uint64_t worker_bytes,
@@ -229,7 +270,7 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
     uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
     const mt_result *r = &p->result;
     MT_TRY(mt_scores_key(p->scores_key, r->slide_digest, r->model_digest, r->card, p->plan->digest,
-                         r->kernel_set, err));
+                         r->kernel_set, p->stain ? &p->stain->map : NULL, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
     p->result.probs = p->probs;
@@ -286,6 +327,8 @@ static mt_status fetch_pass(mt_pipeline *p, const mt_budget *budget, mt_err *err
     fo.batch = p->opts.batch;
     fo.memory = budget->fetch;
     fo.bicubic = p->result.card->bicubic;
+    fo.stain = p->stain ? &p->stain->map : NULL;
+    fo.strict = p->opts.strict;
     fo.progress = on_progress;
     fo.progress_ctx = &g;
     /* The walk looks at the list while workers write states: it gets its own copy. */
@@ -328,11 +371,25 @@ static mt_status score_tiles(mt_pipeline *p, mt_err *err)
     return st == MT_OK ? MT_OK : mt_err_set(err, st, "%s", why.text);
 }
 
+/* Tiles that an earlier run, which was not strict, found unreadable. */
+static mt_status check_strict(const mt_pipeline *p, mt_err *err)
+{
+    for (size_t i = 0; p->opts.strict && i < p->plan->n_tiles; i++)
+        if (p->state[i] == MT_TILE_UNREADABLE)
+            return mt_err_set(err, MT_ERR_FORMAT,
+                              "tile %zu (level-0 pixels %lld,%lld) holds a native tile that will not "
+                              "decode, and the run is strict",
+                              i, (long long)p->plan->tiles[i].x_l0, (long long)p->plan->tiles[i].y_l0);
+    return MT_OK;
+}
+
 mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
     MT_TRY(lay_plan(p, err));
+    MT_TRY(lay_stain(p, err));
     MT_TRY(take_over(p, err));
+    MT_TRY(check_strict(p, err));
     if (p->n_resumed < p->plan->n_tiles) MT_TRY(score_tiles(p, err));
     MT_TRY(check_unchanged(p, err));
     mt_scores s = {p->plan, &r->slide, p->probs, p->state, r->card->n_classes};

@@ -23,6 +23,9 @@ typedef struct mt_pipeline_opts {
     const char *out_of_scope;   /* reason or NULL */
     int allow_upsampling, topk;
     const char *exports; /* part of the key only */
+    const mt_tissue_source *tissue; /* NULL = detection */
+    const mt_stain_request *stain;  /* NULL = none */
+    int stain_fallback_none, strict;
     int force;           /* journal and store of earlier runs are not believed */
     mt_progress_fn progress;
     void *progress_ctx;

@@ -164,9 +164,36 @@ static void feed_card_pixels(mt_sha256 *s, const mt_card *card)
     mt_feed_str(s, card->activation);
 }
 
+static void feed_stain_map(mt_sha256 *s, const mt_u8_stain_map *m)
+{
+    mt_feed_u64(s, m != NULL);
+    for (int i = 0; m && i < 9; i++) {
+        mt_feed_f64(s, (double)m->in[i]);
+        mt_feed_f64(s, (double)m->mid[i]);
+        mt_feed_f64(s, (double)m->out[i]);
+        mt_feed_f64(s, i < 3 ? (double)m->shift[i] : 0);
+    }
+}
+
+/* What normalises is the method and the target; what a slide measures follows from its bytes. */
+static void feed_stain(mt_sha256 *s, const mt_stain_request *r)
+{
+    mt_feed_str(s, mt_stain_method_name(r ? r->method : MT_STAIN_NONE));
+    if (!r || r->method == MT_STAIN_NONE) return;
+    for (int k = 0; k < 2; k++) {
+        mt_feed_f64(s, r->target.strength[k]);
+        for (int c = 0; c < 3; c++)
+            mt_feed_f64(s, r->target.vectors[k][c]);
+    }
+    for (int c = 0; c < 3; c++) {
+        mt_feed_f64(s, r->target.lab_mean[c]);
+        mt_feed_f64(s, r->target.lab_std[c]);
+    }
+}
+
 mt_status mt_scores_key(char out[65], const char *slide_digest, const char *model_digest,
                         const mt_card *card, const char *plan_digest, const char *kernel_set,
-                        mt_err *err)
+                        const mt_u8_stain_map *stain, mt_err *err)
 {
     mt_sha256 s;
     MT_TRY(mt_sha256_begin(&s, err));
@@ -176,6 +203,7 @@ mt_status mt_scores_key(char out[65], const char *slide_digest, const char *mode
     feed_card_pixels(&s, card);
     mt_feed_str(&s, plan_digest);
     mt_feed_str(&s, kernel_set);
+    feed_stain_map(&s, stain);
     mt_feed_str(&s, MT_VERSION);
     end_hex(&s, out);
     return MT_OK;
@@ -188,7 +216,7 @@ static void feed_card(mt_sha256 *s, const mt_card *card)
     const char *texts[] = {card->name,         card->version,      card->state,   card->task,
                            card->architecture, card->stain,        card->organ,   card->scanner,
                            card->license,      card->intended_use, card->not_for, card->output,
-                           card->sha256};
+                           card->sha256,  card->normalise_stain, card->stain_target};
     for (size_t i = 0; i < MT_COUNT(texts); i++)
         mt_feed_str(s, texts[i]);
     for (int i = 0; i < card->n_classes; i++)
@@ -223,6 +251,12 @@ mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem
     mt_feed_u64(&s, (uint64_t)in->allow_upsampling);
     mt_feed_u64(&s, (uint64_t)in->topk);
     mt_feed_str(&s, in->exports);
+    mt_feed_str(&s, in->tissue ? in->tissue->kind : "detected");
+    mt_feed_str(&s, in->tissue ? in->tissue->digest : "");
+    mt_feed_f64(&s, in->tissue ? in->tissue->threshold : 0);
+    feed_stain(&s, in->stain);
+    mt_feed_u64(&s, (uint64_t)in->stain_fallback_none);
+    mt_feed_u64(&s, (uint64_t)in->strict);
     mt_feed_str(&s, MT_VERSION);
     end_hex(&s, out);
     return MT_OK;

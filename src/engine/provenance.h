@@ -6,6 +6,7 @@
 #define MT_ENGINE_PROVENANCE_H
 
 #include "microtome/grade.h"
+#include "tiles/stain.h"
 #include "trust/digest.h"
 
 void mt_feed_u64(mt_sha256 *s, uint64_t v);
@@ -16,11 +17,13 @@ void mt_feed_str(mt_sha256 *s, const char *text); /* NULL counts as "" */
 MT_MUST_USE mt_status mt_file_digest(char out[65], const char *path, mt_err *err);
 
 /* Key of the scores: two runs with the same key give every tile the same bits. Slide, model, what
- * the card says of the pixels and of the activation, plan, kernel set, engine version. Not in it:
+ * the card says of the pixels and of the activation, plan, what the stain normalisation does to a pixel
+ * (NULL: nothing), kernel set, engine version. Not in it:
  * threads, batch, memory, thresholds, top-k. */
 MT_MUST_USE mt_status mt_scores_key(char out[65], const char *slide_digest,
                                     const char *model_digest, const mt_card *card,
-                                    const char *plan_digest, const char *kernel_set, mt_err *err);
+                                    const char *plan_digest, const char *kernel_set,
+                                    const mt_u8_stain_map *stain, mt_err *err);
 
 /* What a whole result depends on besides the slide. */
 typedef struct mt_result_inputs {
@@ -31,6 +34,9 @@ typedef struct mt_result_inputs {
     const char *out_of_scope; /* reason or NULL */
     int allow_upsampling, topk;
     const char *exports; /* writers asked for, or NULL */
+    const mt_tissue_origin *tissue;
+    const mt_stain_request *stain;
+    int stain_fallback_none, strict;
 } mt_result_inputs;
 
 /* Key of a finished result: known before the slide is analysed, so that a rerun can skip it. */

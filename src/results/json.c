@@ -1,4 +1,5 @@
 /* result.json: the grade, what it depends on, and last, apart from it, the run that made it. */
+#include <math.h>
 #include <string.h>
 #include "base/json.h"
 #include "results/writers.h"
@@ -146,14 +147,20 @@ static void grade_block(mt_jw *w, const mt_result *r)
     mt_jw_end_obj(w);
 }
 
-static void tissue_block(mt_jw *w, const mt_tissue *t)
+static void tissue_block(mt_jw *w, const mt_result *r)
 {
+    const mt_tissue *t = r->tissue;
+    const mt_tissue_origin *o = &r->tissue_origin;
+    bool detected = !o->kind[0] || !strcmp(o->kind, "detected");
     if (!t) {
         mt_jw_null(w, "tissue");
         return;
     }
     mt_jw_obj(w, "tissue");
-    mt_jw_num(w, "threshold", t->threshold);
+    mt_jw_str(w, "source", detected ? "detected" : o->kind);
+    if (!detected) mt_jw_str(w, "sha256", text_or_null(o->digest));
+    if (o->model[0]) mt_jw_str(w, "model", o->model);
+    mt_jw_num(w, "threshold", detected ? t->threshold : o->model[0] ? o->threshold : NAN);
     mt_jw_num(w, "mask_mpp", t->mask_mpp);
     mt_jw_int(w, "source_level", t->source_level);
     mt_jw_int(w, "pieces", t->n_pieces);
@@ -184,6 +191,46 @@ static void plan_block(mt_jw *w, const mt_plan *p)
     mt_jw_end_obj(w);
 }
 
+static void put_numbers(mt_jw *w, const char *key, const double *v, int n)
+{
+    mt_jw_arr(w, key);
+    for (int i = 0; i < n; i++)
+        mt_jw_num(w, NULL, v[i]);
+    mt_jw_end_arr(w);
+}
+
+static void stain_figures(mt_jw *w, const char *key, const mt_stain *s, mt_stain_method method)
+{
+    mt_jw_obj(w, key);
+    if (method == MT_STAIN_MACENKO) {
+        put_numbers(w, "hematoxylin", s->vectors[0], 3);
+        put_numbers(w, "eosin", s->vectors[1], 3);
+        put_numbers(w, "strength", s->strength, 2);
+    } else {
+        put_numbers(w, "mean", s->lab_mean, 3);
+        put_numbers(w, "std", s->lab_std, 3);
+    }
+    if (s->pixels) mt_jw_int(w, "pixels", (int64_t)s->pixels);
+    mt_jw_end_obj(w);
+}
+
+static void stain_block(mt_jw *w, const mt_result *r)
+{
+    mt_stain_method method = r->stain.wanted.method;
+    if (method == MT_STAIN_NONE) {
+        mt_jw_null(w, "stain_normalisation");
+        return;
+    }
+    mt_jw_obj(w, "stain_normalisation");
+    mt_jw_str(w, "method", mt_stain_method_name(method));
+    mt_jw_bool(w, "applied", r->stain.applied);
+    if (r->stain.reason[0]) mt_jw_str(w, "reason", r->stain.reason);
+    if (r->stain.applied) stain_figures(w, "measured", &r->stain.measured, method);
+    mt_jw_str(w, "target_source", r->stain.wanted.own_target ? "given" : "default");
+    stain_figures(w, "target", &r->stain.wanted.target, method);
+    mt_jw_end_obj(w);
+}
+
 static void provenance_block(mt_jw *w, const mt_result *r)
 {
     mt_jw_obj(w, "provenance");
@@ -193,6 +240,7 @@ static void provenance_block(mt_jw *w, const mt_result *r)
     mt_jw_str(w, "slide_sha256", text_or_null(r->slide_digest));
     mt_jw_str(w, "model_sha256", text_or_null(r->model_digest));
     mt_jw_str(w, "plan_sha256", text_or_null(r->plan->digest));
+    stain_block(w, r);
     mt_jw_end_obj(w);
 }
 
@@ -280,7 +328,7 @@ mt_status mt_write_json(const mt_result *r, const mt_slide *slide, const char *o
     grade_block(&w, r);
     scope_block(&w, r);
     warnings_block(&w, r);
-    tissue_block(&w, r->tissue);
+    tissue_block(&w, r);
     plan_block(&w, r->plan);
     provenance_block(&w, r);
     run_block(&w, r);

@@ -31,6 +31,8 @@ typedef struct run {
     mt_run_fn fn;
     void *ctx;
     mt_model *model;
+    mt_tissue_source *tissue;
+    mt_stain_request stain;
     mt_inputs list;
     char (*names)[MT_NAME_BYTES];
     mt_report_row *rows;
@@ -157,6 +159,18 @@ static mt_status check_out_dir(const char *dir, mt_err *err)
     return MT_OK;
 }
 
+/* The command line's word, else the card's. */
+static mt_status resolve_stain(run *r, mt_err *err)
+{
+    const mt_card *card = mt_model_card(r->model);
+    const char *words = r->o->stain ? r->o->stain : card->normalise_stain;
+    MT_TRY(mt_stain_request_parse(&r->stain, words[0] ? words : "none", err));
+    if (r->o->stain || !card->stain_target[0]) return MT_OK;
+    r->stain.own_target = 1;
+    return mt_stain_parse(&r->stain.target, card->stain_target, strlen(card->stain_target),
+                          "the card's normalise_stain.target", err);
+}
+
 static void begin_pipeline_opts(run *r)
 {
     const mt_run_opts *o = r->o;
@@ -172,6 +186,10 @@ static void begin_pipeline_opts(run *r)
     p->allow_upsampling = o->allow_upsampling != 0;
     p->topk = o->topk;
     p->exports = r->exports_key;
+    p->tissue = r->tissue;
+    p->stain = &r->stain;
+    p->stain_fallback_none = o->stain_fallback_none != 0;
+    p->strict = o->strict != 0;
     p->force = o->force;
     p->progress = on_tiles;
     p->progress_ctx = r;
@@ -217,6 +235,8 @@ static mt_status prepare(run *r, mt_err *err)
     MT_TRY(mt_inputs_expand(&r->list, o->inputs, o->n_inputs, err));
     MT_TRY(mt_model_open(&r->model, o->model, &mo, err));
     MT_TRY(check_roi(r, err));
+    MT_TRY(mt_tissue_source_open(&r->tissue, o->tissue, err));
+    MT_TRY(resolve_stain(r, err));
     MT_TRY(check_out_dir(o->out_dir, err));
     MT_TRY(mt_names_decide(&r->names, &r->list, err));
     MT_TRY(mt_alloc(&r->rows, r->list.n, sizeof *r->rows, SIZE_MAX, "report", err));
@@ -496,6 +516,7 @@ mt_status mt_batch_run(const mt_run_opts *opts, mt_run_fn fn, void *ctx, mt_run_
     }
     sum->wall_s = mt_clock_wall() - r.began_wall;
     sum->cpu_s = mt_clock_cpu() - r.began_cpu;
+    mt_tissue_source_close(&r.tissue);
     mt_model_close(&r.model);
     mt_inputs_free(&r.list);
     free(r.names);

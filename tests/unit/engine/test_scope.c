@@ -141,18 +141,18 @@ static void keys(void **state)
     assert_string_not_equal(a, b);
     result_key(b, &card, -1, "y");
     assert_string_not_equal(a, b);
-    tt_ok(mt_scores_key(s1, "slide", "model", &card, "plan", "avx2", &err), &err);
+    tt_ok(mt_scores_key(s1, "slide", "model", &card, "plan", "avx2", NULL, &err), &err);
     card.n_thresholds = 1;
     card.thresholds[0].value = 0.25;
     /* A threshold changes the result and leaves the scores alone; a mean changes both. */
     result_key(b, &card, -1, "x");
     assert_string_not_equal(a, b);
-    tt_ok(mt_scores_key(s2, "slide", "model", &card, "plan", "avx2", &err), &err);
+    tt_ok(mt_scores_key(s2, "slide", "model", &card, "plan", "avx2", NULL, &err), &err);
     assert_string_equal(s1, s2);
     card.mean[1] = 0.5f;
-    tt_ok(mt_scores_key(s2, "slide", "model", &card, "plan", "avx2", &err), &err);
+    tt_ok(mt_scores_key(s2, "slide", "model", &card, "plan", "avx2", NULL, &err), &err);
     assert_string_not_equal(s1, s2);
-    tt_ok(mt_scores_key(s1, "slide", "model", &card, "plan", "ref", &err), &err);
+    tt_ok(mt_scores_key(s1, "slide", "model", &card, "plan", "ref", NULL, &err), &err);
     assert_string_not_equal(s1, s2);
 }
 

@@ -102,7 +102,7 @@ static void cards_that_are_refused(void **s)
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"positive_class\":\"Gland\"}", "Gland"},
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"thresholds\":[{\"value\":1.5}]}", "1.5"},
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"sha256\":\"12ab\"}", "hex"},
-        {"\"some_tool\":{\"a\":1}", "\"engine\":{\"normalise_stain\":true}", "stain normalisation"},
+        {"\"some_tool\":{\"a\":1}", "\"engine\":{\"normalise_stain\":\"vahadane\"}", "vahadane"},
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"input\":{\"layout\":\"NHWC\"}}", "NHWC"},
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"file\":\"../../etc/passwd\"}", "beside"},
         {"\"some_tool\":{\"a\":1}", "\"engine\":{\"outputs\":[{\"activation\":\"relu\"}]}", "relu"},
