@@ -63,6 +63,10 @@ static void inspect_level(mt_slide_inspection *out, const mt_slide *s, int level
             mt_err why = MT_ERR_INIT;
             mt_tile_span t;
             const mt_status st = s->ops->span(&t, s, level, tx, ty, &why);
+            if (st == MT_ERR_UNSUPPORTED) { /* tiles that are no single streams: cannot tell */
+                out->levels[level].absent = out->levels[level].damaged = -1;
+                return;
+            }
             if (st == MT_OK && !t.size) {
                 out->levels[level].absent++;
                 continue;

@@ -6,148 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* ---- a directory as picture ---- */
-
-static mt_status choose_colour(mt_coding *c, const mt_tiff_dir *d, mt_err *err)
-{
-    if (d->compression == 33003 || d->compression == 33005) { /* Aperio: the number says it */
-        c->colour = d->compression == 33003 ? MT_COLOUR_YCBCR : MT_COLOUR_RGB;
-    } else if (!d->has_photometric) {
-        return mt_err_set(err, MT_ERR_FORMAT, "no PhotometricInterpretation (tag 262)");
-    } else switch (d->photometric) {
-        case 0: c->colour = MT_COLOUR_GREY_INVERTED; break;
-        case 1: c->colour = MT_COLOUR_GREY; break;
-        case 2: c->colour = MT_COLOUR_RGB; break;
-        case 6: c->colour = MT_COLOUR_YCBCR; break;
-        default:
-            return mt_err_set(err, MT_ERR_UNSUPPORTED, "photometric interpretation %u",
-                              d->photometric);
-    }
-    bool grey = c->colour == MT_COLOUR_GREY || c->colour == MT_COLOUR_GREY_INVERTED;
-    const bool plain = c->codec != MT_CODEC_JPEG && c->codec != MT_CODEC_JP2K;
-    const bool rgba = d->samples == 4 && c->colour == MT_COLOUR_RGB && plain;
-    if (rgba && d->extra_sample)
-        c->alpha = d->extra_sample == 1 ? MT_ALPHA_PREMULTIPLIED : MT_ALPHA_STRAIGHT;
-    if (d->samples != (grey ? 1u : 3u) && !rgba)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "%u samples a pixel with photometric interpretation %u", d->samples,
-                          d->photometric);
-    c->samples = (int)d->samples;
-    if (c->colour == MT_COLOUR_YCBCR && plain)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "YCbCr samples under compression %u (%s)",
-                          d->compression, mt_tiff_compression_name(d->compression));
-    return MT_OK;
-}
-
-static mt_status choose_coding(mt_coding *c, const mt_tiff_dir *d, mt_err *err)
-{
-    if (!mt_codec_of_tiff(&c->codec, d->compression))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "compression %u (%s) is not one this build reads", d->compression,
-                          mt_tiff_compression_name(d->compression));
-    if (d->bits != 8 || d->mixed_bits)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "%u bits a sample%s; only 8 are read", d->bits,
-                          d->mixed_bits ? " and others" : "");
-    if (d->sample_format != 1 && d->sample_format != 4)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "sample format %u; only unsigned integers are read", d->sample_format);
-    if (d->samples > 1 && d->planar != 1)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "planar configuration %u; only interleaved samples are read", d->planar);
-    if (d->orientation != 1)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "orientation %u; only 1 (upright) is read",
-                          d->orientation);
-    bool whole_stream = c->codec == MT_CODEC_JPEG || c->codec == MT_CODEC_JP2K;
-    if (d->fill_order != 1 && !whole_stream)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "fill order %u", d->fill_order);
-    c->predictor = c->codec == MT_CODEC_LZW || c->codec == MT_CODEC_DEFLATE ? (int)d->predictor : 1;
-    if (c->predictor != 1 && c->predictor != 2)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "predictor %u", d->predictor);
-    if (c->codec == MT_CODEC_JPEG && d->jpeg_tables.p) {
-        if (d->jpeg_tables.n > MT_CODEC_MAX_TABLES)
-            return mt_err_set(err, MT_ERR_LIMIT, "JPEG tables of %zu bytes", d->jpeg_tables.n);
-        c->tables = d->jpeg_tables.p;
-        c->n_tables = d->jpeg_tables.n;
-    }
-    return choose_colour(c, d, err);
-}
-
-/* Programs like to write an uncompressed picture as one strip of all rows: it is read in pieces of
- * about so many pixels. */
-enum { CUT_PIXELS = 1 << 18 };
-
-static mt_status choose_grid(mt_tiff_picture *p, const mt_tiff_dir *d, mt_err *err)
-{
-    if (d->width < 1 || d->height < 1 || d->width > INT32_MAX || d->height > INT32_MAX)
-        return mt_err_set(err, MT_ERR_FORMAT, "%llu x %llu pixels", (unsigned long long)d->width,
-                          (unsigned long long)d->height);
-    uint64_t tw = d->width, th = MT_MIN(d->rows_per_strip, d->height);
-    if (d->tile_w || d->tile_h) {
-        tw = d->tile_w;
-        th = d->tile_h;
-    } else if (th == d->height && p->coding.codec == MT_CODEC_RAW) {
-        p->cut = true;
-        th = MT_MIN(th, MT_MAX((uint64_t)CUT_PIXELS / tw, 1));
-    }
-    if (tw < 1 || th < 1)
-        return mt_err_set(err, MT_ERR_FORMAT, "tiles of %llu x %llu pixels", (unsigned long long)tw,
-                          (unsigned long long)th);
-    if (tw > MT_CODEC_MAX_SIDE || th > MT_CODEC_MAX_SIDE || tw * th > MT_CODEC_MAX_PIXELS)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s of %llu x %llu pixels",
-                          d->tile_w ? "tiles" : "strips", (unsigned long long)tw,
-                          (unsigned long long)th);
-    p->width = (int64_t)d->width;
-    p->height = (int64_t)d->height;
-    p->tile_w = (int32_t)tw;
-    p->tile_h = (int32_t)th;
-    p->tiles_x = (p->width + p->tile_w - 1) / p->tile_w;
-    p->tiles_y = (p->height + p->tile_h - 1) / p->tile_h;
-    const uint64_t n = p->cut ? 1 : (uint64_t)p->tiles_x * (uint64_t)p->tiles_y;
-    if (d->offsets.count < n || d->counts.count < n)
-        return mt_err_set(
-            err, MT_ERR_FORMAT, "%llu %s need as many offsets and sizes, found %llu and %llu",
-            (unsigned long long)n, d->tile_w ? "tiles" : "strips",
-            (unsigned long long)d->offsets.count, (unsigned long long)d->counts.count);
-    return MT_OK;
-}
-
-mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *t, int dir, mt_err *err)
-{
-    const mt_tiff_dir *d = &t->dirs[dir];
-    *out = (mt_tiff_picture){.dir = d, .number = dir};
-    mt_status st = choose_coding(&out->coding, d, err);
-    if (st == MT_OK) st = choose_grid(out, d, err);
-    if (st != MT_OK) mt_err_context(err, "IFD %d", dir);
-    return st;
-}
+#include "slide/ojpeg.h"
 
 /* ---- tiles ---- */
-
-mt_status mt_tiff_picture_span(mt_tile_span *out, const mt_tiff *t, const mt_tiff_picture *p,
-                               uint64_t i, mt_err *err)
-{
-    const uint64_t k = p->cut ? 0 : i;
-    uint64_t at = mt_tiff_at(t, &p->dir->offsets, k), n = mt_tiff_at(t, &p->dir->counts, k);
-    *out = (mt_tile_span){NULL, 0};
-    if (!n) return MT_OK;
-    if (at > t->size || n > t->size - at)
-        return mt_err_set(err, MT_ERR_FORMAT,
-                          "%llu bytes at offset %llu pass the end of the file (%zu bytes)",
-                          (unsigned long long)n, (unsigned long long)at, t->size);
-    if (p->cut) {
-        const uint64_t piece =
-            (uint64_t)p->tile_w * (uint64_t)p->tile_h * (uint64_t)p->coding.samples;
-        const uint64_t skip = i * piece;
-        if (skip >= n)
-            return mt_err_set(err, MT_ERR_FORMAT, "the only strip ends after %llu bytes",
-                              (unsigned long long)n);
-        at += skip;
-        n = MT_MIN(n - skip, piece);
-    }
-    *out = (mt_tile_span){t->data + at, (size_t)n};
-    return MT_OK;
-}
 
 static mt_status span(mt_tile_span *out, const mt_slide *s, int level, int64_t tx, int64_t ty,
                       mt_err *err)
@@ -174,7 +35,9 @@ static mt_status check(const mt_slide *s, mt_err *err)
 
 typedef struct reader {
     mt_decoder *decoder;
-    uint8_t *fine;      /* a tile of the finer level, and sums over it: for tiles left out */
+    mt_ojpeg *ojpeg;
+    uint8_t *fine;      /* a tile of the finer level, and sums over it: for tiles left out; or a
+                           stored tile that is shown turned */
     uint32_t *sums;     /* red, green, blue, count */
     size_t fine_room, sums_room;
 } reader;
@@ -183,6 +46,7 @@ static void reader_close(void *state)
 {
     reader *r = state;
     mt_decoder_free(&r->decoder);
+    mt_ojpeg_close(&r->ojpeg);
     free(r->fine);
     free(r->sums);
     free(r);
@@ -215,15 +79,117 @@ static int32_t stored_rows(const mt_tiff_picture *p, int64_t ty)
 
 static int32_t divide_up(int32_t a, int scale) { return (int32_t)((a + scale - 1) / scale); }
 
-static mt_status decode_span(reader *r, const mt_tiff_picture *p, const mt_tile_span *bytes,
-                             int64_t ty, int scale, uint8_t *rgb, size_t stride, mt_err *err)
+/* The streams of a stored tile; *bytes is how many there are in all, 0 when it is left out. */
+static mt_status find_streams(mt_codec_span out[4], size_t *bytes, const mt_tiff *t,
+                              const mt_tiff_picture *p, uint64_t i, mt_err *err)
 {
-    const mt_pixels out = {rgb, stride, p->tile_w, stored_rows(p, ty), scale};
-    if (bytes->size)
-        MT_TRY(mt_decoder_decode(r->decoder, &p->coding, bytes->data, bytes->size, &out, err));
-    const int32_t have = bytes->size ? divide_up(out.h, scale) : 0;
-    fill_white(rgb, stride, have, divide_up(p->tile_h, scale),
-               3 * (size_t)divide_up(p->tile_w, scale));
+    *bytes = 0;
+    for (int k = 0; k < p->streams; k++) {
+        mt_tile_span one;
+        MT_TRY(mt_tiff_picture_stream(&one, t, p, i, k, err));
+        out[k] = (mt_codec_span){one.data, one.size};
+        *bytes += one.size;
+    }
+    return MT_OK;
+}
+
+/* A tile as it is stored; *absent when the file leaves it out, it is white then. */
+static mt_status decode_stored(bool *absent, reader *r, const mt_tiff *t, const mt_tiff_picture *p,
+                               int64_t tx, int64_t ty, int scale, uint8_t *rgb, size_t stride,
+                               const mt_row_sink *sink, mt_err *err)
+{
+    const int32_t all = divide_up(p->tile_h, scale);
+    *absent = false;
+    if (p->by_libtiff) {
+        if (scale != 1)
+            return mt_err_set(err, MT_ERR_ARG, "old-style JPEG cannot be decoded at 1/%d", scale);
+        MT_TRY(mt_ojpeg_decode(&r->ojpeg, t, p, tx, ty, rgb, stride, err));
+        if (sink) sink->rows(sink->ctx, rgb, stride, 0, all);
+        return MT_OK;
+    }
+    mt_codec_span streams[4];
+    size_t bytes = 0;
+    MT_TRY(find_streams(streams, &bytes, t, p, (uint64_t)(ty * p->tiles_x + tx), err));
+    *absent = !bytes;
+    const mt_pixels out = {rgb, stride, p->tile_w, stored_rows(p, ty), scale, sink};
+    if (bytes && p->streams == 1)
+        MT_TRY(mt_decoder_decode(r->decoder, &p->coding, streams[0].data, bytes, &out, err));
+    else if (bytes)
+        MT_TRY(mt_decoder_decode_planes(r->decoder, &p->coding, streams, p->streams, &out, err));
+    const int32_t have = bytes ? divide_up(out.h, scale) : 0;
+    fill_white(rgb, stride, have, all, 3 * (size_t)divide_up(p->tile_w, scale));
+    if (sink && have < all)
+        sink->rows(sink->ctx, rgb + (size_t)have * stride, stride, have, all - have);
+    return MT_OK;
+}
+
+static mt_status need_fine(reader *r, const mt_tiff_picture *p, mt_err *err)
+{
+    const size_t bytes = 3 * (size_t)p->tile_w * (size_t)p->tile_h;
+    if (r->fine_room >= bytes) return MT_OK;
+    free(r->fine);
+    r->fine = NULL;
+    r->fine_room = 0;
+    MT_TRY(mt_alloc_aligned(&r->fine, bytes, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
+    r->fine_room = bytes;
+    return MT_OK;
+}
+
+/* ---- pictures stored turned ---- */
+
+typedef struct rect { int64_t x0, y0, x1, y1; } rect;
+
+/* Pixels of the stored tile tx, ty that are shown within `shown`, to their places in it. */
+static void turn_tile(uint8_t *rgb, size_t stride, const rect *shown, const mt_tiff_picture *p,
+                      const uint8_t *tile, int64_t tx, int64_t ty)
+{
+    const int64_t x0 = tx * p->tile_w, y0 = ty * p->tile_h;
+    const int64_t x1 = MT_MIN(x0 + p->tile_w, p->width), y1 = MT_MIN(y0 + p->tile_h, p->height);
+    for (int64_t sy = y0; sy < y1; sy++)
+        for (int64_t sx = x0; sx < x1; sx++) {
+            int64_t x, y;
+            mt_tiff_turn(&x, &y, p->turn, p->width, p->height, sx, sy);
+            if (x < shown->x0 || y < shown->y0 || x >= shown->x1 || y >= shown->y1) continue;
+            const uint8_t *from = tile + 3 * ((sy - y0) * p->tile_w + sx - x0);
+            memcpy(rgb + (size_t)(y - shown->y0) * stride + 3 * (size_t)(x - shown->x0), from, 3);
+        }
+}
+
+/* The stored tiles that are seen within `shown`: first and last. The way back from a turn is a turn
+ * too: only 6 and 8 are each other's. */
+static void tiles_seen(rect *out, const rect *shown, const mt_tiff_picture *p)
+{
+    mt_tiff_picture q;
+    mt_tiff_picture_shown(&q, p);
+    const unsigned back = p->turn == 6 ? 8 : p->turn == 8 ? 6 : p->turn;
+    int64_t ax, ay, bx, by;
+    mt_tiff_turn(&ax, &ay, back, q.width, q.height, shown->x0, shown->y0);
+    mt_tiff_turn(&bx, &by, back, q.width, q.height, MT_MIN(shown->x1, q.width) - 1,
+                 MT_MIN(shown->y1, q.height) - 1);
+    *out = (rect){MT_MIN(ax, bx) / p->tile_w, MT_MIN(ay, by) / p->tile_h,
+                  MT_MAX(ax, bx) / p->tile_w, MT_MAX(ay, by) / p->tile_h};
+}
+
+/* A rectangle of the picture as shown, drawn from the stored tiles; white where there is none. */
+static mt_status draw_turned(reader *r, const mt_tiff *t, const mt_tiff_picture *p,
+                             const rect *shown, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    fill_white(rgb, stride, 0, (int32_t)(shown->y1 - shown->y0),
+               3 * (size_t)(shown->x1 - shown->x0));
+    MT_TRY(need_fine(r, p, err));
+    rect tiles;
+    tiles_seen(&tiles, shown, p);
+    for (int64_t ty = tiles.y0; ty <= tiles.y1; ty++)
+        for (int64_t tx = tiles.x0; tx <= tiles.x1; tx++) {
+            bool absent = false;
+            mt_status st = decode_stored(&absent, r, t, p, tx, ty, 1, r->fine,
+                                         3 * (size_t)p->tile_w, NULL, err);
+            if (st != MT_OK) {
+                mt_err_context(err, "part %lld,%lld", (long long)tx, (long long)ty);
+                return st;
+            }
+            turn_tile(rgb, stride, shown, p, r->fine, tx, ty);
+        }
     return MT_OK;
 }
 
@@ -243,15 +209,8 @@ typedef struct shrink {
 
 static mt_status shrink_rooms(reader *r, const shrink *k, const mt_tiff_picture *fine, mt_err *err)
 {
-    const size_t fine_bytes = 3 * (size_t)fine->tile_w * (size_t)fine->tile_h;
     const size_t sum_bytes = 4 * sizeof(uint32_t) * (size_t)k->w * (size_t)k->h;
-    if (r->fine_room < fine_bytes) {
-        free(r->fine);
-        r->fine = NULL;
-        r->fine_room = 0;
-        MT_TRY(mt_alloc_aligned(&r->fine, fine_bytes, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
-        r->fine_room = fine_bytes;
-    }
+    MT_TRY(need_fine(r, fine, err));
     if (r->sums_room < sum_bytes) {
         free(r->sums);
         r->sums = NULL;
@@ -316,9 +275,9 @@ static mt_status draw_from_finer(bool *drawn, reader *r, const mt_slide *s, int 
          fy < fine->tiles_y && (double)(fy * fine->tile_h) < k.y0 + k.h * k.step; fy++)
         for (int64_t fx = first_x;
              fx < fine->tiles_x && (double)(fx * fine->tile_w) < k.x0 + k.w * k.step; fx++) {
-            mt_tile_span bytes;
-            MT_TRY(span(&bytes, s, level - 1, fx, fy, err));
-            MT_TRY(decode_span(r, fine, &bytes, fy, 1, r->fine, 3 * (size_t)fine->tile_w, err));
+            bool absent = false;
+            MT_TRY(decode_stored(&absent, r, &ts->tiff, fine, fx, fy, 1, r->fine,
+                                 3 * (size_t)fine->tile_w, NULL, err));
             shrink_add(r, &k, fine, fx, fy);
         }
     shrink_write(r, &k, rgb, stride);
@@ -326,30 +285,70 @@ static mt_status draw_from_finer(bool *drawn, reader *r, const mt_slide *s, int 
     return MT_OK;
 }
 
-static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
-                        int scale, uint8_t *rgb, size_t stride, mt_err *err)
+static mt_status draw_turned_tile(reader *r, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                                  int scale, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    const mt_tiff_slide *ts = s->impl;
+    const int64_t w = s->info.levels[level].tile_w, h = s->info.levels[level].tile_h;
+    const rect shown = {tx * w, ty * h, (tx + 1) * w, (ty + 1) * h};
+    if (scale != 1)
+        return mt_err_set(err, MT_ERR_ARG, "a turned picture cannot be decoded at 1/%d", scale);
+    return draw_turned(r, &ts->tiff, &ts->levels[level], &shown, rgb, stride, err);
+}
+
+static mt_status decode_tile(bool *absent, reader *r, const mt_slide *s, int level, int64_t tx,
+                             int64_t ty, int scale, uint8_t *rgb, size_t stride,
+                             const mt_row_sink *sink, mt_err *err)
+{
+    const mt_tiff_slide *ts = s->impl;
+    const mt_tiff_picture *p = &ts->levels[level];
+    const bool turned = p->turn != 1, maybe_drawn = ts->missing_from_finer && level > 0;
+    const int32_t rows = divide_up(s->info.levels[level].tile_h, scale);
+    if (turned) {
+        MT_TRY(draw_turned_tile(r, s, level, tx, ty, scale, rgb, stride, err));
+    } else if (maybe_drawn) { /* who takes rows takes them once: not before it is known whose */
+        mt_codec_span streams[4];
+        size_t bytes = 1;
+        bool drawn = false;
+        if (!p->by_libtiff)
+            MT_TRY(find_streams(streams, &bytes, &ts->tiff, p, (uint64_t)(ty * p->tiles_x + tx), err));
+        if (!bytes) MT_TRY(draw_from_finer(&drawn, r, s, level, tx, ty, scale, rgb, stride, err));
+        *absent = !bytes;
+        if (!drawn)
+            return decode_stored(absent, r, &ts->tiff, p, tx, ty, scale, rgb, stride, sink, err);
+    } else {
+        return decode_stored(absent, r, &ts->tiff, p, tx, ty, scale, rgb, stride, sink, err);
+    }
+    if (sink) sink->rows(sink->ctx, rgb, stride, 0, rows);
+    return MT_OK;
+}
+
+static mt_status decode_rows(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                             int scale, uint8_t *rgb, size_t stride, const mt_row_sink *sink,
+                             mt_err *err)
 {
     const mt_tiff_slide *ts = s->impl;
     mt_err why = MT_ERR_INIT;
-    mt_tile_span bytes;
-    bool drawn = false;
-    mt_status st = span(&bytes, s, level, tx, ty, &why);
-    if (st == MT_OK && !bytes.size)
-        st = draw_from_finer(&drawn, state, s, level, tx, ty, scale, rgb, stride, &why);
-    if (st == MT_OK && !drawn)
-        st = decode_span(state, &ts->levels[level], &bytes, ty, scale, rgb, stride, &why);
+    bool absent = false;
+    mt_status st = decode_tile(&absent, state, s, level, tx, ty, scale, rgb, stride, sink, &why);
     /* Damaged or absent: only now is it worth asking whether the file is still what it was. */
-    if (mt_map_faulted(&ts->map) || st != MT_OK || !bytes.size) MT_TRY(check(s, err));
+    if (mt_map_faulted(&ts->map) || st != MT_OK || absent) MT_TRY(check(s, err));
     if (st == MT_OK) return MT_OK;
     return mt_err_set(err, st, "level %d: tile %lld,%lld: %s", level, (long long)tx, (long long)ty,
                       why.text);
+}
+
+static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                        int scale, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    return decode_rows(state, s, level, tx, ty, scale, rgb, stride, NULL, err);
 }
 
 static int max_reduce(const mt_slide *s, int level)
 {
     const mt_tiff_slide *ts = s->impl;
     const mt_tiff_picture *p = &ts->levels[level];
-    if (!mt_codec_scales(p->coding.codec)) return 1;
+    if (!mt_codec_scales(p->coding.codec) || p->turn != 1 || p->by_libtiff) return 1;
     for (int d = 8; d > 1; d /= 2)
         if (p->tile_w % d == 0 && p->tile_h % d == 0) return d;
     return 1;
@@ -357,43 +356,19 @@ static int max_reduce(const mt_slide *s, int level)
 
 /* ---- associated images ---- */
 
-static void copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride,
-                      size_t bytes, int64_t rows)
-{
-    for (int64_t y = 0; y < rows; y++)
-        memcpy(to + (size_t)y * to_stride, from + (size_t)y * from_stride, bytes);
-}
-
 static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
 {
     const mt_tiff_slide *ts = s->impl;
-    const mt_tiff_picture *p = &ts->associated[i];
-    const size_t stride = 3 * (size_t)p->width, tile_stride = 3 * (size_t)p->tile_w;
-    MT_AUTO_FREE uint8_t *tile = NULL;
-    MT_AUTO(mt_decoder_free) mt_decoder *decoder = NULL;
-    MT_TRY(mt_alloc_aligned(&tile, tile_stride * (size_t)p->tile_h, 3 * MT_CODEC_MAX_PIXELS, "tile",
-                            err));
-    MT_TRY(mt_decoder_new(&decoder, err));
-    reader r = {.decoder = decoder};
-    for (int64_t ty = 0; ty < p->tiles_y; ty++)
-        for (int64_t tx = 0; tx < p->tiles_x; tx++) {
-            mt_tile_span bytes;
-            mt_err why = MT_ERR_INIT;
-            mt_status st =
-                mt_tiff_picture_span(&bytes, &ts->tiff, p, (uint64_t)(ty * p->tiles_x + tx), &why);
-            if (st == MT_OK) st = decode_span(&r, p, &bytes, ty, 1, tile, tile_stride, &why);
-            if (st != MT_OK) {
-                MT_TRY(check(s, err));
-                return mt_err_set(err, st, "%s image: part %lld,%lld: %s",
-                                  s->info.associated[i].name, (long long)tx, (long long)ty,
-                                  why.text);
-            }
-            const int64_t x = tx * p->tile_w, y = ty * p->tile_h;
-            copy_rows(rgb + (size_t)y * stride + 3 * (size_t)x, stride, tile, tile_stride,
-                      3 * (size_t)MT_MIN((int64_t)p->tile_w, p->width - x),
-                      MT_MIN((int64_t)p->tile_h, p->height - y));
-        }
-    return check(s, err);
+    const mt_associated *a = &s->info.associated[i];
+    const rect all = {0, 0, a->width, a->height};
+    void *state = NULL;
+    mt_err why = MT_ERR_INIT;
+    MT_TRY(reader_open(&state, s, err));
+    mt_status st = draw_turned(state, &ts->tiff, &ts->associated[i], &all, rgb,
+                               3 * (size_t)a->width, &why);
+    reader_close(state);
+    MT_TRY(check(s, err));
+    return st == MT_OK ? MT_OK : mt_err_set(err, st, "%s image: %s", a->name, why.text);
 }
 
 /* ---- building ---- */
@@ -408,7 +383,7 @@ static void close_slide(mt_slide *s)
 }
 
 static const mt_slide_ops tiff_ops = {
-    span, reader_open, reader_close, decode, associated, max_reduce, check, close_slide,
+    span, reader_open, reader_close, decode, associated, max_reduce, check, close_slide, decode_rows,
 };
 
 mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_err *err)
@@ -466,6 +441,7 @@ void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t
     mt_associated *a = &info->associated[info->n_associated];
     ts->associated[info->n_associated++] = p;
     memcpy(a->name, name, n_name);
+    mt_tiff_picture_shown(&p, &p);
     a->width = p.width;
     a->height = p.height;
 }
@@ -480,6 +456,23 @@ static bool same_proportions(const mt_tiff_picture *a, const mt_tiff_picture *b)
     return fabs(dx / dy - 1.0) <= slack;
 }
 
+/* The first tile there is speaks for its level. */
+static void describe(mt_slide_info *info, int level, const mt_tiff *t, const mt_tiff_picture *p)
+{
+    enum { LOOK = 64 };
+    char warning[sizeof info->warnings[0]] = "";
+    mt_tile_span tile = {NULL, 0};
+    if (p->by_libtiff) {
+        snprintf(info->levels[level].colour, sizeof info->levels[level].colour, "by libtiff");
+        return;
+    }
+    const uint64_t n = MT_MIN((uint64_t)p->tiles_x * (uint64_t)p->tiles_y, (uint64_t)LOOK);
+    for (uint64_t i = 0; i < n && !tile.size; i++)
+        if (mt_tiff_picture_stream(&tile, t, p, i, 0, NULL) != MT_OK) tile.size = 0;
+    mt_codec_describe(info->levels[level].colour, warning, &p->coding, tile.data, tile.size);
+    if (warning[0] && level == 0) mt_slide_warn(info, "%s", warning);
+}
+
 mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
 {
     mt_tiff_slide *ts = s->impl;
@@ -489,6 +482,11 @@ mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
         const mt_tiff_picture *p = &ts->levels[i];
         if (i > 0 && (p->width == ts->levels[n - 1].width || !same_proportions(&ts->levels[0], p)))
             continue;
+        if (i > 0 && p->turn != ts->levels[0].turn) {
+            mt_slide_warn(info, "IFD %d has orientation %u, level 0 has %u: left out", p->number,
+                          p->turn, ts->levels[0].turn);
+            continue;
+        }
         ts->levels[n++] = *p;
     }
     info->n_levels = n;
@@ -496,13 +494,16 @@ mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
         return mt_err_set(err, MT_ERR_UNSUPPORTED,
                           "no directory of this TIFF file is a slide level");
     for (int i = 0; i < n; i++) {
-        const mt_tiff_picture *p = &ts->levels[i];
+        mt_tiff_picture p;
         mt_level *l = &info->levels[i];
-        l->width = p->width;
-        l->height = p->height;
-        l->tile_w = p->tile_w;
-        l->tile_h = p->tile_h;
-        snprintf(l->codec, sizeof l->codec, "%s", mt_codec_name(p->coding.codec));
+        mt_tiff_picture_shown(&p, &ts->levels[i]);
+        l->width = p.width;
+        l->height = p.height;
+        l->tile_w = p.tile_w;
+        l->tile_h = p.tile_h;
+        snprintf(l->codec, sizeof l->codec, "%s",
+                 p.by_libtiff ? "ojpeg" : mt_codec_name(p.coding.codec));
+        describe(info, i, &ts->tiff, &ts->levels[i]);
     }
     mt_slide_finish_levels(info);
     info->icc_bytes = (int)MT_MIN(ts->levels[0].dir->icc_bytes, (uint64_t)INT32_MAX);

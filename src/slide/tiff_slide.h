@@ -14,6 +14,9 @@ typedef struct mt_tiff_picture {
     int32_t tile_w, tile_h;
     mt_coding coding;
     bool cut;                  /* one uncompressed strip, read in pieces */
+    int streams;               /* a tile: 1, or one a sample (PlanarConfiguration 2) */
+    unsigned turn;             /* Orientation 1..8; sizes and grid here are of the stored picture */
+    bool by_libtiff;           /* old-style JPEG */
 } mt_tiff_picture;
 
 typedef struct mt_tiff_slide {
@@ -34,9 +37,23 @@ MT_MUST_USE mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *
                                            mt_err *err);
 
 /* Bytes of tile (or strip, or piece of one) i of tiles_x * tiles_y, row by row; size 0 when left
- * out. FORMAT when they do not lie in the file. */
+ * out. FORMAT when they do not lie in the file; UNSUPPORTED for a picture that is stored turned or
+ * as separate planes, or decoded by libtiff. */
 MT_MUST_USE mt_status mt_tiff_picture_span(mt_tile_span *out, const mt_tiff *t,
                                            const mt_tiff_picture *p, uint64_t i, mt_err *err);
+
+/* As above for one of the streams of a tile, however the picture is stored. */
+MT_MUST_USE mt_status mt_tiff_picture_stream(mt_tile_span *out, const mt_tiff *t,
+                                             const mt_tiff_picture *p, uint64_t i, int stream,
+                                             mt_err *err);
+
+/* Sizes and grid as shown: the picture itself unless Orientation lays it on its side. The grid of a
+ * turned picture is nominal; its tiles are drawn from several stored ones. */
+void mt_tiff_picture_shown(mt_tiff_picture *out, const mt_tiff_picture *p);
+
+/* Where the stored pixel sx, sy of w x h is shown. */
+void mt_tiff_turn(int64_t *x, int64_t *y, unsigned turn, int64_t w, int64_t h, int64_t sx,
+                  int64_t sy);
 
 /* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An
  * associated image that cannot be read, has no name or a name already taken is left out. */
