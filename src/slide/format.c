@@ -8,8 +8,9 @@
 #include <string.h>
 #include "slide/pool.h"
 
-static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_svs,
-                                           &mt_format_generic_tiff, &mt_format_openslide};
+static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_svs, &mt_format_ndpi,
+                                           &mt_format_ome, &mt_format_generic_tiff,
+                                           &mt_format_openslide};
 
 static mt_format_info rows[MT_COUNT(formats) + 1];
 static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
@@ -77,13 +78,58 @@ static mt_status no_format(const mt_probe *p, mt_err *err)
                       head);
 }
 
-static mt_status open_by_table(mt_slide *s, mt_probe *p, mt_err *err)
+static mt_status open_row(mt_slide *s, const mt_format *row, mt_probe *p, mt_err *err)
 {
-    for (size_t i = 0; i < MT_COUNT(formats); i++)
-        if (formats[i]->detect(p)) {
-            snprintf(s->info.format, sizeof s->info.format, "%s", formats[i]->info.name);
-            return formats[i]->open(s, p, err);
-        }
+    snprintf(s->info.format, sizeof s->info.format, "%s", row->info.name);
+    return row->open(s, p, err);
+}
+
+static const mt_slide_info nothing_known = {.n_optical_paths = 1, .n_focal_planes = 1};
+
+/* OpenSlide opens what it then cannot read: a tile's first pixel and the middle one tell. */
+static bool shows_something(const mt_slide *s)
+{
+    const mt_level *l = &s->info.levels[0];
+    uint8_t rgb[3];
+    return mt_slide_read_region(s, 0, 0, 0, 1, 1, rgb, 3, NULL) == MT_OK &&
+           mt_slide_read_region(s, 0, l->width / 2, l->height / 2, 1, 1, rgb, 3, NULL) == MT_OK;
+}
+
+/* What our own row will not read, OpenSlide may: but not as a generic TIFF when the maker is known
+ * (its tiles would be shown without their meaning), nor when the file was understood and is no
+ * slide. The first refusal is the one that is told. */
+static mt_status ask_openslide(mt_slide *s, mt_probe *p, bool maker_known, mt_err *refusal)
+{
+    const mt_status st = refusal->code;
+    if (s->impl) s->ops->close(s);
+    s->info = nothing_known;
+    const char *path = p->path;
+    const mt_slide_opts *opts = p->opts;
+    probe_close(p);
+    *p = (mt_probe){.path = path, .opts = opts, .map = {NULL, 0, -1}};
+    if (!mt_format_openslide.detect(p)) return st;
+    mt_err why = MT_ERR_INIT;
+    if (open_row(s, &mt_format_openslide, p, &why) != MT_OK ||
+        (maker_known && !strcmp(s->info.vendor, "generic-tiff")) || !shows_something(s)) return st;
+    mt_slide_warn(&s->info, "read through OpenSlide: %.130s", refusal->text);
+    mt_err_clear(refusal);
+    return MT_OK;
+}
+
+static mt_status open_by_table(mt_slide *s, const mt_format *const *table, size_t n, mt_probe *p,
+                               mt_err *err)
+{
+    const bool last_resort = table[n - 1] == &mt_format_openslide;
+    for (size_t i = 0; i < n; i++) {
+        if (!table[i]->detect(p)) continue;
+        const bool is_tiff = p->is_tiff;
+        mt_err why = MT_ERR_INIT;
+        mt_status st = open_row(s, table[i], p, &why);
+        if ((st == MT_ERR_UNSUPPORTED || st == MT_ERR_FORMAT) && is_tiff && last_resort &&
+            i + 1 < n && !s->no_slide)
+            st = ask_openslide(s, p, table[i] != &mt_format_generic_tiff, &why);
+        return st == MT_OK ? st : mt_err_set(err, st, "%s", why.text);
+    }
     return no_format(p, err);
 }
 
@@ -98,15 +144,16 @@ static mt_status check_choice(const mt_slide_info *info, const mt_slide_opts *op
     return MT_OK;
 }
 
-static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts, mt_err *err)
+static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts,
+                            const mt_format *const *table, size_t n, mt_err *err)
 {
-    s->info.n_optical_paths = s->info.n_focal_planes = 1;
+    s->info = nothing_known;
     s->path = strdup(path);
     if (!s->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "slide");
     MT_TRY(mt_reader_pool_new(&s->pool, err));
     MT_AUTO(probe_close) mt_probe p = {.opts = opts, .map = {NULL, 0, -1}};
     MT_TRY(probe_open(&p, path, err));
-    MT_TRY(open_by_table(s, &p, err));
+    MT_TRY(open_by_table(s, table, n, &p, err));
     if (opts) MT_TRY(check_choice(&s->info, opts, err));
     if (opts && opts->assume_mpp > 0.0) {
         s->info.mpp_x = s->info.mpp_y = opts->assume_mpp;
@@ -117,6 +164,12 @@ static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *
 
 mt_status mt_slide_open(mt_slide **out, const char *path, const mt_slide_opts *opts, mt_err *err)
 {
+    return mt_slide_open_with(out, path, opts, formats, MT_COUNT(formats), err);
+}
+
+mt_status mt_slide_open_with(mt_slide **out, const char *path, const mt_slide_opts *opts,
+                             const mt_format *const *table, size_t n, mt_err *err)
+{
     *out = NULL;
     if (opts && opts->version != 1)
         return mt_err_set(err, MT_ERR_ARG, "mt_slide_opts version %d", opts->version);
@@ -124,7 +177,7 @@ mt_status mt_slide_open(mt_slide **out, const char *path, const mt_slide_opts *o
         return mt_err_set(err, MT_ERR_ARG, "assumed spacing of %g um/px", opts->assume_mpp);
     mt_slide *s = NULL;
     MT_TRY(mt_alloc(&s, 1, sizeof *s, sizeof *s, "slide", err));
-    mt_status st = open_slide(s, path, opts, err);
+    mt_status st = open_slide(s, path, opts, table, n, err);
     if (st != MT_OK) mt_slide_close(&s);
     *out = s;
     return st;
@@ -159,6 +212,8 @@ mt_status mt_slide_check(const mt_slide *slide, mt_err *err)
 {
     return slide->ops->check(slide, err);
 }
+
+const char *mt_slide_path(const mt_slide *slide) { return slide->path; }
 
 const char *mt_slide_file(const mt_slide *slide, int i)
 {

@@ -39,6 +39,8 @@ struct mt_slide {
     const mt_slide_ops *ops;
     void *impl;                       /* of the format */
     struct mt_reader_pool *pool;      /* idle readers for regions; its own lock */
+    bool no_slide;                    /* set by an open that fails: the file was understood, and no
+                                         other reader's opinion is wanted */
 };
 
 /* What detection sees: the file mapped and, when it is a TIFF, parsed. A format that opens a slide
@@ -59,8 +61,13 @@ typedef struct mt_format {
     mt_status (*open)(mt_slide *s, mt_probe *p, mt_err *err);
 } mt_format;
 
-extern const mt_format mt_format_svs, mt_format_generic_tiff, mt_format_openslide,
-    mt_format_dicom;
+extern const mt_format mt_format_svs, mt_format_ndpi, mt_format_ome, mt_format_generic_tiff,
+    mt_format_openslide, mt_format_dicom;
+
+/* mt_slide_open with a table of one's own. When its last row is OpenSlide's, that one is asked for
+ * TIFF files whose own row refuses them. */
+MT_MUST_USE mt_status mt_slide_open_with(mt_slide **out, const char *path, const mt_slide_opts *opts,
+                                         const mt_format *const *table, size_t n, mt_err *err);
 
 /* A sentence for the user about what the file says wrongly; past the last place it is dropped. */
 void mt_slide_warn(mt_slide_info *info, const char *fmt, ...) MT_PRINTF(2, 3);

@@ -1,8 +1,8 @@
 /* Generic TIFF: a tiled picture, its reduced copies as pyramid; or one flat picture in strips or
  * tiles. Files of makers with rules of their own are left to who knows them. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "slide/facts.h"
 #include "slide/tiff_slide.h"
 
 static bool of_another_maker(const mt_tiff *t)
@@ -24,26 +24,25 @@ static bool detect(const mt_probe *p)
            !of_another_maker(&p->tiff); /* one that does not parse is refused here */
 }
 
-/* Resolutions between 500 and 1,000,000 pixels a centimetre are a microscope's: 20 to 0.01
- * micrometres. 72 or 300 dpi is what programs write that know nothing. */
-static double spacing_of(double res, unsigned unit)
-{
-    if (!(res > 0.0) || (unit != 2 && unit != 3)) return 0.0;
-    const double um = (unit == 2 ? 25400.0 : 10000.0) / res;
-    return um >= 0.01 && um <= 20.0 ? um : 0.0;
-}
-
 static void read_metadata(mt_slide_info *info, const mt_tiff_dir *d)
 {
-    snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at,
-             "XResolution, YResolution, ResolutionUnit (tags 282, 283, 296; 0.01 to 20 um/px)");
-    const double x = spacing_of(d->x_res, d->res_unit), y = spacing_of(d->y_res, d->res_unit);
-    if (x > 0.0 && y > 0.0) {
-        info->mpp_x = x;
-        info->mpp_y = y;
-        snprintf(info->mpp_source, sizeof info->mpp_source, "tiff.XResolution");
-    }
+    mt_facts_fall_back_to_tags(info, d);
     info->synthetic = mt_tiff_begins(&d->description, "microtome synth");
+}
+
+/* A map of the Earth is a tiled picture too. */
+static mt_status refuse_maps(mt_slide *s, const mt_tiff *t, mt_err *err)
+{
+    enum { GEO_KEYS = 34735, PIXEL_SCALE = 33550 };
+    mt_tiff_value v;
+    const unsigned tags[] = {GEO_KEYS, PIXEL_SCALE};
+    for (size_t i = 0; i < MT_COUNT(tags); i++) {
+        if (!mt_tiff_find(&v, t, 0, tags[i])) continue;
+        s->no_slide = true;
+        return mt_err_set(err, MT_ERR_UNSUPPORTED,
+                          "IFD 0: GeoTIFF (tag %u): a map, not a slide", tags[i]);
+    }
+    return MT_OK;
 }
 
 static mt_status open_generic(mt_slide *s, mt_probe *p, mt_err *err)
@@ -51,6 +50,7 @@ static mt_status open_generic(mt_slide *s, mt_probe *p, mt_err *err)
     mt_tiff_slide *ts = NULL;
     MT_TRY(mt_tiff_slide_begin(&ts, s, p, err));
     snprintf(s->info.vendor, sizeof s->info.vendor, "generic-tiff");
+    MT_TRY(refuse_maps(s, &ts->tiff, err));
     MT_TRY(mt_tiff_slide_add_level(s, 0, err));
     for (int i = 1; i < ts->tiff.n_dirs; i++) {
         const mt_tiff_dir *d = &ts->tiff.dirs[i];

@@ -19,6 +19,8 @@ typedef struct made_dir {
     int skip_tile;                      /* 1 + index of a tile to leave out */
     const void *icc;
     uint32_t icc_bytes;
+    uint32_t step;                      /* shows every step-th pixel of the picture; 0 = 1 */
+    int n_sub;                          /* so many of the following directories are its SubIFDs */
 } made_dir;
 
 #define MADE(w_, h_, tile_w_, tile_h_, compression_, photometric_, predictor_, ...)                \
@@ -44,11 +46,11 @@ static inline bool made_is_grey(const made_dir *d)
 static inline void made_box(uint8_t *to, const made_dir *d, uint32_t x0, uint32_t y0, uint32_t w,
                             uint32_t h)
 {
-    const uint32_t n = made_is_grey(d) ? 1 : 3;
+    const uint32_t n = made_is_grey(d) ? 1 : 3, step = d->step ? d->step : 1;
     for (uint32_t y = 0; y < h; y++)
         for (uint32_t x = 0; x < w; x++) {
             uint8_t p[3];
-            made_pixel(p, x0 + x, y0 + y);
+            made_pixel(p, (x0 + x) * step, (y0 + y) * step);
             memcpy(to + (y * (size_t)w + x) * n, p, n);
         }
 }
@@ -65,6 +67,7 @@ static inline void made_fields(TIFF *t, const made_dir *d)
     TIFFSetField(t, TIFFTAG_ORIENTATION, d->orientation ? d->orientation : 1);
     if (d->subfile) TIFFSetField(t, TIFFTAG_SUBFILETYPE, (uint32_t)d->subfile);
     if (d->description) TIFFSetField(t, TIFFTAG_IMAGEDESCRIPTION, d->description);
+    if (d->n_sub) TIFFSetField(t, TIFFTAG_SUBIFD, (uint16_t)d->n_sub, (const uint64_t[16]){0});
     if (d->software) TIFFSetField(t, TIFFTAG_SOFTWARE, d->software);
     if (d->icc) TIFFSetField(t, TIFFTAG_ICCPROFILE, d->icc_bytes, d->icc);
     if (d->predictor) TIFFSetField(t, TIFFTAG_PREDICTOR, d->predictor);

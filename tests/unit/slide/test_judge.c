@@ -1,144 +1,13 @@
 /* OpenSlide as judge, on real slides: same sizes, same origin, same pixels at every level; JPEG
  * within one grey level. And, on slides made here, what both show of tiles the file leaves out. */
 #include "tests/unit/codec/jp2k_made.h"
-#include "tests/unit/slide/made.h"
-
-#include <math.h>
-#include <openslide.h>
-#include <stdio.h>
-
-static openslide_t *judge_open(const char *path)
-{
-    TIFFSetWarningHandler(NULL);
-    openslide_t *o = openslide_open(path);
-    assert_non_null(o);
-    assert_null(openslide_get_error(o));
-    return o;
-}
-
-/* Premultiplied ARGB over white. */
-static void over_white(uint8_t rgb[3], uint32_t v)
-{
-    const uint32_t white = 255 - (v >> 24);
-    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((v >> (16 - 8 * c) & 255) + white);
-}
-
-static int compare(const uint8_t *rgb, const uint32_t *argb, size_t n, double *mean)
-{
-    int worst = 0;
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t want[3];
-        over_white(want, argb[i]);
-        for (int c = 0; c < 3; c++) {
-            int d = abs(want[c] - rgb[3 * i + (size_t)c]);
-            worst = MT_MAX(worst, d);
-            sum += d;
-        }
-    }
-    *mean = sum / (3.0 * (double)n);
-    return worst;
-}
-
-/* OpenSlide takes level-0 coordinates and draws between pixels when they are no multiple of the
- * level's downsample: below level 0 only the origin is exact, so coarse levels are compared whole,
- * from there. */
-static int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, int64_t y,
-                       int32_t w, int32_t h)
-{
-    uint8_t *rgb = region(s, level, x, y, w, h);
-    uint32_t *argb = malloc(4 * (size_t)w * (size_t)h);
-    openslide_read_region(o, argb, x, y, level, w, h);
-    assert_null(openslide_get_error(o));
-    double mean;
-    int worst = compare(rgb, argb, (size_t)w * (size_t)h, &mean);
-    if (worst)
-        print_message("level %d at %lld,%lld: worst %d, mean %g\n", level, (long long)x,
-                      (long long)y, worst, mean);
-    free(argb);
-    free(rgb);
-    return worst;
-}
-
-static void compare_levels(const mt_slide *s, openslide_t *o, int tolerance)
-{
-    const mt_slide_info *info = mt_slide_get_info(s);
-    assert_int_equal(info->n_levels, openslide_get_level_count(o));
-    for (int i = 0; i < info->n_levels; i++) {
-        int64_t w, h;
-        openslide_get_level_dimensions(o, i, &w, &h);
-        assert_int_equal(info->levels[i].width, w);
-        assert_int_equal(info->levels[i].height, h);
-        assert_true(fabs(info->levels[i].downsample - openslide_get_level_downsample(o, i)) < 1e-9);
-        /* A strip past every edge too: white on both sides. */
-        assert_true(compare_box(s, o, i, 0, 0, (int32_t)w + 40, (int32_t)h + 30) <= tolerance);
-    }
-}
-
-static void compare_level0_boxes(const mt_slide *s, openslide_t *o, int tolerance)
-{
-    const mt_level *l = &mt_slide_get_info(s)->levels[0];
-    const int64_t w = l->width, h = l->height;
-    const int64_t fixed[][2] = {{w - 100, h - 100}, {w - 301, 0},   {0, h - 257},
-                                {-17, -23},         {w - 5, h / 2}, {l->tile_w - 1, l->tile_h - 1},
-                                {w / 2, h - 3},     {w + 3, h + 3}};
-    for (size_t i = 0; i < MT_COUNT(fixed); i++)
-        assert_true(compare_box(s, o, 0, fixed[i][0], fixed[i][1], 300, 260) <= tolerance);
-    uint64_t r = 42;
-    for (int i = 0; i < 12; i++) {
-        r = r * 6364136223846793005u + 1442695040888963407u;
-        int64_t x = (int64_t)(r >> 33) % w;
-        r = r * 6364136223846793005u + 1442695040888963407u;
-        int64_t y = (int64_t)(r >> 33) % h;
-        assert_true(compare_box(s, o, 0, x, y, 17 + (int32_t)(r >> 60) * 30, 256) <= tolerance);
-    }
-}
-
-static void compare_associated(const mt_slide *s, openslide_t *o, int tolerance)
-{
-    const mt_slide_info *info = mt_slide_get_info(s);
-    int n = 0;
-    for (const char *const *name = openslide_get_associated_image_names(o); *name; name++, n++) {
-        int64_t w = 0, h = 0, ow, oh;
-        uint8_t *rgb = NULL;
-        mt_err err = MT_ERR_INIT;
-        openslide_get_associated_image_dimensions(o, *name, &ow, &oh);
-        tt_ok(mt_slide_read_associated(&rgb, &w, &h, s, *name, &err), &err);
-        assert_int_equal(w, ow);
-        assert_int_equal(h, oh);
-        uint32_t *argb = malloc(4 * (size_t)(w * h));
-        openslide_read_associated_image(o, *name, argb);
-        double mean;
-        assert_true(compare(rgb, argb, (size_t)(w * h), &mean) <= tolerance);
-        free(argb);
-        free(rgb);
-    }
-    assert_int_equal(info->n_associated, n);
-}
-
-static void compare_facts(const mt_slide *s, openslide_t *o)
-{
-    const mt_slide_info *info = mt_slide_get_info(s);
-    const char *mpp = openslide_get_property_value(o, "openslide.mpp-x");
-    const char *mag = openslide_get_property_value(o, "openslide.objective-power");
-    assert_string_equal(info->vendor, openslide_get_property_value(o, "openslide.vendor"));
-    assert_true(fabs(info->mpp_x - (mpp ? atof(mpp) : 0.0)) < 1e-9);
-    assert_true(info->objective == (mag ? atof(mag) : 0.0));
-}
+#include "tests/unit/slide/judge.h"
 
 static void judge(const char *data, const char *format, int tolerance)
 {
     const char *path = tt_data(data);
     if (!path) skip();
-    mt_slide *s = opened(path);
-    openslide_t *o = judge_open(path);
-    assert_string_equal(mt_slide_get_info(s)->format, format);
-    compare_facts(s, o);
-    compare_levels(s, o, tolerance);
-    compare_level0_boxes(s, o, tolerance);
-    compare_associated(s, o, tolerance);
-    openslide_close(o);
-    mt_slide_close(&s);
+    judge_path(path, format, tolerance, 0, 0);
 }
 
 static void aperio_jpeg(void **state) { judge("slides/CMU-1-Small-Region.svs", "aperio-svs", 1); }
@@ -147,7 +16,6 @@ static void aperio_jp2k(void **state)
 {
     judge("slides/TCGA-CR-7395-01A-01-TS1.svs", "aperio-svs", 1);
 }
-static void hamamatsu(void **state) { judge("slides/test3-DAPI-2-387.ndpi", "openslide", 0); }
 static void jpeg_420(void **state) { judge("slides/codec/quad-tile.jpg.tiff", "generic-tiff", 1); }
 static void lzw_predictor(void **state)
 {
@@ -206,7 +74,7 @@ static void aperio_jp2k_kinds(void **state)
         openslide_t *o = judge_open(path);
         assert_string_equal(mt_slide_get_info(s)->levels[0].codec, "jp2k");
         compare_facts(s, o);
-        compare_levels(s, o, 1);
+        compare_levels(s, o, 1, 0);
         compare_level0_boxes(s, o, 1);
         openslide_close(o);
         mt_slide_close(&s);
@@ -252,7 +120,7 @@ static void alpha_over_white(void **state)
         TIFFClose(t);
         mt_slide *s = opened(path);
         openslide_t *o = judge_open(path);
-        compare_levels(s, o, 1);
+        compare_levels(s, o, 1, 0);
         openslide_close(o);
         mt_slide_close(&s);
     }
@@ -460,16 +328,10 @@ static void holes(void **state)
 static void refused_files(void **state)
 {
     static const struct { const char *name, *says; } files[] = {
-        {"slides/rgb_geotiff.tiff", "16 bits a sample"},
-        {"slides/ojpeg-tile.tif", "compression 6 (old-style JPEG)"},
+        {"slides/rgb_geotiff.tiff", "GeoTIFF (tag 34735): a map, not a slide"},
         {"slides/unopenable.tiff", "compression 52479 (unknown)"},
-        {"slides/yb10kx5k.zstd.tiff", "compression 50000 (Zstandard)"},
-        {"slides/test_orient6.tif", "orientation 6"},
-        {"slides/multi-channel-z-series.ome.tif", "sample format 2"},
+        {"slides/multi-channel-z-series.ome.tif", "5 focal planes"},
         {"slides/malformed/fuzz-7765c4a2-4.tif", "IFD 0"},
-        {"slides/codec/issue_69_packbits.tiff", "compression 32773 (PackBits)"},
-        {"slides/codec/planar-rgb-u8.tif", "planar configuration 2"},
-        {"slides/codec/rgb-3c-16b.tiff", "16 bits a sample"},
     };
     for (size_t i = 0; i < MT_COUNT(files); i++) {
         const char *path = tt_data(files[i].name);
@@ -493,7 +355,6 @@ int main(void)
         cmocka_unit_test(aperio_jp2k_kinds), cmocka_unit_test(jp2k_of_libtiff),
         cmocka_unit_test(alpha_over_white), cmocka_unit_test(markers_over_tag),
         cmocka_unit_test(bad_tile_of_another_maker),
-        cmocka_unit_test(hamamatsu),
         cmocka_unit_test(jpeg_420),
         cmocka_unit_test(lzw_predictor),
         cmocka_unit_test(raw_oblong),
