@@ -119,7 +119,7 @@ mt_vr mt_dcm_dict_vr(mt_dcm_tag tag, bool is_signed)
     if (!(tag & 0xffff)) return VR_UL;
     if (mt_dcm_is_private(tag)) return mt_dcm_is_creator(tag) ? VR_LO : VR_UN;
     const row *r = find(tag);
-    if (!r) return VR_UN;
+    if (!r || !r->vr[0]) return VR_UN;
     if (!r->vr[1]) return r->vr[0];
     if (r->vr[1] == VR_OW || r->vr[2] == VR_OW) return VR_OW;
     return r->vr[1] == VR_SS && is_signed ? VR_SS : r->vr[0];

@@ -8,7 +8,7 @@
 
 typedef struct mt_dcm_entry {
     mt_dcm_tag tag;             /* the one asked for, also where the row stands for a range (60xx,3000) */
-    mt_vr vr[3];                /* 0 behind the last: "US or SS or OW" has three */
+    mt_vr vr[3];                /* 0 behind the last: "US or SS or OW" has three, items none */
     uint8_t vm_min, vm_max;     /* number of values; vm_max 0: any */
     uint8_t vm_step;            /* ... in steps of: "2-2n" is 2, 0, 2 */
     bool retired;

@@ -42,7 +42,9 @@ def row(tag, vr, vm, keyword, name, retired):
 def read_standard(path):
     rows = {}
     for a in json.load(open(path, encoding="utf-8")):
-        if not a["keyword"] or not re.match("[A-Z][A-Z]($| or )", a["valueRepresentation"]):
+        if a["id"].startswith("fffe"):
+            a["valueRepresentation"] = "__"  # items and delimiters have none
+        if not a["keyword"] or not re.match("[A-Z_][A-Z_]($| or )", a["valueRepresentation"]):
             continue
         name = a["name"].replace("\u00b5", "u")
         assert name.isascii() and '"' not in name, name
