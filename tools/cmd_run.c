@@ -9,7 +9,11 @@
 #include "talk.h"
 
 struct opts {
+    const char *optical_path;
+    int64_t focal_plane;
     const char *out, *model, *config, *overlap, *roi, *out_of_scope, *exports, *tissue, *stain;
+    const char *qc_config, *qc_exclude;
+    int qc;
     mt_opt_list wsi_dirs;
     int64_t threads, batch, topk;
     uint64_t memory;
@@ -24,6 +28,8 @@ static const mt_opt options[] = {
     OPT_TEXT("config", 0, config, "CARD.json",
              "the model's card, instead of config.json beside it"),
     OPT_ASSUME_MPP(assume_mpp),
+    OPT_OPTICAL_PATH(optical_path),
+    OPT_FOCAL_PLANE(focal_plane),
     OPT_TEXT("overlap", 0, overlap, "PX|P%",
              "overlap of neighbouring tiles, in pixels of the model's spacing or as share of the "
              "tile (from the model's card when not given)"),
@@ -36,6 +42,13 @@ static const mt_opt options[] = {
     OPT_STAIN_FALLBACK(stain_fallback),
     OPT_FLAG("strict", strict,
              "a native tile that will not decode fails its slide, instead of being left out and counted"),
+    OPT_CHOICE("qc", qc, "warn|off|reject",
+               "quality control: limits that are passed give a warning; nothing is looked at; slides beyond a "
+               "reject limit are set aside (warn when not given)"),
+    OPT_TEXT("qc-config", 0, qc_config, "FILE.json", "limits of quality control (microtome help qc)"),
+    OPT_TEXT("qc-exclude", 0, qc_exclude, "NAME,...",
+             "leave tiles with such a flag (focus, pen, fold, bubble, edge, dark) out of the grade; they "
+             "are scored and stored all the same"),
     OPT_INT("topk", topk, "N", 1, 1e6, "the slide-level score is the mean of the N best tiles"),
     OPT_TEXT("export", 0, exports, "NAME,...", "further results to write, such as geojson.gz"),
     OPT_FLAG("force", force, "redo slides whose result is complete"),
@@ -405,6 +418,8 @@ static int run(const void *opts, int n_args, char **args)
     ro.memory = o->memory;
     ro.force = o->force;
     ro.assume_mpp = o->assume_mpp;
+    ro.optical_path = o->optical_path;
+    ro.focal_plane = (int)o->focal_plane;
     ro.min_tissue = o->min_tissue;
     ro.roi_path = o->roi;
     ro.allow_out_of_scope = o->out_of_scope;
@@ -412,6 +427,9 @@ static int run(const void *opts, int n_args, char **args)
     ro.exports = o->exports;
     ro.pseudonyms = o->pseudonyms;
     ro.topk = (int)o->topk;
+    ro.qc = (mt_qc_mode)o->qc;
+    ro.qc_config = o->qc_config;
+    ro.qc_exclude = o->qc_exclude;
     ro.tissue = o->tissue;
     ro.stain = o->stain;
     ro.stain_fallback_none = o->stain_fallback == 1;
@@ -421,7 +439,7 @@ static int run(const void *opts, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.min_tissue = -1, .topk = 10};
+static const struct opts defaults = {.focal_plane = -1, .min_tissue = -1, .topk = 10};
 const mt_command mt_cmd_run = {
     .name = "run",
     .args = "SLIDE|DIR|LIST.csv... -o DIR --model NAME|FILE.onnx [options]",
@@ -433,6 +451,7 @@ const mt_command mt_cmd_run = {
              "  <slide>/result.json                slide-level result with provenance\n"
              "  <slide>/tiles.h5                   coordinates and scores\n"
              "  <slide>/heatmap.tif, heatmap.png   heatmap registered to level 0\n"
+             "  <slide>/qc.png                     what quality control found\n"
              "  model-outputs-csv/<slide>.csv      WSInfer's columns\n"
              "  model-outputs-geojson/<slide>.geojson   tiles for QuPath\n\n"
              "A slide that fails gets its row and reason, the others finish, and the exit code is "

@@ -5,6 +5,8 @@
 #include "talk.h"
 
 struct opts {
+    const char *optical_path;
+    int64_t focal_plane;
     const char *out;
     double assume_mpp;
     int64_t threads;
@@ -15,6 +17,8 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "FILE.json",
              "write the figures as a target for --stain-normalise of tiles and run"),
     OPT_ASSUME_MPP(assume_mpp),
+    OPT_OPTICAL_PATH(optical_path),
+    OPT_FOCAL_PLANE(focal_plane),
     OPT_THREADS(threads),
     OPT_FLAG("json", json, "print the figures as JSON"),
     OPT_END,
@@ -80,6 +84,8 @@ static mt_status measure(mt_stain *out, const char *path, const struct opts *o, 
     mt_slide *slide = NULL;
     mt_tissue *tissue = NULL;
     so.assume_mpp = o->assume_mpp;
+    so.optical_path = o->optical_path;
+    so.focal_plane = (int)o->focal_plane;
     to.threads = mt_threads(o->threads);
     mt_status st = mt_slide_open(&slide, path, &so, err);
     if (!st) st = mt_tissue_detect(&tissue, slide, &to, err);
@@ -100,7 +106,7 @@ static int run(const void *opts, int n_args, char **args)
     return st ? mt_fail_file(&err, args[0]) : print(&stain, o->json);
 }
 
-static const struct opts defaults = {0};
+static const struct opts defaults = {.focal_plane = -1};
 const mt_command mt_cmd_stain = {
     .name = "stain",
     .args = "SLIDE [-o FILE.json] [options]",

@@ -9,6 +9,8 @@
 #include "talk.h"
 
 struct opts {
+    const char *optical_path;
+    int64_t focal_plane;
     const char *out, *overlap, *roi, *tissue, *stain, *stain_vectors;
     int64_t tile_px, threads, quality;
     double mpp, mag, tile_um, min_tissue, assume_mpp;
@@ -49,6 +51,8 @@ static const mt_opt options[] = {
         "what is written: a picture a tile, one HDF5 file in CLAM's layout, or the list alone"),
     OPT_INT("quality", quality, "N", 1, 100, "JPEG quality"),
     OPT_ASSUME_MPP(assume_mpp),
+    OPT_OPTICAL_PATH(optical_path),
+    OPT_FOCAL_PLANE(focal_plane),
     OPT_FLAG("allow-upsampling", allow_upsampling,
              "also when the target is more than 2.1 times finer than the slide"),
     OPT_THREADS(threads),
@@ -212,6 +216,8 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     const mt_plan_opts *po = &w->plan;
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = o->assume_mpp;
+    so.optical_path = o->optical_path;
+    so.focal_plane = (int)o->focal_plane;
     mt_status st = mt_slide_open(&c->slide, path, &so, err);
     if (!st && !po->whole_slide) {
         mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
@@ -338,7 +344,8 @@ static int run(const void *opts, int n_args, char **args)
     return mt_stop_asked() && code == MT_EXIT_OK ? MT_EXIT_FAILED : code;
 }
 
-static const struct opts defaults = {.tile_px = 256, .quality = 90, .min_tissue = 0.25, .channel = -1};
+static const struct opts defaults = {
+    .focal_plane = -1, .tile_px = 256, .quality = 90, .min_tissue = 0.25, .channel = -1};
 const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",

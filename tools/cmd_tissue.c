@@ -6,6 +6,8 @@
 #include "talk.h"
 
 struct opts {
+    const char *optical_path;
+    int64_t focal_plane;
     const char *png, *geojson, *tissue;
     double assume_mpp, min_speck, max_hole;
     int64_t threads;
@@ -18,6 +20,8 @@ static const mt_opt options[] = {
              "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
     OPT_TISSUE(tissue),
     OPT_ASSUME_MPP(assume_mpp),
+    OPT_OPTICAL_PATH(optical_path),
+    OPT_FOCAL_PLANE(focal_plane),
     OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12,
              "drop tissue islands below this many square micrometres"),
     OPT_REAL("max-hole", max_hole, "UM2", 0, 1e12, "fill holes below this many square micrometres"),
@@ -51,6 +55,8 @@ static mt_status detect(mt_tissue **tissue, mt_tissue_origin *origin, const char
 {
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = opts->assume_mpp;
+    so.optical_path = opts->optical_path;
+    so.focal_plane = (int)opts->focal_plane;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
     to.min_speck_um2 = opts->min_speck;
     to.max_hole_um2 = opts->max_hole;
@@ -83,7 +89,7 @@ static int run(const void *o, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.min_speck = 40000, .max_hole = 36100};
+static const struct opts defaults = {.focal_plane = -1, .min_speck = 40000, .max_hole = 36100};
 const mt_command mt_cmd_tissue = {
     .name = "tissue",
     .args = "SLIDE -o MASK.png | --geojson FILE [options]",

@@ -79,6 +79,12 @@ typedef struct mt_opt {
     OPT_REAL(                                                                                      \
         "assume-mpp", field, "F", 0.01, 100,                                                       \
         "take F um/px as the slide's spacing, whatever the file says; recorded in the output")
+#define OPT_OPTICAL_PATH(field)                                                                    \
+    OPT_TEXT("optical-path", 0, field, "ID",                                                       \
+             "DICOM: read this optical path (the first when not given)")
+#define OPT_FOCAL_PLANE(field)                                                                     \
+    OPT_INT("focal-plane", field, "N", 0, 1e6,                                                     \
+            "DICOM: read this focal plane, counted from 0 (the middle one when not given)")
 #define OPT_TISSUE(field)                                                                          \
     OPT_TEXT("tissue", 0, field, "MASK",                                                           \
              "tissue from a GeoJSON or PNG file, from a folder of them (DIR/<slide>.geojson, .png or " \

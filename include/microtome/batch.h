@@ -16,6 +16,8 @@ typedef struct mt_run_opts {
     uint64_t memory;           /* ceiling in bytes for tile and network buffers, 0 = 400 MiB */
     int force;                 /* redo what is already done */
     double assume_mpp;         /* 0 = from the file */
+    const char *optical_path;  /* DICOM: identifier, NULL = the first */
+    int focal_plane;           /* DICOM: 0-based, -1 = the middle one */
     double overlap;            /* < 0 = from the card's stride */
     double min_tissue;         /* < 0 = default */
     const char *roi_path;
@@ -24,13 +26,16 @@ typedef struct mt_run_opts {
     const char *exports;       /* comma-separated extra writers, or NULL */
     int pseudonyms;            /* result folders named by slide id */
     int topk;                  /* tiles of the slide-level score, 0 = 10 */
+    mt_qc_mode qc;
+    const char *qc_config;     /* file of mt_qc_config_load, or NULL */
+    const char *qc_exclude;    /* mt_qc_bits_parse's words: overrides the file's list; NULL = as the file says */
     const char *tissue;        /* mt_tissue_source_open's `given`: mask file, folder of masks, tissue model; NULL =
                                   detection */
     const char *stain;         /* mt_stain_request_parse's words; NULL = as the model's card says */
     int stain_fallback_none;   /* 1: a slide whose stain cannot be measured runs as it is, marked; 0: it fails */
     int strict;                /* 1: a native tile that will not decode fails its slide */
 } mt_run_opts;
-#define MT_RUN_OPTS_INIT {.version = 1, .overlap = -1.0, .min_tissue = -1.0}
+#define MT_RUN_OPTS_INIT {.version = 1, .focal_plane = -1, .overlap = -1.0, .min_tissue = -1.0}
 
 typedef enum mt_run_event_kind {
     MT_RUN_SLIDE_BEGIN,        /* a slide starts */

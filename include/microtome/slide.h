@@ -95,6 +95,10 @@ typedef struct mt_slide_list {
 MT_API MT_MUST_USE mt_status mt_slide_find(mt_slide_list *out, const char *dir, mt_err *err);
 MT_API void mt_slide_list_free(mt_slide_list *list);
 
+/* What results of the slide at this path are called: the file's name without its extension; of a
+ * folder, and of a name made of numbers and dots (a UID), the whole name. Cut to fit. */
+MT_API void mt_slide_stem(char *out, size_t room, const char *path);
+
 /* Closes and sets *slide to NULL. NULL and pointer to NULL are accepted. No reader may be in use. */
 MT_API void mt_slide_close(mt_slide **slide);
 

@@ -9,7 +9,7 @@
 
 /* A read-only map of a file. A page that cannot be read (file cut short, I/O fault) does not kill the
  * process: it reads as zeros and the map is marked faulted. Whoever read through a map asks
- * mt_map_faulted() before believing what was read. At most 1024 maps are open at once. */
+ * mt_map_faulted() before believing what was read. At most 32768 maps are open at once. */
 typedef struct mt_map {
     const uint8_t *data; /* NULL when size is 0 */
     size_t size;

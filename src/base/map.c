@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MAX_MAPS = 1024 };
+enum { MAX_MAPS = 32768 }; /* below the kernel's usual limit of 65530 (vm.max_map_count) */
 
 /* Read by the signal handler: atomics only. start is stored last and cleared first. */
 static struct slot {
@@ -83,15 +83,18 @@ static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
         pthread_mutex_unlock(&lock);
         return mt_err_set(err, MT_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
     }
-    int i = 0;
-    while (i < MAX_MAPS && atomic_load(&slots[i].start)) i++;
-    if (i < MAX_MAPS) {
+    static int next; /* where the search begins: opening many in a row stays linear */
+    int i = next, looked = 0;
+    while (looked < MAX_MAPS && atomic_load(&slots[i].start)) i = (i + 1) % MAX_MAPS, looked++;
+    const bool full = looked == MAX_MAPS;
+    if (!full) {
+        next = (i + 1) % MAX_MAPS;
         atomic_store(&slots[i].size, (size_t)sb.st_size);
         atomic_store(&slots[i].fault_at, 0);
         atomic_store(&slots[i].start, (uintptr_t)p);
     }
     pthread_mutex_unlock(&lock);
-    if (i == MAX_MAPS) {
+    if (full) {
         munmap(p, (size_t)sb.st_size);
         return mt_err_set(err, MT_ERR_TEMPORARY, "%s: %d maps are open already", path, MAX_MAPS);
     }

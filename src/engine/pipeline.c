@@ -21,9 +21,9 @@
 #define FETCH_LEAST ((uint64_t)32 << 20)
 #define UPSAMPLE_UNLIMITED 1e6
 
+/* Of all files of the slide: sizes and times of change, folded. */
 typedef struct file_stamp {
-    off_t size;
-    struct timespec changed;
+    uint64_t fold;
 } file_stamp;
 
 struct mt_pipeline {
@@ -53,10 +53,16 @@ static void warn(mt_result *r, const char *text)
 
 static bool stamp_of(file_stamp *out, const mt_slide *slide)
 {
-    struct stat sb;
-    const char *path = mt_slide_file(slide, 0);
-    if (!path || stat(path, &sb) != 0) return false;
-    *out = (file_stamp){sb.st_size, sb.st_mtim};
+    const char *path;
+    uint64_t fold = 0xcbf29ce484222325; /* FNV-1a, by words */
+    for (int i = 0; (path = mt_slide_file(slide, i)); i++) {
+        struct stat sb;
+        if (stat(path, &sb) != 0) return false;
+        const uint64_t v[] = {(uint64_t)sb.st_ino, (uint64_t)sb.st_size, (uint64_t)sb.st_mtim.tv_sec,
+                              (uint64_t)sb.st_mtim.tv_nsec};
+        for (size_t k = 0; k < MT_COUNT(v); k++) fold = (fold ^ v[k]) * 0x100000001b3;
+    }
+    out->fold = fold;
     return true;
 }
 
@@ -65,9 +71,7 @@ static mt_status check_unchanged(const mt_pipeline *p, mt_err *err)
 {
     file_stamp now;
     MT_TRY(mt_slide_check(p->slide, err));
-    if (!stamp_of(&now, p->slide) || now.size != p->stamp.size ||
-        now.changed.tv_sec != p->stamp.changed.tv_sec ||
-        now.changed.tv_nsec != p->stamp.changed.tv_nsec)
+    if (!stamp_of(&now, p->slide) || now.fold != p->stamp.fold)
         return mt_err_set(err, MT_ERR_TEMPORARY, "the slide file changed while it was read");
     return MT_OK;
 }
@@ -115,6 +119,8 @@ mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mp
     if (!p->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = assume_mpp;
+    so.optical_path = opts->optical_path;
+    so.focal_plane = opts->focal_plane;
     mt_status st = mt_slide_open(&p->slide, path, &so, err);
     if (st == MT_OK) {
         p->result.slide = *mt_slide_get_info(p->slide);
@@ -147,6 +153,15 @@ void mt_pipeline_close(mt_pipeline **pp)
     *pp = NULL;
 }
 
+/* What stands for the pixels in keys: the bytes and, where a slide has several, which picture of them. */
+static void pixels_key(char out[160], const mt_result *r)
+{
+    snprintf(out, 160, "%s", r->slide_digest);
+    if (r->slide.n_optical_paths > 1 || r->slide.n_focal_planes > 1)
+        snprintf(out, 160, "%s path %s plane %d", r->slide_digest, r->slide.optical_path,
+                 r->slide.focal_plane);
+}
+
 mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
 {
     mt_result *r = &p->result;
@@ -167,7 +182,9 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
                                  .stain = p->opts.stain,
                                  .stain_fallback_none = p->opts.stain_fallback_none,
                                  .strict = p->opts.strict};
-    return mt_result_key(r->key, r->slide_digest, stem, &in, err);
+    char pixels[160];
+    pixels_key(pixels, r);
+    return mt_result_key(r->key, pixels, stem, &in, err);
 }
 
 mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_err *err)
@@ -269,7 +286,9 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
 {
     uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
     const mt_result *r = &p->result;
-    MT_TRY(mt_scores_key(p->scores_key, r->slide_digest, r->model_digest, r->card, p->plan->digest,
+    char pixels[160];
+    pixels_key(pixels, r);
+    MT_TRY(mt_scores_key(p->scores_key, pixels, r->model_digest, r->card, p->plan->digest,
                          r->kernel_set, p->stain ? &p->stain->map : NULL, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));

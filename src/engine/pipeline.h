@@ -17,6 +17,8 @@ typedef struct mt_pipeline_opts {
     const mt_model *model;
     int threads, batch;         /* >= 1 */
     uint64_t memory;            /* ceiling for tile and network buffers */
+    const char *optical_path;   /* DICOM: or NULL = the first */
+    int focal_plane;            /* DICOM: -1 = the middle one */
     double overlap, min_tissue; /* < 0: the card's stride, the default */
     const char *roi_path;       /* or NULL */
     char roi_digest[65];        /* of that file */

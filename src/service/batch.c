@@ -182,6 +182,8 @@ static void begin_pipeline_opts(run *r)
     p->overlap = o->overlap;
     p->min_tissue = o->min_tissue;
     p->roi_path = o->roi_path;
+    p->optical_path = o->optical_path;
+    p->focal_plane = o->focal_plane;
     p->out_of_scope = o->allow_out_of_scope;
     p->allow_upsampling = o->allow_upsampling != 0;
     p->topk = o->topk;

@@ -2,12 +2,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "microtome/slide.h"
 
 #define LIST_MAX_BYTES ((size_t)64 << 20)
 enum { MAX_SLIDES = 1000000, MAX_COLUMNS = 1000, MAX_FIELD = 8192 };
@@ -183,6 +187,131 @@ static mt_status add_list(mt_inputs *out, const char *path, mt_err *err)
     return mt_inputs_parse_csv(out, (const char *)text, n, folder, base, err);
 }
 
+/* ---- DICOM: a slide is many files ---- */
+
+/* Of one file of a folder: its slide. */
+typedef struct member {
+    const char *name;          /* without the folder */
+    const char *path;          /* the slide's own; NULL: the file belongs to no slide */
+} member;
+
+/* A folder that was looked into. */
+typedef struct folder {
+    char *dir;
+    mt_slide_list list;
+    member *members;           /* by name */
+    size_t n_members;
+} folder;
+
+typedef struct folders {
+    folder *v;
+    size_t n;
+} folders;
+
+static void folders_free(folders *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        mt_slide_list_free(&f->v[i].list);
+        free(f->v[i].members);
+        free(f->v[i].dir);
+    }
+    free(f->v);
+    *f = (folders){NULL, 0};
+}
+
+static int by_member(const void *a, const void *b)
+{
+    return strcmp(((const member *)a)->name, ((const member *)b)->name);
+}
+
+static mt_status list_members(folder *f, mt_err *err)
+{
+    const mt_slide_list *l = &f->list;
+    size_t n = l->n_others;
+    for (size_t i = 0; i < l->n; i++) n += l->slides[i].n_files;
+    MT_TRY(mt_alloc(&f->members, n, sizeof *f->members, SIZE_MAX, "inputs", err));
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < l->slides[i].n_files; k++)
+            f->members[f->n_members++] =
+                (member){mt_path_base(l->slides[i].files[k]), l->slides[i].path};
+    for (size_t i = 0; i < l->n_others; i++)
+        f->members[f->n_members++] = (member){mt_path_base(l->others[i]), NULL};
+    qsort(f->members, f->n_members, sizeof *f->members, by_member);
+    return MT_OK;
+}
+
+/* Looks into a folder once. */
+static mt_status look_into(const folder **out, folders *all, const char *dir, mt_err *err)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (!strcmp(all->v[i].dir, dir)) {
+            *out = &all->v[i];
+            return MT_OK;
+        }
+    folder *more = realloc(all->v, (all->n + 1) * sizeof *more);
+    if (!more) return mt_err_set(err, MT_ERR_NO_MEMORY, "inputs: no memory for a folder");
+    all->v = more;
+    folder *f = &all->v[all->n];
+    *f = (folder){.dir = strdup(dir)};
+    if (!f->dir) return mt_err_set(err, MT_ERR_NO_MEMORY, "inputs: no memory for a folder");
+    all->n++;
+    MT_TRY(mt_slide_find(&f->list, dir, err));
+    MT_TRY(list_members(f, err));
+    *out = f;
+    return MT_OK;
+}
+
+static bool is_dicom(const char *path)
+{
+    char four[4] = "";
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const bool yes = fd >= 0 && pread(fd, four, 4, 128) == 4 && !memcmp(four, "DICM", 4);
+    if (fd >= 0) close(fd);
+    return yes;
+}
+
+/* Whether a file of this name belongs to a slide of the folder, or to none. */
+static const member *member_of(const folder *f, const char *path)
+{
+    const member key = {mt_path_base(path), NULL};
+    return bsearch(&key, f->members, f->n_members, sizeof key, by_member);
+}
+
+/* A DICOM file stands for its slide; one that belongs to none is passed over, unless there would be
+ * nothing else to do: then it gets its row and its reason. */
+static mt_status gather_slides(mt_inputs *list, folders *all, mt_err *err)
+{
+    size_t strange = 0;
+    MT_AUTO_FREE bool *other = NULL;
+    MT_TRY(mt_alloc(&other, list->n, 1, SIZE_MAX, "inputs", err));
+    for (size_t i = 0; i < list->n; i++) {
+        mt_input *in = &list->items[i];
+        if (mt_dir_exists(in->path) || !is_dicom(in->path)) continue;
+        const char *base = mt_path_base(in->path);
+        MT_AUTO_FREE char *dir =
+            base == in->path ? strdup(".")
+                             : mt_strf("%.*s", (int)(base - in->path - (base - in->path > 1)), in->path);
+        const folder *f;
+        if (!dir) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+        if (look_into(&f, all, dir, NULL) != MT_OK) continue; /* its row will say why */
+        const member *m = member_of(f, in->path);
+        strange += other[i] = m && !m->path;
+        if (!m || !m->path || !strcmp(mt_path_base(m->path), base)) continue;
+        char *path = base == in->path ? strdup(mt_path_base(m->path)) : strdup(m->path);
+        if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+        free(in->path);
+        in->path = path;
+    }
+    if (!strange || strange == list->n) return MT_OK;
+    mt_log(MT_LOG_INFO, "%zu DICOM files that are no slides are passed over", strange);
+    size_t kept = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (other[i]) free(list->items[i].path);
+        else list->items[kept++] = list->items[i];
+    list->n = kept;
+    return MT_OK;
+}
+
 /* ---- folders ---- */
 
 static int by_name(const void *a, const void *b)
@@ -190,16 +319,16 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const mt_input *)a)->path, ((const mt_input *)b)->path);
 }
 
-static mt_status add_folder(mt_inputs *out, const char *path, mt_err *err)
+/* Slides of one file each: by their extension, hidden ones not, and not what is DICOM besides. */
+static mt_status add_files(mt_inputs *out, const char *path, const folder *dicom, mt_err *err)
 {
     DIR *dir = opendir(path);
     if (!dir)
         return mt_err_set(err, MT_ERR_IO, "%s: cannot read the folder: %s", path, strerror(errno));
-    size_t first = out->n;
     mt_status st = MT_OK;
     struct dirent *e;
     while (st == MT_OK && (e = readdir(dir))) {
-        if (!is_slide_name(e->d_name)) continue;
+        if (!is_slide_name(e->d_name) || member_of(dicom, e->d_name)) continue;
         MT_AUTO_FREE char *full =
             mt_strf("%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", e->d_name);
         if (!full)
@@ -208,8 +337,20 @@ static mt_status add_folder(mt_inputs *out, const char *path, mt_err *err)
             st = add(out, full, 0.0, err);
     }
     closedir(dir);
-    if (out->n > first) qsort(out->items + first, out->n - first, sizeof *out->items, by_name);
     return st;
+}
+
+/* A folder that is one DICOM slide stands for it, and gives it its name. */
+static mt_status add_folder(mt_inputs *out, folders *all, const char *path, mt_err *err)
+{
+    const folder *f;
+    const size_t first = out->n;
+    MT_TRY(look_into(&f, all, path, err));
+    MT_TRY(add_files(out, path, f, err));
+    if (out->n == first && f->list.n == 1) return add(out, path, 0.0, err);
+    for (size_t i = 0; i < f->list.n; i++) MT_TRY(add(out, f->list.slides[i].path, 0.0, err));
+    if (out->n > first) qsort(out->items + first, out->n - first, sizeof *out->items, by_name);
+    return MT_OK;
 }
 
 /* ---- one path once ---- */
@@ -257,15 +398,17 @@ static mt_status drop_repeats(mt_inputs *list, mt_err *err)
 mt_status mt_inputs_expand(mt_inputs *out, const char *const *inputs, size_t n, mt_err *err)
 {
     *out = (mt_inputs){NULL, 0, 0};
+    MT_AUTO(folders_free) folders all = {NULL, 0};
     for (size_t i = 0; i < n; i++) {
         if (!*inputs[i]) return mt_err_set(err, MT_ERR_ARG, "inputs: an empty path");
         if (mt_dir_exists(inputs[i]))
-            MT_TRY(add_folder(out, inputs[i], err));
+            MT_TRY(add_folder(out, &all, inputs[i], err));
         else if (strcasecmp(mt_path_ext(inputs[i]), ".csv") == 0)
             MT_TRY(add_list(out, inputs[i], err));
         else
             MT_TRY(add(out, inputs[i], 0.0, err));
     }
+    MT_TRY(gather_slides(out, &all, err));
     MT_TRY(drop_repeats(out, err));
     if (out->n == 0)
         return mt_err_set(

@@ -16,8 +16,11 @@ typedef struct mt_inputs {
     size_t n, cap;
 } mt_inputs;
 
-/* In the order given; a folder gives the slides in it (by extension, not hidden, not its
- * sub-folders) in byte order of their names; a *.csv file is a list. A path that comes twice, by
+/* In the order given; a folder gives the slides in it (by extension, or DICOM by what it is; not
+ * hidden, not its sub-folders) in byte order of their names; a *.csv file is a list. All files of a
+ * DICOM slide stand for it and give the path of its finest file; the folder itself stands for it where
+ * it was named and holds nothing else. DICOM files of no slide (reports, segmentations) are passed
+ * over beside slides. A path that comes twice, by
  * whatever name, is kept once, where it came first. A file that does not exist is kept: it gets its
  * row. Errors: ARG (nothing to do, a list without a `wsi` column), FORMAT (a list's row), IO,
  * LIMIT, NO_MEMORY. *out is freed by mt_inputs_free in either case. */

@@ -39,9 +39,10 @@ static bool is_reserved(const char *name)
 
 void mt_name_stem(char out[MT_NAME_BYTES], const char *path)
 {
-    const char *base = mt_path_base(path), *end = mt_path_ext(path);
+    char stem[1024];
     size_t n = 0;
-    for (const unsigned char *s = (const unsigned char *)base; s < (const unsigned char *)end;) {
+    mt_slide_stem(stem, sizeof stem, path);
+    for (const unsigned char *s = (const unsigned char *)stem; *s;) {
         size_t k = utf8_length(s);
         bool plain = k == 1 && s[0] >= 0x20 && s[0] != 0x7f && s[0] != '\\' && s[0] != '/' &&
                      !(n == 0 && s[0] == '.');

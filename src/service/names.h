@@ -7,7 +7,7 @@
 
 #define MT_NAME_BYTES 256
 
-/* The file's stem as a folder name: control characters, backslashes and bytes that are not UTF-8
+/* The slide's stem (mt_slide_stem) as a folder name: control characters, backslashes and bytes that are not UTF-8
  * become '_', a leading dot too, long stems are cut, names the output folder itself uses are
  * preceded by '_'. Never empty. */
 void mt_name_stem(char out[MT_NAME_BYTES], const char *path);

@@ -43,6 +43,9 @@ MT_MUST_USE mt_status mt_slide_check(const mt_slide *slide, mt_err *err);
 /* Files the slide consists of, in name order; NULL past the last. */
 const char *mt_slide_file(const mt_slide *slide, int i);
 
+/* The path it was opened by: a file, or a folder. Valid while the slide is open. */
+const char *mt_slide_path(const mt_slide *slide);
+
 /* Level to read for a wanted downsample of level 0: the coarsest whose downsample does not pass it
  * by more than 1 %. */
 int mt_slide_level_for(const mt_slide *slide, double downsample);
