@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include "base/mem.h"
+#include "tiles/evidence.h"
 
 static size_t blocks_across(int32_t n)
 {
@@ -109,6 +110,7 @@ void mt_tissue_free(mt_tissue **tissue)
     if (!tissue || !*tissue) return;
     free((*tissue)->mask);
     free((*tissue)->block_sums);
+    evidence_free(&(*tissue)->evidence);
     free(*tissue);
     *tissue = NULL;
 }

@@ -13,7 +13,7 @@ struct opts {
     const char *out, *size, *label, *truth_geojson, *truth_csv, *check, *class_name;
     int64_t seed, tile, quality, truth_px, threads;
     double mpp, tumour, threshold;
-    int layout, subsampling, rgb, pen, blur, fold, no_mpp, json;
+    int layout, subsampling, rgb, pen, pen_colour, blur, fold, bubble, debris, edge, no_mpp, json;
 };
 
 static const mt_opt options[] = {
@@ -32,6 +32,11 @@ static const mt_opt options[] = {
     OPT_FLAG("pen", pen, "plant a pen mark"),
     OPT_FLAG("blur", blur, "plant an out-of-focus region"),
     OPT_FLAG("fold", fold, "plant a tissue fold"),
+    OPT_CHOICE("pen-colour", pen_colour, "blue|green|red|black|violet|orange",
+               "plant a pen mark of this colour"),
+    OPT_FLAG("bubble", bubble, "plant an air bubble"),
+    OPT_FLAG("debris", debris, "plant opaque specks"),
+    OPT_FLAG("edge", edge, "plant the edge of a coverslip"),
     OPT_FLAG("no-mpp", no_mpp, "leave the spacing out of the file"),
     OPT_TEXT("label", 0, label, "TEXT", "text planted in the label and the macro picture"),
     OPT_TEXT("truth-geojson", 0, truth_geojson, "FILE",
@@ -83,7 +88,11 @@ static int resolve(mt_synth_opts *so, const struct opts *o)
     so->rgb = o->rgb;
     so->jpeg_quality = (int)o->quality;
     so->tumour = o->tumour;
-    so->pen = o->pen;
+    so->pen = o->pen || o->pen_colour >= 0;
+    so->pen_colour = o->pen_colour + 1; /* none: by the seed */
+    so->bubble = o->bubble;
+    so->debris = o->debris;
+    so->edge = o->edge;
     so->blur = o->blur;
     so->fold = o->fold;
     so->no_mpp = o->no_mpp;
@@ -183,6 +192,7 @@ static int run(const void *opts, int n_args, char **args)
 static const struct opts defaults = {.seed = 1,
                                      .mpp = 0.5,
                                      .layout = -1,
+                                     .pen_colour = -1,
                                      .tile = 240,
                                      .quality = 80,
                                      .tumour = 0.2,

@@ -134,6 +134,6 @@ int mt_usage_error(const mt_command *cmd, const char *fmt, ...) MT_PRINTF(2, 3);
 
 /* Rows of the table in microtome.c. */
 extern const mt_command mt_cmd_info, mt_cmd_tissue, mt_cmd_tiles, mt_cmd_run, mt_cmd_models,
-    mt_cmd_synth, mt_cmd_bench, mt_cmd_doctor, mt_cmd_stain;
+    mt_cmd_synth, mt_cmd_qc, mt_cmd_bench, mt_cmd_doctor, mt_cmd_stain;
 
 #endif

@@ -8,7 +8,7 @@
 
 static const mt_command *const commands[] = {
     &mt_cmd_info,  &mt_cmd_tissue, &mt_cmd_tiles,  &mt_cmd_run, &mt_cmd_models,
-    &mt_cmd_synth, &mt_cmd_bench,  &mt_cmd_doctor, &mt_cmd_stain, NULL,
+    &mt_cmd_qc,    &mt_cmd_synth, &mt_cmd_bench,  &mt_cmd_doctor, &mt_cmd_stain, NULL,
 };
 
 static const mt_command *find(const char *name)

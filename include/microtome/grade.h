@@ -3,6 +3,7 @@
 #define MICROTOME_GRADE_H
 
 #include "microtome/model.h"
+#include "microtome/qc.h"
 #include "microtome/stain.h"
 #include "microtome/tissue.h"
 
@@ -10,7 +11,8 @@ typedef enum mt_tile_state {
     MT_TILE_PENDING = 0,
     MT_TILE_DONE = 1,
     MT_TILE_UNREADABLE = 2,    /* a native tile under it would not decode */
-    MT_TILE_NAN = 3            /* the network gave NaN or Inf */
+    MT_TILE_NAN = 3,           /* the network gave NaN or Inf */
+    MT_TILE_EXCLUDED = 4       /* has a score, but quality control keeps it out of the grade */
 } mt_tile_state;
 
 /* One number per class over the analysed tiles. Formulas: mean = (1/n) sum p; max; topk = mean of the
@@ -39,7 +41,7 @@ typedef struct mt_grade {
     double tissue_mm2;         /* tissue of the slide (inside the ROI when there is one) */
     double analysed_mm2;       /* part of the tissue grid that was scored, each point counted once */
     double coverage;           /* analysed tissue / tissue, 0..1 */
-    uint64_t n_tiles, n_done, n_unreadable, n_nan;
+    uint64_t n_tiles, n_done, n_unreadable, n_nan, n_excluded;
     int n_top;
     struct { uint32_t tile; float score; int64_t x_l0, y_l0; int32_t w_l0, h_l0; } top[MT_TOP_TILES];
 } mt_grade;
@@ -72,6 +74,11 @@ typedef struct mt_result {
         char reason[160];      /* why they were not although wanted (--stain-fallback none) */
         mt_stain measured;     /* pixels 0: not measured */
     } stain;
+    /* Quality control: NULL when it was off. Borrowed like plan and tissue. */
+    const mt_qc *qc;
+    mt_qc_config qc_config;    /* the limits that were applied */
+    mt_qc_verdict qc_verdict;
+    const uint8_t *tile_qc;    /* MT_QC_* flags of each tile; NULL without qc or tiles */
     double assumed_mpp;        /* > 0 when --assume-mpp was used */
     char out_of_scope[160];    /* reason given with --allow-out-of-scope; "" = in scope */
     int scope_unverified;      /* metadata silent where the card declares a scope */

@@ -42,6 +42,9 @@ typedef struct mt_report_row {
     int resumed;               /* result of an earlier run was found complete */
     int n_warnings;
     char heatmap[300];         /* path relative to out_dir, "" when none */
+    char qc[300];              /* the same of the quality picture */
+    char qc_verdict[8];        /* "pass", "warn", "reject"; "" when quality control was off */
+    double usable_share, focus; /* of the tissue; median sharpness; NaN when not known */
 } mt_report_row;
 
 typedef struct mt_report {

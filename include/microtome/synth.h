@@ -3,13 +3,16 @@
  *
  * The truth: the class of a cell of 4 x 4 level-0 pixels is the class drawn at its pixel (2, 2), and all
  * areas are counted in such cells. The lumen of a gland is gland, the walls between fat cells are fat,
- * stroma between tumour nests is stroma; pen, blur and fold change no class. Outside the slide is glass. */
+ * stroma between tumour nests is stroma; artefacts change no class. Outside the slide is glass. */
 #ifndef MICROTOME_SYNTH_H
 #define MICROTOME_SYNTH_H
 
 #include "microtome/tiles.h"
 
 typedef enum mt_synth_layout { MT_SYNTH_SVS, MT_SYNTH_TIFF } mt_synth_layout;
+
+enum mt_synth_ink { MT_SYNTH_INK_SEED, MT_SYNTH_INK_BLUE, MT_SYNTH_INK_GREEN, MT_SYNTH_INK_RED, MT_SYNTH_INK_BLACK,
+                    MT_SYNTH_INK_VIOLET, MT_SYNTH_INK_ORANGE, MT_SYNTH_INKS };
 
 typedef struct mt_synth_opts {
     int version;               /* 1 */
@@ -26,6 +29,8 @@ typedef struct mt_synth_opts {
     int no_mpp;                /* leave the spacing out (the objective stays) */
     const char *label_text;    /* planted in label and macro; NULL = a default made of the seed */
     int threads;
+    int bubble, debris, edge;  /* more artefacts to plant: air bubble, opaque specks, edge of the coverslip */
+    int pen_colour;            /* mt_synth_ink; 0 = by the seed */
 } mt_synth_opts;
 #define MT_SYNTH_OPTS_INIT {.version = 1, .width = 8192, .height = 6144, .seed = 1, .mpp = 0.5, \
     .layout = MT_SYNTH_SVS, .tile_px = 240, .subsampling = 420, .jpeg_quality = 80, .tumour = 0.2, .threads = 1}
@@ -52,6 +57,12 @@ MT_API MT_MUST_USE mt_status mt_synth_write(const char *path, const mt_synth_opt
  * out of range. Thread-safe. */
 MT_API void mt_synth_truth(double fraction[MT_SYNTH_CLASSES], const mt_synth_opts *opts,
                            int64_t x_l0, int64_t y_l0, int32_t w_l0, int32_t h_l0);
+
+/* Exact truth of the artefacts: bits of microtome/qc.h (MT_QC_FOCUS .. MT_QC_DARK, and MT_QC_TISSUE where the
+ * class is not glass; focus and fold on tissue only) of n_x by n_y points, the level-0 pixel under
+ * x_l0 + (i + 0.5) step_px. All zero when the options are out of range. Thread-safe. */
+MT_API void mt_synth_artefacts(uint8_t *bits, size_t stride, const mt_synth_opts *opts, int64_t x_l0, int64_t y_l0,
+                               double step_px, int32_t n_x, int32_t n_y);
 
 /* Renders a box of level 0 as RGB, before JPEG (tests, training crops); white when the options are out of
  * range. The tables of the last slide are kept between calls. Thread-safe. */

@@ -64,8 +64,12 @@ typedef struct mt_plan_opts {
     const char *roi_path;      /* GeoJSON polygons in level-0 pixels; a tile is kept when its centre lies inside; NULL = none */
     int whole_slide;           /* 1: no tissue mask, every grid cell is a tile */
     double max_upsample;       /* refuse when slide mpp / target mpp passes this (default 2.1) */
+    const char *coords_path;   /* HDF5 coordinates of CLAM, TRIDENT or WSInfer: the tiles are exactly those boxes in
+                                  that order; no grid, ROI, overlap or tissue share applies, tile_px 0 takes the
+                                  file's side, and with mpp > 0 boxes more than 10 % off tile_px * mpp are
+                                  refused (more than 1 %: noted); NULL = none */
 } mt_plan_opts;
-#define MT_PLAN_OPTS_INIT {1, 256, 0, 0.0, 0.0, 0.25, MT_EDGE_PAD, NULL, 0, 2.1}
+#define MT_PLAN_OPTS_INIT {1, 256, 0, 0.0, 0.0, 0.25, MT_EDGE_PAD, NULL, 0, 2.1, NULL}
 
 typedef struct mt_tile {
     int64_t x_l0, y_l0;        /* top left, level-0 pixels */
@@ -96,16 +100,22 @@ typedef struct mt_plan {
                                   the distinct ones, grid_cols and grid_rows their numbers */
     double roi_mm2;            /* area of the ROI inside the slide, 0 when none */
     double tissue_mm2;         /* tissue inside the ROI, or of the slide when there is no ROI; 0 without a mask */
+    char origin[12];           /* whose coordinates these are: "clam", "trident", "wsinfer"; "" = our grid */
+    char note[160];            /* what a result should say of the plan besides; "" = nothing */
     char digest[65];           /* filled by mt_plan_digest */
 } mt_plan;
 
 /* Lays the grid. tissue may be NULL when opts->whole_slide. The same slide and options give the same
  * list on every machine. An empty list is success (n_tiles 0): no tissue is an answer, not an error.
  * Errors: ARG, SPACING (unknown, or too coarse for the target beyond max_upsample), FORMAT, NOT_FOUND
- * and IO (ROI), LIMIT. *out is the caller's (mt_plan_free). */
+ * and IO (ROI, coordinates), UNSUPPORTED (coordinates), LIMIT. *out is the caller's (mt_plan_free). */
 MT_API MT_MUST_USE mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
                                           const mt_plan_opts *opts, mt_err *err);
 MT_API void mt_plan_free(mt_plan **plan);
+
+/* The coordinates of one slide: `coords` itself when it is a file; in a folder <slide>.h5 or <slide>_patches.h5,
+ * there or in its folder `patches`. *out (malloc) is the caller's. NOT_FOUND when there is none. */
+MT_API MT_MUST_USE mt_status mt_coords_find(char **out, const char *coords, const char *slide_path, mt_err *err);
 
 /* Fills plan->digest with the SHA-256 of everything in the plan, tiles included, as 64 hex digits:
  * same slide geometry, same options, same digest on every machine. */
@@ -124,17 +134,32 @@ typedef struct mt_fetch_stats {
 } mt_fetch_stats;
 
 /* Writing tiles out (`microtome tiles`). */
-typedef enum mt_tile_format { MT_TILES_NONE, MT_TILES_JPEG, MT_TILES_PNG, MT_TILES_H5 } mt_tile_format;
+typedef enum mt_tile_format {
+    MT_TILES_NONE, MT_TILES_JPEG, MT_TILES_PNG,
+    MT_TILES_H5,               /* one HDF5 file: coords, and the pictures as imgs */
+    MT_TILES_COORDS,           /* one HDF5 file: coords alone */
+    MT_TILES_WEBDATASET        /* tar shards of <key>.jpg and <key>.json */
+} mt_tile_format;
+
+/* Whose attributes the dataset coords carries: exactly those of the tool, in its meaning. */
+typedef enum mt_h5_style {
+    MT_H5_CLAM,                /* patch_size pixels of patch_level; level 0 where no level fits exactly */
+    MT_H5_TRIDENT,             /* patch_size at target_magnification, patch_size_level0; <slide>_patches.h5 */
+    MT_H5_WSINFER              /* patch_size in level-0 pixels, patch_spacing_um_px the target; gzip */
+} mt_h5_style;
+
 typedef struct mt_tiles_opts {
     int version;               /* 1 */
-    mt_tile_format format;     /* H5: one CLAM-style file with coords (and imgs) */
+    mt_tile_format format;
     int jpeg_quality;          /* 1..100, default 90 */
     int threads;               /* >= 1 */
     uint64_t memory;           /* ceiling for tile buffers in bytes; 0 = 256 MiB */
+    mt_h5_style h5_style;
+    int shard_tiles;           /* samples of one shard, 1..1000000, default 1000 */
     const struct mt_stain_map *stain; /* colours of the tiles (microtome/stain.h); NULL = as they are */
     int strict;                /* 1: a native tile that will not decode is an error (FORMAT ...) that names it */
 } mt_tiles_opts;
-#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, NULL, 0}
+#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0}
 
 /* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
 typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);

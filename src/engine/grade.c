@@ -35,6 +35,7 @@ static void count_states(mt_grade *g, const mt_scores *s)
         g->n_done += s->state[i] == MT_TILE_DONE;
         g->n_unreadable += s->state[i] == MT_TILE_UNREADABLE;
         g->n_nan += s->state[i] == MT_TILE_NAN;
+        g->n_excluded += s->state[i] == MT_TILE_EXCLUDED;
     }
 }
 
@@ -101,10 +102,16 @@ mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s,
         mt_grade_none(out, card, roi_path ? "no tissue in the region of interest" : "no tissue");
         return MT_OK;
     }
-    if (out->n_done + bad != out->n_tiles)
+    if (out->n_done + bad + out->n_excluded != out->n_tiles)
         return mt_err_set(err, MT_ERR_INTERNAL, "grade: %llu of %llu tiles were never looked at",
-                          (unsigned long long)(out->n_tiles - out->n_done - bad),
+                          (unsigned long long)(out->n_tiles - out->n_done - bad - out->n_excluded),
                           (unsigned long long)out->n_tiles);
+    if (out->n_excluded && out->n_done + bad == 0) {
+        snprintf(reason, sizeof reason, "all %llu tissue tiles left out by quality control",
+                 (unsigned long long)out->n_excluded);
+        mt_grade_none(out, card, reason);
+        return MT_OK;
+    }
     if (out->n_done == 0 || (double)bad > MT_GRADE_MAX_BAD * (double)out->n_tiles) {
         snprintf(reason, sizeof reason,
                  "%llu of %llu tissue tiles unreadable, %llu without a number",

@@ -38,6 +38,10 @@ struct mt_pipeline {
     char *path, *folder;
     float *probs;
     uint8_t *state;
+    uint8_t *graded_state;  /* state, but EXCLUDED where quality control says so */
+    uint8_t *tile_qc;
+    mt_qc *qc;
+    bool rejected;
     uint32_t n_resumed;
     char scores_key[65];
     char note[160];
@@ -143,12 +147,15 @@ void mt_pipeline_close(mt_pipeline **pp)
     mt_journal_close(&p->journal);
     mt_plan_free(&p->plan);
     mt_tissue_free(&p->tissue);
+    mt_qc_free(&p->qc);
     mt_stain_map_free(&p->stain);
     mt_slide_close(&p->slide);
     free(p->path);
     free(p->folder);
     free(p->probs);
     free(p->state);
+    free(p->graded_state);
+    free(p->tile_qc);
     free(p);
     *pp = NULL;
 }
@@ -177,6 +184,8 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
                                  .out_of_scope = p->opts.out_of_scope,
                                  .allow_upsampling = p->opts.allow_upsampling,
                                  .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK,
+                                 .qc = p->opts.qc,
+                                 .qc_rejects = p->opts.qc_rejects,
                                  .exports = p->opts.exports,
                                  .tissue = &r->tissue_origin,
                                  .stain = p->opts.stain,
@@ -195,6 +204,49 @@ mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_err *err)
     return mt_journal_open(&p->journal, path, err);
 }
 
+/* ---- quality ---- */
+
+static mt_status look_at_quality(mt_pipeline *p, mt_err *err)
+{
+    mt_result *r = &p->result;
+    if (!p->opts.qc) return MT_OK;
+    r->qc_config = *p->opts.qc;
+    mt_qc_opts o = MT_QC_OPTS_INIT;
+    o.threads = p->opts.threads;
+    o.focus_min = r->qc_config.focus_min;
+    MT_TRY(mt_qc_detect(&p->qc, p->slide, p->tissue, &o, err));
+    r->qc = p->qc;
+    mt_qc_gate(&r->qc_verdict, &p->qc->figures, &r->qc_config);
+    if (r->qc_verdict.kind == MT_QC_PASS) return MT_OK;
+    p->rejected = r->qc_verdict.kind == MT_QC_REJECT && p->opts.qc_rejects;
+    char text[160];
+    snprintf(text, sizeof text, "quality%s: %.120s", r->qc_verdict.kind == MT_QC_REJECT ? ", beyond a reject limit" : "",
+             r->qc_verdict.reason);
+    if (!p->rejected) warn(r, text);
+    return MT_OK;
+}
+
+/* Flags of every tile; with an exclusion list the grade sees a copy of the states. */
+static mt_status flag_tiles(mt_pipeline *p, mt_err *err)
+{
+    size_t n = p->plan->n_tiles;
+    const mt_qc_config *c = &p->result.qc_config;
+    if (!p->qc || !n) return MT_OK;
+    MT_TRY(mt_alloc(&p->tile_qc, n, 1, SIZE_MAX, "tile flags", err));
+    for (size_t i = 0; i < n; i++) {
+        const mt_tile *t = &p->plan->tiles[i];
+        p->tile_qc[i] = (uint8_t)mt_qc_flags(p->qc, (double)t->x_l0, (double)t->y_l0, t->w_l0, t->h_l0, c->tile_share);
+    }
+    p->result.tile_qc = p->tile_qc;
+    if (!c->exclude) return MT_OK;
+    MT_TRY(mt_alloc(&p->graded_state, n, 1, SIZE_MAX, "tile states", err));
+    for (size_t i = 0; i < n; i++)
+        p->graded_state[i] =
+            p->state[i] == MT_TILE_DONE && (p->tile_qc[i] & c->exclude) ? MT_TILE_EXCLUDED : p->state[i];
+    p->result.tile_state = p->graded_state;
+    return MT_OK;
+}
+
 /* ---- tissue and plan ---- */
 
 static mt_status lay_plan(mt_pipeline *p, mt_err *err)
@@ -202,8 +254,11 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     const mt_card *card = p->result.card;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
     to.threads = p->opts.threads;
+    to.keep_evidence = p->opts.qc != NULL;
     MT_TRY(mt_tissue_source_find(&p->tissue, p->opts.tissue, p->slide, p->path, &to, err));
     p->result.tissue = p->tissue;
+    MT_TRY(look_at_quality(p, err));
+    if (p->rejected) return MT_OK;
 
     mt_plan_opts po = MT_PLAN_OPTS_INIT;
     po.tile_px = card->patch_px;
@@ -406,12 +461,19 @@ mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
     MT_TRY(lay_plan(p, err));
+    if (p->rejected) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "rejected by quality control: %.125s", r->qc_verdict.reason);
+        mt_grade_none(&r->grade, r->card, reason);
+        return check_unchanged(p, err);
+    }
     MT_TRY(lay_stain(p, err));
     MT_TRY(take_over(p, err));
     MT_TRY(check_strict(p, err));
     if (p->n_resumed < p->plan->n_tiles) MT_TRY(score_tiles(p, err));
     MT_TRY(check_unchanged(p, err));
-    mt_scores s = {p->plan, &r->slide, p->probs, p->state, r->card->n_classes};
+    MT_TRY(flag_tiles(p, err));
+    mt_scores s = {p->plan, &r->slide, p->probs, r->tile_state, r->card->n_classes};
     MT_TRY(mt_grade_make(&r->grade, r->card, &s, p->tissue, p->opts.roi_path, p->opts.topk, err));
     mt_clock_rfc3339(r->finished);
     r->wall_s = mt_clock_wall() - p->started_wall;
@@ -440,10 +502,17 @@ void mt_pipeline_refuse(mt_pipeline *p, const char *reason)
     r->tissue = NULL;
     r->probs = NULL;
     r->tile_state = NULL;
+    r->tile_qc = NULL;
+    if (!p->rejected) r->qc = NULL;
     r->key[0] = 0;
     mt_clock_rfc3339(r->finished);
     r->wall_s = mt_clock_wall() - p->started_wall;
     r->cpu_s = mt_clock_cpu() - p->started_cpu;
+}
+
+int mt_pipeline_rejected(const mt_pipeline *p)
+{
+    return p->rejected;
 }
 
 mt_result *mt_pipeline_result(mt_pipeline *p)

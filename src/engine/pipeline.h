@@ -28,6 +28,8 @@ typedef struct mt_pipeline_opts {
     const mt_tissue_source *tissue; /* NULL = detection */
     const mt_stain_request *stain;  /* NULL = none */
     int stain_fallback_none, strict;
+    const mt_qc_config *qc; /* limits; NULL: no quality control */
+    int qc_rejects;      /* 1: a slide beyond a reject limit is not analysed */
     int force;           /* journal and store of earlier runs are not believed */
     mt_progress_fn progress;
     void *progress_ctx;
@@ -49,6 +51,10 @@ MT_MUST_USE mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_er
 /* Scores every tile and grades. A slide without tissue is MT_OK with graded = 0. The journal
  * survives failure, cancellation and kill. LIMIT when one worker does not fit into the memory. */
 MT_MUST_USE mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err);
+
+/* After mt_pipeline_analyse: quality control rejected the slide, nothing was scored and the grade says
+ * why. mt_pipeline_refuse then leaves its figures in the result. */
+int mt_pipeline_rejected(const mt_pipeline *p);
 
 /* Writes tiles.h5 into the locked folder; after mt_pipeline_analyse. */
 MT_MUST_USE mt_status mt_pipeline_store(mt_pipeline *p, mt_err *err);

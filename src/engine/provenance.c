@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -232,6 +233,26 @@ static void feed_card(mt_sha256 *s, const mt_card *card)
     }
 }
 
+static void feed_limit(mt_sha256 *s, mt_qc_limit l)
+{
+    mt_feed_f64(s, isnan(l.warn) ? -1 : l.warn);
+    mt_feed_f64(s, isnan(l.reject) ? -1 : l.reject);
+}
+
+static void feed_qc(mt_sha256 *s, const mt_qc_config *c, int rejects)
+{
+    mt_feed_str(s, !c ? "qc off" : rejects ? "qc reject" : "qc warn");
+    if (!c) return;
+    mt_feed_f64(s, c->focus_min);
+    mt_feed_f64(s, c->tile_share);
+    mt_feed_u64(s, c->exclude);
+    for (int i = 0; i < MT_QC_N; i++)
+        feed_limit(s, c->share[i]);
+    feed_limit(s, c->usable_share);
+    feed_limit(s, c->usable_mm2);
+    feed_limit(s, c->focus_median);
+}
+
 mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem,
                         const mt_result_inputs *in, mt_err *err)
 {
@@ -251,6 +272,7 @@ mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem
     mt_feed_u64(&s, (uint64_t)in->allow_upsampling);
     mt_feed_u64(&s, (uint64_t)in->topk);
     mt_feed_str(&s, in->exports);
+    feed_qc(&s, in->qc, in->qc_rejects);
     mt_feed_str(&s, in->tissue ? in->tissue->kind : "detected");
     mt_feed_str(&s, in->tissue ? in->tissue->digest : "");
     mt_feed_f64(&s, in->tissue ? in->tissue->threshold : 0);

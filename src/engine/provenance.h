@@ -34,6 +34,8 @@ typedef struct mt_result_inputs {
     const char *out_of_scope; /* reason or NULL */
     int allow_upsampling, topk;
     const char *exports; /* writers asked for, or NULL */
+    const mt_qc_config *qc; /* NULL: no quality control */
+    int qc_rejects;
     const mt_tissue_origin *tissue;
     const mt_stain_request *stain;
     int stain_fallback_none, strict;

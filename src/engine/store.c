@@ -146,7 +146,19 @@ static void write_scores(writer *w, const mt_result *r)
     AUTO_ID state = dataset(w, "state", H5T_STD_U8LE, H5T_NATIVE_UINT8, n, 0, r->tile_state);
     attr_texts(w, scores, "class_names", r->card->class_names[0], sizeof r->card->class_names[0],
                r->card->n_classes);
-    attr_text(w, state, "words", "0 pending, 1 done, 2 unreadable, 3 nan");
+    attr_text(w, state, "words", "0 pending, 1 done, 2 unreadable, 3 nan, 4 scored, left out of the grade by quality control");
+}
+
+/* Flags of the tiles and what they mean, figures of the slide. */
+static void write_quality(writer *w, const mt_result *r)
+{
+    if (!r->qc || !r->tile_qc) return;
+    AUTO_ID set = dataset(w, "qc", H5T_STD_U8LE, H5T_NATIVE_UINT8, r->plan->n_tiles, 0, r->tile_qc);
+    attr_text(w, set, "bits", "1 focus, 2 pen, 4 fold, 8 bubble, 16 edge, 32 dark");
+    attr_num(w, set, "tile_share", r->qc_config.tile_share);
+    attr_num(w, set, "focus_min", r->qc_config.focus_min);
+    attr_int(w, set, "excluded_bits", r->qc_config.exclude);
+    attr_text(w, set, "verdict", mt_qc_verdict_name(r->qc_verdict.kind));
 }
 
 static void write_provenance(writer *w, const mt_result *r, const char *scores_key)
@@ -208,6 +220,7 @@ static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const cha
     if (!w.bad) {
         MT_TRY(write_coords(&w, r, err));
         write_scores(&w, r);
+        write_quality(&w, r);
         write_provenance(&w, r, scores_key);
     }
     if (w.bad || H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
@@ -284,8 +297,11 @@ static bool read_image(const uint8_t *image, size_t n, const char *scores_key, s
     if (!read_set(file, "state", H5T_NATIVE_UINT8, n_tiles, 0, state) ||
         !read_set(file, "scores", H5T_NATIVE_FLOAT, n_tiles, n_classes, probs))
         return false;
-    for (size_t i = 0; i < n_tiles; i++)
+    for (size_t i = 0; i < n_tiles; i++) {
+        /* what quality control left out has its score; this run decides anew */
+        if (state[i] == MT_TILE_EXCLUDED) state[i] = MT_TILE_DONE;
         if (state[i] < MT_TILE_DONE || state[i] > MT_TILE_NAN) return false;
+    }
     return true;
 }
 

@@ -3,6 +3,7 @@
  *     coords  int64 (N, 2)        top left, level-0 pixels     grid   int32 (N, 2)  column, row
  *     scores  float32 (N, C)      NaN where state is not DONE  state  uint8 (N)     mt_tile_state
  *     tissue  float32 (N)         tissue share of the box
+ *     qc      uint8 (N)           flags of quality control, bits named by its attribute; not when off
  *
  * in plan order, chunked, shuffled, deflated, with a digest of the file behind its last HDF5 byte.
  * The attributes on `coords` are those CLAM, TRIDENT and WSInfer readers look for (boxes are

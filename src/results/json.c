@@ -1,5 +1,6 @@
 /* result.json: the grade, what it depends on, and last, apart from it, the run that made it. */
 #include <math.h>
+#include <math.h>
 #include <string.h>
 #include "base/json.h"
 #include "results/writers.h"
@@ -143,6 +144,7 @@ static void grade_block(mt_jw *w, const mt_result *r)
     mt_jw_int(w, "done", (int64_t)g->n_done);
     mt_jw_int(w, "unreadable", (int64_t)g->n_unreadable);
     mt_jw_int(w, "nan", (int64_t)g->n_nan);
+    mt_jw_int(w, "excluded_by_qc", (int64_t)g->n_excluded);
     mt_jw_end_obj(w);
     mt_jw_end_obj(w);
 }
@@ -166,6 +168,82 @@ static void tissue_block(mt_jw *w, const mt_result *r)
     mt_jw_int(w, "pieces", t->n_pieces);
     mt_jw_num(w, "tissue_mm2", t->tissue_mm2);
     mt_jw_num(w, "slide_mm2", t->slide_mm2);
+    mt_jw_end_obj(w);
+}
+
+static void limit_pair(mt_jw *w, const char *key, double value, mt_qc_limit l)
+{
+    mt_jw_obj(w, key);
+    mt_jw_num(w, "value", value);
+    mt_jw_num(w, "warn", l.warn);
+    mt_jw_num(w, "reject", l.reject);
+    mt_jw_end_obj(w);
+}
+
+static void bit_names(mt_jw *w, const char *key, unsigned bits)
+{
+    mt_jw_arr(w, key);
+    for (int i = 0; i < MT_QC_N; i++)
+        if (bits >> i & 1) mt_jw_str(w, NULL, mt_qc_name(i));
+    mt_jw_end_arr(w);
+}
+
+static void flagged_tiles(mt_jw *w, const mt_result *r)
+{
+    mt_jw_obj(w, "flagged_tiles");
+    for (int k = 0; k < MT_QC_N; k++) {
+        int64_t n = 0;
+        for (size_t i = 0; r->tile_qc && i < r->plan->n_tiles; i++)
+            n += r->tile_qc[i] >> k & 1;
+        mt_jw_int(w, mt_qc_name(k), n);
+    }
+    mt_jw_end_obj(w);
+}
+
+/* Every figure with the limits it was held against. */
+static void quality_block(mt_jw *w, const mt_result *r)
+{
+    if (!r->qc) {
+        mt_jw_null(w, "quality");
+        return;
+    }
+    const mt_qc_figures *g = &r->qc->figures;
+    const mt_qc_config *c = &r->qc_config;
+    mt_jw_obj(w, "quality");
+    mt_jw_str(w, "verdict", mt_qc_verdict_name(r->qc_verdict.kind));
+    mt_jw_str(w, "reason", text_or_null(r->qc_verdict.reason));
+    mt_jw_num(w, "tissue_mm2", g->tissue_mm2);
+    limit_pair(w, "usable_share", g->usable_share, c->usable_share);
+    limit_pair(w, "usable_mm2", g->usable_mm2, c->usable_mm2);
+    mt_jw_obj(w, "share");
+    for (int k = 0; k < MT_QC_N; k++)
+        limit_pair(w, mt_qc_name(k), g->share[k], c->share[k]);
+    mt_jw_end_obj(w);
+    mt_jw_obj(w, "area_mm2");
+    for (int k = 0; k < MT_QC_N; k++)
+        mt_jw_num(w, mt_qc_name(k), g->area_mm2[k]);
+    mt_jw_end_obj(w);
+    mt_jw_obj(w, "sharpness");
+    limit_pair(w, "median", g->focus_p50, c->focus_median);
+    mt_jw_num(w, "p05", g->focus_p05);
+    mt_jw_num(w, "p25", g->focus_p25);
+    mt_jw_num(w, "p75", g->focus_p75);
+    mt_jw_num(w, "p95", g->focus_p95);
+    mt_jw_num(w, "focus_min", c->focus_min);
+    mt_jw_num(w, "mpp", g->focus_mpp > 0 ? g->focus_mpp : NAN);
+    mt_jw_int(w, "level", g->focus_level);
+    mt_jw_num(w, "tissue_measured", g->focus_measured);
+    mt_jw_int(w, "native_tiles", (int64_t)g->focus_tiles);
+    mt_jw_int(w, "pixels_decoded", (int64_t)g->focus_pixels);
+    mt_jw_end_obj(w);
+    mt_jw_int(w, "pieces", g->n_pieces);
+    mt_jw_arr(w, "largest_pieces_mm2");
+    for (int i = 0; i < MT_QC_TOP_PIECES && i < g->n_pieces; i++)
+        mt_jw_num(w, NULL, g->piece_mm2[i]);
+    mt_jw_end_arr(w);
+    mt_jw_num(w, "tile_share", c->tile_share);
+    flagged_tiles(w, r);
+    bit_names(w, "excluded_from_grade", c->exclude);
     mt_jw_end_obj(w);
 }
 
@@ -329,6 +407,7 @@ mt_status mt_write_json(const mt_result *r, const mt_slide *slide, const char *o
     scope_block(&w, r);
     warnings_block(&w, r);
     tissue_block(&w, r);
+    quality_block(&w, r);
     plan_block(&w, r->plan);
     provenance_block(&w, r);
     run_block(&w, r);

@@ -60,6 +60,12 @@ static void json_row(mt_jw *w, const mt_report_row *r)
     mt_jw_num(w, "tiles_per_s", r->tiles_per_s);
     mt_jw_bool(w, "resumed", r->resumed);
     mt_jw_int(w, "warnings", r->n_warnings);
+    mt_jw_str(w, "quality", r->qc_verdict[0] ? r->qc_verdict : NULL);
+    if (r->qc_verdict[0]) {
+        mt_jw_num(w, "usable_share", r->usable_share);
+        mt_jw_num(w, "sharpness", r->focus);
+    }
+    mt_jw_str(w, "quality_picture", r->qc[0] ? r->qc : NULL);
     mt_jw_str(w, "heatmap", r->heatmap[0] ? r->heatmap : NULL);
     mt_jw_end_obj(w);
 }

@@ -149,6 +149,22 @@ static void totals(mt_buf *b, const mt_report *p)
     mt_buf_printf(b, "</b><span>in all</span></li>\n</ul>\n");
 }
 
+static void quality(mt_buf *b, const mt_report_row *r)
+{
+    if (!r->qc_verdict[0]) return;
+    mt_buf_printf(b, "<small>quality: ");
+    if (r->qc[0]) {
+        mt_buf_printf(b, "<a href=\"");
+        link_to(b, r->qc);
+        mt_buf_printf(b, "\">%s</a>", r->qc_verdict);
+    } else {
+        mt_buf_printf(b, "%s", r->qc_verdict);
+    }
+    if (isfinite(r->usable_share)) mt_buf_printf(b, ", %.0f&nbsp;%% usable", 100 * r->usable_share);
+    if (isfinite(r->focus)) mt_buf_printf(b, ", sharpness %.2f", r->focus);
+    mt_buf_printf(b, "</small>");
+}
+
 static void outcome_cell(mt_buf *b, const mt_report_row *r)
 {
     char reason[MT_ERR_TEXT];
@@ -170,6 +186,7 @@ static void outcome_cell(mt_buf *b, const mt_report_row *r)
         mt_buf_printf(b, "<small>%d warning%s</small>", r->n_warnings,
                       r->n_warnings == 1 ? "" : "s");
     if (r->resumed) mt_buf_printf(b, "<small>from an earlier run</small>");
+    quality(b, r);
     mt_buf_printf(b, "</td>");
 }
 

@@ -10,6 +10,7 @@
     ROW("csv",         1, "model-outputs-csv: tile scores in WSInfer's columns", mt_write_csv) \
     ROW("geojson",     1, "model-outputs-geojson: tile scores as QuPath tiles", mt_write_geojson) \
     ROW("heatmap",     1, "heatmap.tif registered to level 0, heatmap.png", mt_write_heatmap) \
+    ROW("qc",          1, "qc.png: the slide with what quality control found on it", mt_write_qc) \
     ROW("geojson.gz",  0, "the GeoJSON compressed", mt_write_geojson_gz)
 /* clang-format on */
 

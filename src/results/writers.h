@@ -17,6 +17,7 @@ mt_status mt_write_geojson(const mt_result *r, const mt_slide *slide, const char
                            mt_err *err);
 mt_status mt_write_geojson_gz(const mt_result *r, const mt_slide *slide, const char *out_dir,
                               mt_err *err);
+mt_status mt_write_qc(const mt_result *r, const mt_slide *slide, const char *out_dir, mt_err *err);
 mt_status mt_write_heatmap(const mt_result *r, const mt_slide *slide, const char *out_dir,
                            mt_err *err);
 

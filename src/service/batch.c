@@ -33,6 +33,7 @@ typedef struct run {
     mt_model *model;
     mt_tissue_source *tissue;
     mt_stain_request stain;
+    mt_qc_config qc;
     mt_inputs list;
     char (*names)[MT_NAME_BYTES];
     mt_report_row *rows;
@@ -171,6 +172,19 @@ static mt_status resolve_stain(run *r, mt_err *err)
                           "the card's normalise_stain.target", err);
 }
 
+/* The limits: defaults, the file, the command line's exclusions. */
+static mt_status resolve_qc(run *r, mt_err *err)
+{
+    const mt_run_opts *o = r->o;
+    if (o->qc < MT_QC_MODE_WARN || o->qc > MT_QC_MODE_REJECT)
+        return mt_err_set(err, MT_ERR_ARG, "run: quality control of mode %d", (int)o->qc);
+    if (o->qc == MT_QC_MODE_OFF && (o->qc_config || o->qc_exclude))
+        return mt_err_set(err, MT_ERR_ARG, "run: quality control is off and has no use for its limits");
+    mt_qc_config_default(&r->qc);
+    if (o->qc_config) MT_TRY(mt_qc_config_load(&r->qc, o->qc_config, err));
+    return o->qc_exclude ? mt_qc_bits_parse(&r->qc.exclude, o->qc_exclude, err) : MT_OK;
+}
+
 static void begin_pipeline_opts(run *r)
 {
     const mt_run_opts *o = r->o;
@@ -192,6 +206,8 @@ static void begin_pipeline_opts(run *r)
     p->stain = &r->stain;
     p->stain_fallback_none = o->stain_fallback_none != 0;
     p->strict = o->strict != 0;
+    p->qc = o->qc == MT_QC_MODE_OFF ? NULL : &r->qc;
+    p->qc_rejects = o->qc == MT_QC_MODE_REJECT;
     p->force = o->force;
     p->progress = on_tiles;
     p->progress_ctx = r;
@@ -239,6 +255,7 @@ static mt_status prepare(run *r, mt_err *err)
     MT_TRY(check_roi(r, err));
     MT_TRY(mt_tissue_source_open(&r->tissue, o->tissue, err));
     MT_TRY(resolve_stain(r, err));
+    MT_TRY(resolve_qc(r, err));
     MT_TRY(check_out_dir(o->out_dir, err));
     MT_TRY(mt_names_decide(&r->names, &r->list, err));
     MT_TRY(mt_alloc(&r->rows, r->list.n, sizeof *r->rows, SIZE_MAX, "report", err));
@@ -275,8 +292,18 @@ static void without_names(char out[MT_ERR_TEXT], const char *text, const char *p
     }
 }
 
+static void fill_quality(mt_report_row *row, const mt_result *r)
+{
+    row->usable_share = row->focus = NAN;
+    if (!r->qc) return;
+    snprintf(row->qc_verdict, sizeof row->qc_verdict, "%s", mt_qc_verdict_name(r->qc_verdict.kind));
+    row->usable_share = r->qc->figures.usable_share;
+    row->focus = r->qc->figures.focus_p50;
+}
+
 static void fill_row(mt_report_row *row, const mt_result *r, uint64_t resumed_tiles)
 {
+    fill_quality(row, r);
     const mt_grade *g = &r->grade;
     row->state = g->n_tiles ? MT_SLIDE_DONE : MT_SLIDE_EMPTY;
     row->graded = g->graded;
@@ -291,9 +318,11 @@ static void fill_row(mt_report_row *row, const mt_result *r, uint64_t resumed_ti
     row->n_warnings = r->n_warnings;
 }
 
-/* Where the heatmap lies, when there is one. */
-static void fill_heatmap(const run *r, mt_report_row *row, const char *name)
+/* Where the pictures lie, when there are some. */
+static void fill_pictures(const run *r, mt_report_row *row, const char *name)
 {
+    MT_AUTO_FREE char *qc = mt_strf("%s/%s/qc.png", r->o->out_dir, name);
+    if (qc && row->qc_verdict[0] && mt_file_exists(qc)) snprintf(row->qc, sizeof row->qc, "%s/qc.png", name);
     MT_AUTO_FREE char *path = mt_strf("%s/%s/heatmap.png", r->o->out_dir, name);
     if (path && mt_file_exists(path))
         snprintf(row->heatmap, sizeof row->heatmap, "%s/heatmap.png", name);
@@ -323,8 +352,15 @@ static bool take_finished(const run *r, mt_report_row *row, const char *name, co
     row->n_warnings = (int)json_array_size(json_object_get(root, "warnings"));
     snprintf(row->decision, sizeof row->decision, "%s", decision ? decision : "");
     snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : "");
+    const json_t *quality = json_object_get(root, "quality");
+    const char *verdict = json_string_value(json_object_get(quality, "verdict"));
+    const json_t *usable = json_object_get(json_object_get(quality, "usable_share"), "value");
+    const json_t *median = json_object_get(json_object_get(json_object_get(quality, "sharpness"), "median"), "value");
+    snprintf(row->qc_verdict, sizeof row->qc_verdict, "%s", verdict ? verdict : "");
+    row->usable_share = json_is_number(usable) ? json_number_value(usable) : NAN;
+    row->focus = json_is_number(median) ? json_number_value(median) : NAN;
     row->resumed = 1;
-    fill_heatmap(r, row, name);
+    fill_pictures(r, row, name);
     return true;
 }
 
@@ -363,6 +399,41 @@ static mt_status write_outputs(run *r, mt_pipeline *p, mt_err *err)
     return mt_result_write("json", res, mt_pipeline_slide(p), dir, err);
 }
 
+/* Silence is not negative: where a result would have gone, a reader finds that there is none. A
+ * complete result of other options is left standing. */
+static void deliver_refusal(run *r, mt_pipeline *p, const char *name, const char *reason)
+{
+    mt_result *res = mt_pipeline_result(p);
+    char key[65];
+    if (key_on_disk(r, name, key) && key[0]) return;
+    snprintf(res->stem, sizeof res->stem, "%s", name);
+    mt_pipeline_refuse(p, reason);
+    mt_err err = MT_ERR_INIT;
+    if (mt_result_write("json", res, NULL, r->o->out_dir, &err) != MT_OK)
+        mt_log(MT_LOG_WARN, "a \"not analysed\" result could not be written");
+}
+
+/* Set aside by quality control: its row, its explicit "not analysed" and the picture that shows why. The
+ * lock is given up with nothing scored. */
+static mt_status reject(run *r, mt_pipeline *p, mt_report_row *row, const char *name)
+{
+    mt_result *res = mt_pipeline_result(p);
+    mt_err err = MT_ERR_INIT;
+    fill_quality(row, res);
+    row->state = MT_SLIDE_REJECTED_QC;
+    row->graded = 0;
+    row->score = NAN;
+    row->tissue_mm2 = res->tissue ? res->tissue->tissue_mm2 : NAN;
+    snprintf(row->reason, sizeof row->reason, "%s", res->grade.reason);
+    deliver_refusal(r, p, name, row->reason);
+    if (mt_result_write("qc", res, mt_pipeline_slide(p), r->o->out_dir, &err) != MT_OK)
+        mt_log(MT_LOG_WARN, "the quality picture could not be written");
+    fill_pictures(r, row, name);
+    row->heatmap[0] = 0; /* one that lies there is of an earlier result */
+    mt_pipeline_finish(p);
+    return MT_OK;
+}
+
 /* Analyses under the lock of the folder. */
 static mt_status analyse(run *r, mt_pipeline *p, mt_report_row *row, const char *name, mt_err *err)
 {
@@ -378,25 +449,12 @@ static mt_status analyse(run *r, mt_pipeline *p, mt_report_row *row, const char 
         return MT_OK;
     }
     MT_TRY(mt_pipeline_analyse(p, err));
+    if (mt_pipeline_rejected(p)) return reject(r, p, row, name);
     fill_row(row, res, mt_pipeline_resumed(p));
     MT_TRY(write_outputs(r, p, err));
-    fill_heatmap(r, row, name);
+    fill_pictures(r, row, name);
     mt_pipeline_finish(p);
     return MT_OK;
-}
-
-/* Silence is not negative: where a result would have gone, a reader finds that there is none. A
- * complete result of other options is left standing. */
-static void deliver_refusal(run *r, mt_pipeline *p, const char *name, const char *reason)
-{
-    mt_result *res = mt_pipeline_result(p);
-    char key[65];
-    if (key_on_disk(r, name, key) && key[0]) return;
-    snprintf(res->stem, sizeof res->stem, "%s", name);
-    mt_pipeline_refuse(p, reason);
-    mt_err err = MT_ERR_INIT;
-    if (mt_result_write("json", res, NULL, r->o->out_dir, &err) != MT_OK)
-        mt_log(MT_LOG_WARN, "a \"not analysed\" result could not be written");
 }
 
 static void name_slide(run *r, const mt_result *res, char name[MT_NAME_BYTES])

@@ -17,6 +17,8 @@ mt_status synth_opts_check(const mt_synth_opts *o, mt_err *err)
         return mt_err_set(err, MT_ERR_ARG, "slide of %lld x %lld pixels: sides must be 256..200000", (long long)o->width,
                           (long long)o->height);
     if (!(o->mpp >= 0.1 && o->mpp <= 4.0)) return mt_err_set(err, MT_ERR_ARG, "spacing %g um: must be 0.1..4", o->mpp);
+    if (o->pen_colour < 0 || o->pen_colour >= MT_SYNTH_INKS)
+        return mt_err_set(err, MT_ERR_ARG, "pen colour %d: must be 0..%d", o->pen_colour, MT_SYNTH_INKS - 1);
     if (!(o->tumour >= 0 && o->tumour <= 1)) return mt_err_set(err, MT_ERR_ARG, "tumour share %g: must be 0..1", o->tumour);
     return MT_OK;
 }
@@ -77,6 +79,7 @@ static mt_status ctx_new(synth_ctx **out, const mt_synth_opts *o, mt_err *err)
     }
     place_artefacts(c);
     MT_TRY(synth_tables_make(c, err));
+    synth_artefacts_place(c);
     MT_TRY(synth_calibrate(c, err));
     c->refs = 1;
     *out = mt_steal(c);
@@ -86,7 +89,8 @@ static mt_status ctx_new(synth_ctx **out, const mt_synth_opts *o, mt_err *err)
 static bool same_drawing(const mt_synth_opts *a, const mt_synth_opts *b)
 {
     return a->width == b->width && a->height == b->height && a->seed == b->seed && a->mpp == b->mpp &&
-           a->tumour == b->tumour && !a->pen == !b->pen && !a->blur == !b->blur && !a->fold == !b->fold;
+           a->tumour == b->tumour && !a->pen == !b->pen && !a->blur == !b->blur && !a->fold == !b->fold &&
+           !a->bubble == !b->bubble && !a->edge == !b->edge && !a->debris == !b->debris && a->pen_colour == b->pen_colour;
 }
 
 /* Callers that cut many boxes from one slide should not pay for its tables each time. */

@@ -37,6 +37,11 @@ typedef struct synth_stamp {
     const uint8_t *dens, *cover; /* haematoxylin, coverage 0..255 */
 } synth_stamp;
 
+enum { SYNTH_DEBRIS = 14 };
+typedef struct synth_speck {
+    double cx, cy, radius, phase[3]; /* um, radians */
+} synth_speck;
+
 typedef struct synth_ctx {
     mt_synth_opts o;
     double mpp, width_um, height_um;
@@ -50,6 +55,9 @@ typedef struct synth_ctx {
     double pen_cx, pen_cy, pen_radius, pen_half;
     double blur_cx, blur_cy, blur_rx, blur_ry;
     int blur_px;              /* radius of one box pass */
+    double bubble_cx, bubble_cy, bubble_radius, bubble_half;
+    double edge_nx, edge_ny, edge_at, edge_half;
+    synth_speck debris[SYNTH_DEBRIS];
     int stamp_reach;          /* largest half side of a stamp, px */
     uint8_t glass[3], pen_ink[3];
     /* tables, 512 x 512, periodic */
@@ -128,6 +136,14 @@ mt_status synth_tables_make(synth_ctx *c, mt_err *err);
 /* synth_render.c: pixels of a box no larger than the scratch. Returns true when every pixel is bare
  * glass. The grid in the scratch stays that of this box. */
 bool synth_draw(const synth_ctx *c, synth_scratch *s, uint8_t *rgb, size_t stride, int64_t x, int64_t y, int w, int h);
+
+/* Share of the blurred picture at a pixel, 0..256. */
+int synth_blur_share(const synth_ctx *c, int64_t x, int64_t y);
+
+/* synth_artefacts.c: what lies over the colours. Places come after the tables; draw returns true when it
+ * changed a pixel. */
+void synth_artefacts_place(synth_ctx *c);
+bool synth_artefacts_draw(const synth_ctx *c, uint8_t *rgb, size_t stride, int64_t x, int64_t y, int w, int h);
 
 /* synth_truth.c: classes of the truth cells (SYNTH_TRUTH_CELL pixels, class of the pixel at 2,2) whose
  * first is (x, y)/4, from the grid left by synth_draw. x, y multiples of 4. */

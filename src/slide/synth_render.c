@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SALT_NUCLEI = 9000, SALT_PEN = 9500 };
+enum { SALT_NUCLEI = 9000 };
 
 static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 static inline int clamp250(int v) { return v < 0 ? 0 : v > 250 ? 250 : v; }
@@ -395,7 +395,7 @@ static void box_pass(uint8_t *dst, const uint8_t *src, int n, size_t step, int l
 }
 
 /* Share of the blurred picture at a pixel, 0..256. */
-static int blur_share(const synth_ctx *c, int64_t x, int64_t y)
+int synth_blur_share(const synth_ctx *c, int64_t x, int64_t y)
 {
     const double dx = ((double)x * c->mpp - c->blur_cx) / c->blur_rx, dy = ((double)y * c->mpp - c->blur_cy) / c->blur_ry;
     const double d = (1.0 - (dx * dx + dy * dy)) * 6.0;
@@ -420,7 +420,7 @@ static void draw_blur(const canvas *v, uint8_t *plane, uint8_t *a, uint8_t *b)
     for (int y = 0; y < v->h; y++)
         for (int x = 0; x < v->w; x++) {
             const size_t at = (size_t)y * v->stride + (size_t)x;
-            const int k = blur_share(v->c, v->x0 + x, v->y0 + y);
+            const int k = synth_blur_share(v->c, v->x0 + x, v->y0 + y);
             if (k) plane[at] = (uint8_t)(plane[at] + ((b[at] - plane[at]) * k >> 8));
         }
 }
@@ -441,42 +441,6 @@ static void fill_glass(const synth_ctx *c, uint8_t *rgb, size_t stride, int w, i
 {
     for (int x = 0; x < w; x++) memcpy(rgb + 3 * x, c->glass, 3);
     for (int y = 1; y < h; y++) memcpy(rgb + (size_t)y * stride, rgb, 3 * (size_t)w);
-}
-
-/* um outside the pen's stroke; < 0 inside. The stroke is an arc, open on one side. */
-static double pen_at(const synth_ctx *c, double x, double y)
-{
-    const double dx = x - c->pen_cx, dy = y - c->pen_cy, d = sqrt(dx * dx + dy * dy);
-    const double wobble = 0.06 * c->pen_radius * (dx * dy) / (d * d + 1.0);
-    const double across = fabs(d + wobble - c->pen_radius) - c->pen_half;
-    const double gap = 0.45 * d - (dx * c->fold_nx + dy * c->fold_ny); /* outside a wedge */
-    return MT_MAX(across, -gap);
-}
-
-static bool pen_touches(const synth_ctx *c, int64_t x, int64_t y, int w, int h)
-{
-    if (!c->o.pen) return false;
-    const double cx = ((double)x + 0.5 * w) * c->mpp - c->pen_cx, cy = ((double)y + 0.5 * h) * c->mpp - c->pen_cy;
-    const double reach = 0.5 * sqrt((double)w * w + (double)h * h) * c->mpp + c->pen_half + 0.04 * c->pen_radius;
-    return fabs(sqrt(cx * cx + cy * cy) - c->pen_radius) < reach;
-}
-
-static bool draw_pen(const synth_ctx *c, uint8_t *rgb, size_t stride, int64_t x0, int64_t y0, int w, int h)
-{
-    bool inked = false;
-    for (int y = 0; y < h; y++)
-        for (int x = 0; x < w; x++) {
-            const double d = pen_at(c, (double)(x0 + x) * c->mpp, (double)(y0 + y) * c->mpp);
-            if (d >= 0) continue;
-            const int grain = table_row(c->mid, x0 + x, y0 + y)[0];
-            const int k = (int)(MT_MIN(-d / 4.0, 1.0) * (200 + (grain >> 3)));
-            for (int q = 0; q < 3; q++) {
-                uint8_t *p = rgb + (size_t)y * stride + 3 * (size_t)x + q;
-                *p = (uint8_t)(*p * (255 * 256 - k * (255 - c->pen_ink[q])) / (255 * 256));
-            }
-            inked = true;
-        }
-    return inked;
 }
 
 /* ---- a box ---- */
@@ -554,6 +518,6 @@ bool synth_draw(const synth_ctx *c, synth_scratch *s, uint8_t *rgb, size_t strid
     synth_grid_fill(c, s, x, y, w, h, halo_of(c, blurred) + c->stamp_reach + c->step);
     if (s->grid.tissue) draw_tissue(c, s, rgb, stride, x, y, w, h, blurred);
     else fill_glass(c, rgb, stride, w, h);
-    const bool inked = pen_touches(c, x, y, w, h) && draw_pen(c, rgb, stride, x, y, w, h);
+    const bool inked = synth_artefacts_draw(c, rgb, stride, x, y, w, h);
     return !s->grid.tissue && !inked;
 }

@@ -2,7 +2,7 @@
  *
  * The definition: the class of a truth cell (4 x 4 level-0 pixels, grid from the slide's origin) is the
  * class the renderer drew at the cell's pixel (2, 2). All truth is counted in such cells. A gland's
- * lumen is gland; the wall between fat cells is fat; pen, blur and fold change no class. */
+ * lumen is gland; the wall between fat cells is fat; artefacts change no class. */
 #include "slide/synth_draw.h"
 
 #include <errno.h>

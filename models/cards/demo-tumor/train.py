@@ -35,7 +35,8 @@ class Opts(ctypes.Structure):  # mt_synth_opts of include/microtome/synth.h
                 ("tile_px", ctypes.c_int32), ("subsampling", ctypes.c_int), ("jpeg_quality", ctypes.c_int),
                 ("rgb", ctypes.c_int), ("tumour", ctypes.c_double), ("pen", ctypes.c_int), ("blur", ctypes.c_int),
                 ("fold", ctypes.c_int), ("no_mpp", ctypes.c_int), ("label_text", ctypes.c_char_p),
-                ("threads", ctypes.c_int)]
+                ("threads", ctypes.c_int), ("bubble", ctypes.c_int), ("debris", ctypes.c_int), ("edge", ctypes.c_int),
+                ("pen_colour", ctypes.c_int)]
 
 
 class Synth:

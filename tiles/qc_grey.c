@@ -1,0 +1,356 @@
+/* Grey things: what is darker than the glass and has no colour, or lets nothing through.
+ *
+ * A piece of grey is taken apart by an opening into its thick parts (wider than THICK) and its thin
+ * ones. Thick and long is a stroke of a black pen, thick and compact is dirt. Thin and straight for
+ * more than a millimetre is the edge of a coverslip, thin along a circle the rim of a bubble, whose
+ * inside is flagged too. All lengths are fixed in micrometres. */
+#include <math.h>
+#include <string.h>
+#include "tiles/morph.h"
+#include "tiles/qc.h"
+#include "tiles/shapes.h"
+
+#define LEAST_UM2 760.0       /* dust below this is passed over */
+#define LEAST_SEEDS 0.05      /* of a piece must be surely grey */
+#define THICK_UM 88.0
+#define STROKE_UM2 100000.0   /* least area of a pen stroke */
+#define STROKE_UM 1000.0      /* and its length */
+#define STROKE_LONG 8.0       /* area over squared thickness: a disc has 5, a stroke of 1:6 has 8 */
+#define LINE_UM 1200.0
+#define LINE_THIN 0.05        /* width over length, by second moments */
+#define RING_UM 60.0          /* least radius */
+#define RING_ARC 0.15         /* of the circle a piece must cover to propose it */
+#define RING_WHOLE 0.40       /* that all thin pieces together must cover */
+enum { BINS = 48, REFITS = 3, MOST_JUDGED = 2048 };
+
+typedef struct grey {
+    mt_qc *qc;
+    double um;
+    int32_t w, h;
+    uint8_t *mask, *thick;
+    morph morph;
+} grey;
+
+/* What is left when everything narrower than THICK is worn away and what stays grows back. */
+static void open_thick(const grey *g)
+{
+    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1);
+    size_t n = (size_t)g->w * (size_t)g->h;
+    morph_erode(&g->morph, g->thick, g->mask, r);
+    morph_dilate(&g->morph, g->thick, g->thick, r);
+    for (size_t i = 0; i < n; i++)
+        g->thick[i] = g->thick[i] && g->mask[i];
+}
+
+/* ---- measures of a piece ---- */
+
+typedef struct piece {
+    double n, x, y, xx, xy, yy; /* mean and central second moments once finished */
+    double edges;               /* borders of pixels to what is not of the piece */
+    double proof;
+    int32_t y0, y1;             /* rows [y0, y1) */
+} piece;
+
+static void add_run(piece *p, const struct shape_run *r, int32_t y)
+{
+    if (p->n == 0) p->y0 = y;
+    p->y1 = y + 1;
+    double n = r->x1 - r->x0, a = r->x0, b = r->x1 - 1, mean = 0.5 * (a + b);
+    double squares = n * mean * mean + n * (n * n - 1) / 12; /* sum of x^2 over the run */
+    p->n += n;
+    p->x += n * mean;
+    p->y += n * y;
+    p->xx += squares;
+    p->xy += n * mean * y;
+    p->yy += n * (double)y * y;
+    p->edges += 2;
+}
+
+static uint32_t overlap(const shapes *s, int32_t y, const struct shape_run *r)
+{
+    uint32_t n = 0;
+    if (y < 0 || y >= s->height) return 0;
+    for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+        int32_t a = MT_MAX(s->runs[i].x0, r->x0), b = MT_MIN(s->runs[i].x1, r->x1);
+        if (b > a) n += (uint32_t)(b - a);
+        if (s->runs[i].x0 >= r->x1) break;
+    }
+    return n;
+}
+
+static void finish(piece *p)
+{
+    if (p->n <= 0) return;
+    p->x /= p->n;
+    p->y /= p->n;
+    p->xx = p->xx / p->n - p->x * p->x;
+    p->xy = p->xy / p->n - p->x * p->y;
+    p->yy = p->yy / p->n - p->y * p->y;
+}
+
+static mt_status measure(piece **out, const shapes *s, const uint8_t *code, mt_err *err)
+{
+    MT_TRY(mt_alloc(out, s->n_runs, sizeof **out, SIZE_MAX, "pieces", err));
+    for (int32_t y = 0; y < s->height; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            piece *p = &(*out)[r->piece];
+            add_run(p, r, y);
+            p->edges += 2.0 * (r->x1 - r->x0) - overlap(s, y - 1, r) - overlap(s, y + 1, r);
+            for (int32_t x = r->x0; code && x < r->x1; x++)
+                p->proof += code[(size_t)y * (size_t)s->width + (size_t)x] > EVIDENCE_GREYISH;
+        }
+    for (uint32_t i = 0; i < s->n_runs; i++)
+        finish(&(*out)[i]);
+    return MT_OK;
+}
+
+/* Length and width of a piece, pixels: of the rectangle with the same second moments. */
+static void extent(double *length, double *width, const piece *p)
+{
+    double mean = 0.5 * (p->xx + p->yy), d = hypot(0.5 * (p->xx - p->yy), p->xy);
+    *length = sqrt(12 * MT_MAX(mean + d, 1.0 / 12));
+    *width = sqrt(12 * MT_MAX(mean - d, 1.0 / 12));
+}
+
+static double thickness(const piece *p)
+{
+    return 2 * p->n / MT_MAX(p->edges, 1.0);
+}
+
+/* ---- circles ---- */
+
+typedef struct circle {
+    double x, y, r;
+} circle;
+
+typedef struct fit {
+    double n, x, y, xx, xy, yy, xz, yz, z;
+} fit;
+
+/* Kasa's fit (1976): least squares of x^2 + y^2 + a x + b y + c, about a near origin. */
+static bool solve(circle *c, const fit *f, double ox, double oy)
+{
+    if (f->n < 12) return false;
+    double mx = f->x / f->n, my = f->y / f->n, mz = f->z / f->n;
+    double cxx = f->xx / f->n - mx * mx, cyy = f->yy / f->n - my * my, cxy = f->xy / f->n - mx * my;
+    double cxz = f->xz / f->n - mx * mz, cyz = f->yz / f->n - my * mz, det = cxx * cyy - cxy * cxy;
+    if (!(det > 1e-9 * (cxx + cyy) * (cxx + cyy))) return false;
+    double a = 0.5 * (cxz * cyy - cyz * cxy) / det, b = 0.5 * (cyz * cxx - cxz * cxy) / det;
+    double r2 = mz - 2 * a * mx - 2 * b * my + a * a + b * b;
+    if (!(r2 > 0)) return false;
+    *c = (circle){ox + a, oy + b, sqrt(r2)};
+    return true;
+}
+
+/* Circle through the pixels of piece id that lie within `within` of `guess` (NULL: through all). */
+static bool fit_circle(circle *out, const shapes *s, uint32_t id, const piece *p, const circle *guess,
+                       double within)
+{
+    fit f = {0};
+    double ox = p->x, oy = p->y;
+    for (int32_t y = p->y0; y < p->y1; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            if (r->piece != id) continue;
+            for (int32_t x = r->x0; x < r->x1; x++) {
+                if (guess && fabs(hypot(x - guess->x, y - guess->y) - guess->r) > within) continue;
+                double dx = x - ox, dy = y - oy, z = dx * dx + dy * dy;
+                f.n++;
+                f.x += dx;
+                f.y += dy;
+                f.xx += dx * dx;
+                f.xy += dx * dy;
+                f.yy += dy * dy;
+                f.xz += dx * z;
+                f.yz += dy * z;
+                f.z += z;
+            }
+        }
+    return solve(out, &f, ox, oy);
+}
+
+/* Share of the directions in which a pixel lies on the circle. id UINT32_MAX: of any piece. */
+static double covered(const shapes *s, uint32_t id, const circle *c, double within)
+{
+    bool seen[BINS] = {false};
+    int n = 0;
+    int32_t y0 = (int32_t)MT_MAX(c->y - c->r - within, 0.0);
+    int32_t y1 = (int32_t)MT_MIN(c->y + c->r + within + 1, (double)s->height);
+    for (int32_t y = y0; y < y1; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            if (id != UINT32_MAX && r->piece != id) continue;
+            for (int32_t x = r->x0; x < r->x1; x++)
+                if (fabs(hypot(x - c->x, y - c->y) - c->r) <= within) {
+                    int bin = (int)((atan2(y - c->y, x - c->x) / (2 * M_PI) + 0.5) * BINS);
+                    seen[MT_MIN(MT_MAX(bin, 0), BINS - 1)] = true;
+                }
+        }
+    for (int k = 0; k < BINS; k++)
+        n += seen[k];
+    return (double)n / BINS;
+}
+
+static bool find_ring(circle *c, const grey *g, const shapes *s, uint32_t id, const piece *p)
+{
+    double least = RING_UM / g->um, side = hypot(g->w, g->h);
+    if (!fit_circle(c, s, id, p, NULL, 0)) return false;
+    for (int k = 0; k < REFITS; k++) {
+        circle better;
+        double within = MT_MAX(0.25 * c->r / (1 << k), 2.5);
+        if (!(c->r >= 0.5 * least) || c->r > side || !fit_circle(&better, s, id, p, c, within)) return false;
+        *c = better;
+    }
+    double within = MT_MAX(0.03 * c->r, 2.5);
+    return c->r >= least && c->r < side && covered(s, id, c, within) >= RING_ARC &&
+           covered(s, UINT32_MAX, c, within) >= RING_WHOLE;
+}
+
+static void flag_disc(mt_qc *qc, const circle *c, double rim)
+{
+    double r = c->r + rim;
+    int32_t y0 = (int32_t)MT_MAX(c->y - r, 0.0), y1 = (int32_t)MT_MIN(c->y + r + 1, (double)qc->height);
+    for (int32_t y = y0; y < y1; y++) {
+        double half2 = r * r - (y - c->y) * (y - c->y);
+        if (half2 < 0) continue;
+        int32_t x0 = (int32_t)MT_MAX(ceil(c->x - sqrt(half2)), 0.0);
+        int32_t x1 = (int32_t)MT_MIN(floor(c->x + sqrt(half2)) + 1, (double)qc->width);
+        for (int32_t x = x0; x < x1; x++)
+            qc->flags[(size_t)y * (size_t)qc->width + (size_t)x] |= MT_QC_BUBBLE;
+    }
+}
+
+/* ---- verdicts ---- */
+
+
+/* One bit a piece, all pieces in one pass. */
+static void flag_pieces(mt_qc *qc, const shapes *s, const uint8_t *bit)
+{
+    for (int32_t y = 0; y < s->height; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            for (int32_t x = r->x0; bit[r->piece] && x < r->x1; x++)
+                qc->flags[(size_t)y * (size_t)qc->width + (size_t)x] |= bit[r->piece];
+        }
+}
+
+static mt_status judge_thick(const grey *g, mt_err *err)
+{
+    MT_AUTO(shapes_free) shapes s = {0};
+    MT_AUTO_FREE piece *p = NULL;
+    MT_AUTO_FREE uint8_t *bit = NULL;
+    MT_TRY(shapes_find(&s, g->thick, g->w, g->h, true, err));
+    MT_TRY(measure(&p, &s, NULL, err));
+    MT_TRY(mt_alloc(&bit, s.n_runs, 1, SIZE_MAX, "pieces", err));
+    for (uint32_t i = 0; i < s.n_runs; i++) {
+        if (s.runs[i].piece != i) continue;
+        double length, width, t = thickness(&p[i]);
+        extent(&length, &width, &p[i]);
+        bool stroke = p[i].n * g->um * g->um >= STROKE_UM2 && p[i].n >= STROKE_LONG * t * t &&
+                      MT_MAX(length, p[i].n / (2 * t)) * g->um >= STROKE_UM;
+        bit[i] = stroke ? MT_QC_PEN : MT_QC_DARK;
+    }
+    flag_pieces(g->qc, &s, bit);
+    return MT_OK;
+}
+
+static bool is_line(const grey *g, const piece *p)
+{
+    double length, width;
+    extent(&length, &width, p);
+    return length * g->um >= LINE_UM && width <= LINE_THIN * length;
+}
+
+/* Rags of an opening belong to what they hang on. */
+static bool hangs_on(const grey *g, const shapes *s, uint32_t id, const piece *p, uint8_t bit)
+{
+    for (int32_t y = p->y0; y < p->y1; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            if (r->piece != id) continue;
+            for (int32_t yy = MT_MAX(y - 1, 0); yy <= MT_MIN(y + 1, g->h - 1); yy++)
+                for (int32_t x = MT_MAX(r->x0 - 1, 0); x < MT_MIN(r->x1 + 1, g->w); x++)
+                    if (g->qc->flags[(size_t)yy * (size_t)g->w + (size_t)x] & bit) return true;
+        }
+    return false;
+}
+
+static mt_status judge_thin(const grey *g, mt_err *err)
+{
+    MT_AUTO(shapes_free) shapes s = {0};
+    MT_AUTO_FREE piece *p = NULL;
+    MT_AUTO_FREE uint8_t *bit = NULL;
+    size_t n = (size_t)g->w * (size_t)g->h;
+    double least = MT_MAX(RING_ARC * 2 * M_PI * RING_UM / g->um, 12.0);
+    int judged = 0;
+    for (size_t i = 0; i < n; i++)
+        g->mask[i] = g->mask[i] && !g->thick[i];
+    MT_TRY(shapes_find(&s, g->mask, g->w, g->h, true, err));
+    MT_TRY(measure(&p, &s, NULL, err));
+    MT_TRY(mt_alloc(&bit, s.n_runs, 1, SIZE_MAX, "pieces", err));
+    for (uint32_t i = 0; i < s.n_runs; i++) {
+        circle c;
+        if (s.runs[i].piece != i) continue;
+        bit[i] = MT_QC_DARK;
+        double length, width;
+        extent(&length, &width, &p[i]);
+        if (p[i].n < least || length < 1.5 * RING_UM / g->um || ++judged > MOST_JUDGED) continue;
+        if (is_line(g, &p[i])) {
+            bit[i] = MT_QC_EDGE;
+        } else if (find_ring(&c, g, &s, i, &p[i])) {
+            flag_disc(g->qc, &c, 1.5);
+            bit[i] = MT_QC_BUBBLE;
+        } else if (hangs_on(g, &s, i, &p[i], MT_QC_PEN)) {
+            bit[i] = MT_QC_PEN;
+        }
+    }
+    flag_pieces(g->qc, &s, bit);
+    return MT_OK;
+}
+
+/* Grey pieces with proof and of some size go on. */
+static mt_status choose_pieces(const grey *g, const evidence *e, bool *any, mt_err *err)
+{
+    MT_AUTO(shapes_free) shapes s = {0};
+    MT_AUTO_FREE piece *p = NULL;
+    size_t n = (size_t)g->w * (size_t)g->h;
+    for (size_t i = 0; i < n; i++)
+        g->mask[i] = e->code[i] != EVIDENCE_INK && (e->code[i] & EVIDENCE_KIND) == EVIDENCE_GREY;
+    MT_TRY(shapes_find(&s, g->mask, g->w, g->h, true, err));
+    MT_TRY(measure(&p, &s, e->code, err));
+    memset(g->mask, 0, n);
+    for (int32_t y = 0; y < s.height; y++)
+        for (uint32_t i = s.row_begin[y]; i < s.row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s.runs[i];
+            const piece *q = &p[r->piece];
+            if (q->n * g->um * g->um < LEAST_UM2 || q->proof < LEAST_SEEDS * q->n || q->proof < 3) continue;
+            memset(g->mask + (size_t)y * (size_t)g->w + (size_t)r->x0, 1, (size_t)(r->x1 - r->x0));
+            *any = true;
+        }
+    return MT_OK;
+}
+
+static mt_status look(grey *g, const evidence *e, mt_err *err)
+{
+    size_t n = (size_t)g->w * (size_t)g->h;
+    bool any = false;
+    MT_TRY(mt_alloc(&g->mask, n, 1, SIZE_MAX, "grey mask", err));
+    MT_TRY(choose_pieces(g, e, &any, err));
+    if (!any) return MT_OK;
+    MT_TRY(mt_alloc(&g->thick, n, 1, SIZE_MAX, "grey mask", err));
+    MT_TRY(morph_init(&g->morph, g->w, g->h, err));
+    open_thick(g);
+    MT_TRY(judge_thick(g, err));
+    return judge_thin(g, err);
+}
+
+mt_status qc_find_grey(mt_qc *qc, const evidence *e, mt_err *err)
+{
+    grey g = {.qc = qc, .um = qc->mask_mpp, .w = qc->width, .h = qc->height};
+    mt_status st = look(&g, e, err);
+    free(g.mask);
+    free(g.thick);
+    morph_free(&g.morph);
+    return st;
+}
