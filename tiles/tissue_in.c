@@ -32,6 +32,15 @@ mt_status tissue_in_take(mt_tissue *t, uint8_t **mask, mt_err *err)
 
 /* ---- polygons ---- */
 
+/* First of n pixels whose centre is not before v; of the last one only the part on the slide counts. */
+static int32_t first_centre(double v, double px, int32_t n, int64_t slide)
+{
+    int32_t i = (int32_t)MT_MIN(MT_MAX(ceil(v / px - 0.5), 0.0), (double)n);
+    bool cut = slide > 0 && n * px > (double)slide;
+    if (cut && i >= n - 1) i = v <= ((n - 1) * px + (double)slide) / 2 ? n - 1 : n;
+    return i;
+}
+
 /* Sets the mask pixels whose centres lie in the region to `value`. */
 static mt_status draw(uint8_t *mask, const mt_tissue *t, const mt_roi *roi, uint8_t value, mt_err *err)
 {
@@ -40,11 +49,11 @@ static mt_status draw(uint8_t *mask, const mt_tissue *t, const mt_roi *roi, uint
     for (int32_t row = 0; row < t->height; row++) {
         const mt_roi_span *spans;
         size_t n;
-        MT_TRY(mt_roi_sweep_line(&spans, &n, sweep, (row + 0.5) * t->px_l0, err));
+        double top = row * t->px_l0, h = t->slide_h > 0 ? MT_MIN(t->px_l0, (double)t->slide_h - top) : t->px_l0;
+        MT_TRY(mt_roi_sweep_line(&spans, &n, sweep, top + h / 2, err));
         for (size_t k = 0; k < n; k++) {
-            double a = ceil(spans[k].x0 / t->px_l0 - 0.5), b = ceil(spans[k].x1 / t->px_l0 - 0.5);
-            int32_t c0 = (int32_t)MT_MIN(MT_MAX(a, 0.0), (double)t->width);
-            int32_t c1 = (int32_t)MT_MIN(MT_MAX(b, 0.0), (double)t->width);
+            int32_t c0 = first_centre(spans[k].x0, t->px_l0, t->width, t->slide_w);
+            int32_t c1 = first_centre(spans[k].x1, t->px_l0, t->width, t->slide_w);
             if (c1 > c0)
                 memset(mask + (size_t)row * (size_t)t->width + (size_t)c0, value, (size_t)(c1 - c0));
         }

@@ -139,18 +139,28 @@ static double read_map(const learned *l, const float *map, double u, double v)
     return top * (1 - fy) + low * fy;
 }
 
+/* Middle of the part of a mask pixel that lies on the slide. */
+static double centre(int32_t i, double px, int64_t slide)
+{
+    return (i * px + MT_MIN((i + 1) * px, (double)slide)) / 2;
+}
+
 /* Mask pixels whose centres lie in a box of level 0 that the map covers. */
 static void fill_box(const learned *l, const float *map, double x_l0, double y_l0, double w_l0, double h_l0)
 {
     const mt_tissue *t = l->tissue;
-    int32_t c0 = (int32_t)MT_MAX(ceil(x_l0 / t->px_l0 - 0.5), 0.0), r0 = (int32_t)MT_MAX(ceil(y_l0 / t->px_l0 - 0.5), 0.0);
-    int32_t c1 = (int32_t)MT_MIN(ceil((x_l0 + w_l0) / t->px_l0 - 0.5), (double)t->width);
-    int32_t r1 = (int32_t)MT_MIN(ceil((y_l0 + h_l0) / t->px_l0 - 0.5), (double)t->height);
-    for (int32_t r = r0; r < r1; r++)
-        for (int32_t c = c0; c < c1; c++) {
-            double u = ((c + 0.5) * t->px_l0 - x_l0) / w_l0, v = ((r + 0.5) * t->px_l0 - y_l0) / h_l0;
-            l->mask[(size_t)r * (size_t)t->width + (size_t)c] = read_map(l, map, u, v) >= l->threshold ? 255 : 0;
+    int32_t c0 = (int32_t)MT_MAX(floor(x_l0 / t->px_l0), 0.0);
+    int32_t r0 = (int32_t)MT_MAX(floor(y_l0 / t->px_l0), 0.0);
+    int32_t c1 = (int32_t)MT_MIN(ceil((x_l0 + w_l0) / t->px_l0), (double)t->width);
+    int32_t r1 = (int32_t)MT_MIN(ceil((y_l0 + h_l0) / t->px_l0), (double)t->height);
+    for (int32_t r = r0; r < r1; r++) {
+        double v = (centre(r, t->px_l0, t->slide_h) - y_l0) / h_l0;
+        uint8_t *row = l->mask + (size_t)r * (size_t)t->width;
+        for (int32_t c = c0; c < c1 && v >= 0 && v < 1; c++) {
+            double u = (centre(c, t->px_l0, t->slide_w) - x_l0) / w_l0;
+            if (u >= 0 && u < 1) row[c] = read_map(l, map, u, v) >= l->threshold ? 255 : 0;
         }
+    }
 }
 
 /* ---- the slide ---- */
