@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/workers.h"
+#include "codec/codec.h"
 #include "kernels/u8_resample.h"
 #include "kernels/u8_stain.h"
 #include "slide/slide.h"
@@ -11,6 +12,7 @@
 #include "tiles/walk.h"
 
 #define MAX_THREADS 256
+#define LINE 64 /* bytes of a cache line */
 #define MAX_BATCH 1024
 #define DEFAULT_MEMORY (UINT64_C(256) << 20)
 #define PLAN_CACHE 64        /* resampling plans a worker keeps */
@@ -28,9 +30,18 @@ typedef struct cached_plan {
     mt_resample *plan;
 } cached_plan;
 
+/* What of a native tile goes to one crop. */
+typedef struct part {
+    uint8_t *to;        /* row y0 of the native tile goes here */
+    size_t skip, bytes; /* of a row of the native tile */
+    int32_t y0, y1;     /* rows of the native tile */
+} part;
+
 typedef struct worker {
     mt_tile_reader *reader;
-    uint8_t *native; /* one decoded native tile */
+    uint8_t *native; /* one decoded native tile, or the rows of it on their way */
+    part *parts;
+    int32_t *slots;
     uint8_t *out;    /* resampled crops of the batch; NULL when crops are copies */
     void *scratch;
     size_t scratch_bytes;
@@ -50,6 +61,7 @@ typedef struct pass {
     int threads, batch;
     mt_filter filter;
     const mt_u8_stain_map *stain;
+    bool strict; /* a bad native tile ends the pass */
     mt_fetch_fn fn;
     void *ctx;
     crop *crops;
@@ -205,18 +217,49 @@ static int32_t slot_of(pass *p, crop *c, mt_err *err)
     return slot;
 }
 
-static void scatter(const pass *p, uint8_t *slot_px, const uint8_t *native, const walk_cell *x,
-                    const walk_cell *y, const int32_t t[2])
+static part part_of(const pass *p, uint32_t tile, int32_t slot, const int32_t t[2])
 {
     const walk_axis *ax = &p->walk.axis[WALK_X], *ay = &p->walk.axis[WALK_Y];
+    const walk_cell *x = walk_cell_of(&p->walk, WALK_X, tile),
+                    *y = walk_cell_of(&p->walk, WALK_Y, tile);
     int32_t nx = t[WALK_X] * ax->native, ny = t[WALK_Y] * ay->native;
     int32_t x0 = MT_MAX(nx, x->a), x1 = MT_MIN(MT_MIN(nx + ax->native, ax->size), x->b);
     int32_t y0 = MT_MAX(ny, y->a), y1 = MT_MIN(MT_MIN(ny + ay->native, ay->size), y->b);
-    uint8_t *to = slot_px + (size_t)(y0 - y->a) * p->slot_stride + (size_t)(x0 - x->a) * 3;
-    const uint8_t *from = native + (size_t)(y0 - ny) * p->native_stride + (size_t)(x0 - nx) * 3;
-    size_t bytes = (size_t)(x1 - x0) * 3;
-    for (int32_t r = y0; r < y1; r++, to += p->slot_stride, from += p->native_stride)
-        memcpy(to, from, bytes);
+    uint8_t *to = pool_slot(&p->pool, slot) + (size_t)(y0 - y->a) * p->slot_stride +
+                  (size_t)(x0 - x->a) * 3;
+    return (part){to, (size_t)(x0 - nx) * 3, (size_t)(x1 - x0) * 3, y0 - ny, y1 - ny};
+}
+
+/* Where the rows of a native tile go. */
+typedef struct spread {
+    const part *parts;
+    size_t n, slot_stride;
+} spread;
+
+/* Rows [y, y + n) of the native tile, hot from the decoder, to every crop that has a part in them. */
+static void scatter(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int32_t n)
+{
+    const spread *s = ctx;
+    for (size_t i = 0; i < s->n; i++) {
+        const part *q = &s->parts[i];
+        int32_t r0 = MT_MAX(y, q->y0), r1 = MT_MIN(y + n, q->y1);
+        uint8_t *to = q->to + (size_t)(r0 - q->y0) * s->slot_stride;
+        const uint8_t *from = rgb + (size_t)(r0 - y) * stride + q->skip;
+        for (int32_t r = r0; r < r1; r++, to += s->slot_stride, from += stride) {
+            /* The rows of the next portion: their lines come while the decoder computes. */
+            for (size_t k = 0; k < q->bytes && r + n < q->y1; k += LINE)
+                __builtin_prefetch(to + (size_t)n * s->slot_stride + k, 1, 2);
+            memcpy(to, from, q->bytes);
+        }
+    }
+}
+
+static void whiten(const spread *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        for (int32_t r = s->parts[i].y0; r < s->parts[i].y1; r++)
+            memset(s->parts[i].to + (size_t)(r - s->parts[i].y0) * s->slot_stride, 255,
+                   s->parts[i].bytes);
 }
 
 /* Averages k x k pixels in place, for codecs that cannot reduce. */
@@ -240,12 +283,6 @@ static void shrink(uint8_t *px, size_t stride, int32_t w, int32_t h, int k)
     }
 }
 
-/* True when the whole native tile, its part beyond the picture too, falls into the crop. */
-static bool holds_whole(const walk_cell *c, const walk_axis *a, int32_t t)
-{
-    return c->a <= t * a->native && (t + 1) * a->native <= c->b;
-}
-
 static bool is_tile_fault(mt_status st)
 {
     return st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT;
@@ -262,20 +299,30 @@ static void count_bytes(pass *p, worker *w, const int32_t t[2])
         w->no_span = true;
 }
 
-/* Decodes native tile t to px. False when its bytes are bad; another fault ends the pass. */
-static bool decode(pass *p, worker *w, const int32_t t[2], uint8_t *px, size_t stride)
+/* Decodes native tile t into its crops. False when its bytes are bad; another fault ends the pass. */
+static bool decode(pass *p, worker *w, const int32_t t[2], spread *s)
 {
     mt_err e = MT_ERR_INIT;
     const walk *k = &p->walk;
     int32_t tw = k->axis[WALK_X].native * k->shrink, th = k->axis[WALK_Y].native * k->shrink;
-    mt_status st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y],
-                                         k->scale_denom, px, stride, &e);
+    mt_status st;
+    const mt_row_sink sink = {scatter, s};
+    if (k->shrink == 1)
+        st = mt_tile_reader_decode_rows(w->reader, k->plan->level, t[WALK_X], t[WALK_Y],
+                                        k->scale_denom, w->native, p->native_stride, &sink, &e);
+    else
+        st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y], k->scale_denom,
+                                   w->native, p->native_stride, &e);
     w->stats.native_decoded++;
     w->stats.pixels_decoded += (uint64_t)tw * (uint64_t)th;
     count_bytes(p, w, t);
-    if (st == MT_OK && k->shrink > 1) shrink(px, stride, tw, th, k->shrink);
+    if (st == MT_OK && k->shrink > 1) {
+        shrink(w->native, p->native_stride, tw, th, k->shrink);
+        scatter(s, w->native, p->native_stride, 0, th / k->shrink);
+    }
     if (st == MT_OK) return true;
-    if (!is_tile_fault(st)) fail(p, &e);
+    whiten(s);
+    if (p->strict || !is_tile_fault(st)) fail(p, &e);
     return false;
 }
 
@@ -291,38 +338,18 @@ static void deliver(pass *p, worker *w, int id, uint32_t tile, int32_t slot, boo
 static void do_native(pass *p, worker *w, int id, const int32_t t[2])
 {
     const walk *k = &p->walk;
-    const walk_axis *ax = &k->axis[WALK_X], *ay = &k->axis[WALK_Y];
     mt_err e = MT_ERR_INIT;
     size_t n = walk_crops(w->hits, p->hits_cap, k, &p->strip, t);
     if (!n) return;
-    const walk_cell *x = walk_cell_of(k, WALK_X, w->hits[0]),
-                    *y = walk_cell_of(k, WALK_Y, w->hits[0]);
-    bool direct =
-        n == 1 && k->shrink == 1 && holds_whole(x, ax, t[WALK_X]) && holds_whole(y, ay, t[WALK_Y]);
-    uint8_t *px = w->native;
-    size_t stride = p->native_stride;
-    int32_t slot = -1;
-    if (direct) { /* nobody else wants it: no copy */
-        slot = slot_of(p, &p->crops[w->hits[0]], &e);
-        if (slot < 0) return fail(p, &e);
-        stride = p->slot_stride;
-        px = pool_slot(&p->pool, slot) + (size_t)(t[WALK_Y] * ay->native - y->a) * stride +
-             (size_t)(t[WALK_X] * ax->native - x->a) * 3;
+    for (size_t i = 0; i < n; i++) {
+        w->slots[i] = slot_of(p, &p->crops[w->hits[i]], &e);
+        if (w->slots[i] < 0) return fail(p, &e);
+        w->parts[i] = part_of(p, w->hits[i], w->slots[i], t);
     }
-    bool readable = decode(p, w, t, px, stride);
-    if (!readable)
-        for (int32_t r = 0; r < ay->native; r++)
-            memset(px + (size_t)r * stride, 255, (size_t)ax->native * 3);
-    for (size_t i = 0; i < n && !mt_team_failed(&p->failed); i++) {
-        uint32_t tile = w->hits[i];
-        if (!direct) {
-            slot = slot_of(p, &p->crops[tile], &e);
-            if (slot < 0) return fail(p, &e);
-            scatter(p, pool_slot(&p->pool, slot), px, walk_cell_of(k, WALK_X, tile),
-                    walk_cell_of(k, WALK_Y, tile), t);
-        }
-        deliver(p, w, id, tile, slot, readable);
-    }
+    spread s = {w->parts, n, p->slot_stride};
+    bool readable = decode(p, w, t, &s);
+    for (size_t i = 0; i < n && !mt_team_failed(&p->failed); i++)
+        deliver(p, w, id, w->hits[i], w->slots[i], readable);
 }
 
 static void do_orphan(pass *p, worker *w, int id, uint32_t tile)
@@ -437,6 +464,8 @@ static void worker_free(worker **w)
     free((*w)->out);
     free((*w)->scratch);
     free((*w)->hits);
+    free((*w)->parts);
+    free((*w)->slots);
     free((*w)->ready);
     free((*w)->ready_slot);
     free(*w);
@@ -454,6 +483,8 @@ static mt_status worker_new(worker **out, const pass *p, mt_err *err)
     if (!p->walk.identity)
         MT_TRY(mt_alloc_aligned(&w->out, batch * p->out_bytes, SIZE_MAX, "batch of tiles", err));
     MT_TRY(mt_alloc(&w->hits, p->hits_cap, sizeof *w->hits, SIZE_MAX, "worker", err));
+    MT_TRY(mt_alloc(&w->parts, p->hits_cap, sizeof *w->parts, SIZE_MAX, "worker", err));
+    MT_TRY(mt_alloc(&w->slots, p->hits_cap, sizeof *w->slots, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready, batch, sizeof *w->ready, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready_slot, batch, sizeof *w->ready_slot, SIZE_MAX, "worker", err));
     *out = mt_steal(w);
@@ -547,6 +578,7 @@ mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetc
               .batch = MT_MIN(opts->batch, MAX_BATCH),
               .filter = opts->bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR,
               .stain = opts->stain,
+              .strict = opts->strict,
               .fn = fn,
               .ctx = ctx,
               .progress = opts->progress,

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "codec/row.h"
 
-enum { ROWS_AT_ONCE = 256, ROWS_HANDED = 8, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
+enum { ROWS_HANDED = 8, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
 #define ALL_TABLES 0xffffu
 
 typedef struct jpeg {
@@ -30,7 +30,7 @@ typedef struct jpeg {
     unsigned shared;   /* tables the shared stream defines */
     uint8_t *tables;   /* copy of the shared stream */
     size_t n_tables;
-    mt_scratch band; /* rows on their way to a sink */
+    mt_scratch band; /* rows on their way */
     mt_status fault;
     char text[JMSG_LENGTH_MAX];
 } jpeg;
@@ -236,15 +236,9 @@ static mt_status check_header(jpeg *s, const mt_coding *c, const mt_pixels *out,
     return MT_OK;
 }
 
-static void invert(const mt_pixels *out, int32_t y0, int32_t n)
-{
-    const int32_t w = (out->w + out->scale - 1) / out->scale;
-    for (int32_t y = y0; y < y0 + n; y++)
-        for (int32_t x = 0; x < 3 * w; x++) out->rgb[(size_t)y * out->stride + (size_t)x] ^= 0xff;
-}
-
-/* Where rows on their way to a sink are decoded to: small enough for the first cache, and off the
- * alignment at which libjpeg-turbo stores past the caches. */
+/* Rows are decoded to a band small enough for the first cache and go on from there: libjpeg-turbo stores
+ * aligned rows past the caches, which costs whoever reads them next, and itself, more than a copy. So
+ * the band is kept off that alignment. */
 static mt_status make_band(uint8_t **band, size_t *stride, jpeg *s, const mt_pixels *out, mt_err *err)
 {
     enum { LINE = 64, OFF = 8 };
@@ -254,21 +248,23 @@ static mt_status make_band(uint8_t **band, size_t *stride, jpeg *s, const mt_pix
     return MT_OK;
 }
 
-/* A call of libjpeg gives a few rows only: the pointers are set up once for many calls. */
-static void read_rows(jpeg *s, const mt_pixels *out, bool inverted)
+static void read_rows(jpeg *s, uint8_t *band, size_t stride, const mt_pixels *out, bool inverted)
 {
     struct jpeg_decompress_struct *d = &s->d;
-    const JDIMENSION n = (JDIMENSION)((out->h + out->scale - 1) / out->scale);
-    const JDIMENSION most = out->sink ? ROWS_HANDED : ROWS_AT_ONCE;
-    JSAMPROW rows[ROWS_AT_ONCE];
-    for (JDIMENSION y = 0; y < n; y += most) {
-        const JDIMENSION k = MT_MIN(n - y, most), at = out->sink ? 0 : y;
-        for (JDIMENSION i = 0; i < k; i++) rows[i] = out->rgb + (size_t)(at + i) * out->stride;
+    const int32_t n = (out->h + out->scale - 1) / out->scale, w = (out->w + out->scale - 1) / out->scale;
+    JSAMPROW rows[ROWS_HANDED];
+    for (int i = 0; i < ROWS_HANDED; i++) rows[i] = band + (size_t)i * stride;
+    for (int32_t y = 0; y < n; y += ROWS_HANDED) {
+        const JDIMENSION k = (JDIMENSION)MT_MIN(n - y, ROWS_HANDED);
         for (JDIMENSION i = 0, got; i < k; i += got)
             if ((got = jpeg_read_scanlines(d, rows + i, k - i)) == 0) ERREXIT(d, JERR_CANT_SUSPEND);
-        if (inverted) invert(out, (int32_t)at, (int32_t)k);
-        if (out->sink)
-            out->sink->rows(out->sink->ctx, out->rgb, out->stride, (int32_t)y, (int32_t)k);
+        for (size_t i = 0; inverted && i < k * stride; i++) band[i] ^= 0xff;
+        if (out->sink) {
+            out->sink->rows(out->sink->ctx, band, stride, y, (int32_t)k);
+            continue;
+        }
+        for (JDIMENSION i = 0; i < k; i++)
+            memcpy(out->rgb + ((size_t)y + i) * out->stride, rows[i], 3 * (size_t)w);
     }
 }
 
@@ -276,9 +272,10 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
                         const mt_pixels *out, mt_err *err)
 {
     jpeg *s = state;
-    mt_pixels to = *out;
+    uint8_t *band;
+    size_t stride;
     MT_TRY(remember_tables(s, c, err));
-    if (out->sink) MT_TRY(make_band(&to.rgb, &to.stride, s, out, err));
+    MT_TRY(make_band(&band, &stride, s, out, err));
     s->fault = MT_OK;
     if (setjmp(s->jump)) {
         /* Half-read tables are nobody's: the next tile starts from nothing. */
@@ -300,7 +297,7 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
         s->d.scale_num = 1;
         s->d.scale_denom = (unsigned)out->scale;
         jpeg_start_decompress(&s->d);
-        read_rows(s, &to, c->colour == MT_COLOUR_GREY_INVERTED);
+        read_rows(s, band, stride, out, c->colour == MT_COLOUR_GREY_INVERTED);
     }
     jpeg_abort_decompress(&s->d); /* what follows the last row is of no interest */
     return st;

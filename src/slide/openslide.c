@@ -166,7 +166,7 @@ static void close_slide(mt_slide *s)
 }
 
 static const mt_slide_ops openslide_ops = {
-    NULL, reader_open, reader_close, decode, associated, max_reduce, check, close_slide,
+    NULL, reader_open, reader_close, decode, associated, max_reduce, check, close_slide, NULL,
 };
 
 static int32_t tile_side(openslide_t *o, int level, const char *what)

@@ -59,8 +59,8 @@ void mt_tile_reader_free(mt_tile_reader **reader)
     *reader = NULL;
 }
 
-mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_t ty,
-                                int scale_denom, uint8_t *rgb, size_t stride, mt_err *err)
+static mt_status check_decode(const mt_tile_reader *r, int level, int64_t tx, int64_t ty,
+                              int scale_denom, size_t stride, mt_err *err)
 {
     MT_TRY(check_tile(r->slide, level, tx, ty, err));
     if (scale_denom != 1 && scale_denom != 2 && scale_denom != 4 && scale_denom != 8)
@@ -69,7 +69,29 @@ mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_
                      (size_t)scale_denom;
     if (stride < 3 * w)
         return mt_err_set(err, MT_ERR_ARG, "stride of %zu bytes for %zu pixels", stride, w);
+    return MT_OK;
+}
+
+mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_t ty,
+                                int scale_denom, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    MT_TRY(check_decode(r, level, tx, ty, scale_denom, stride, err));
     return r->slide->ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err);
+}
+
+mt_status mt_tile_reader_decode_rows(mt_tile_reader *r, int level, int64_t tx, int64_t ty,
+                                     int scale_denom, uint8_t *rgb, size_t stride,
+                                     const mt_row_sink *sink, mt_err *err)
+{
+    const mt_slide_ops *ops = r->slide->ops;
+    MT_TRY(check_decode(r, level, tx, ty, scale_denom, stride, err));
+    if (ops->decode_rows)
+        return ops->decode_rows(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, sink,
+                                err);
+    MT_TRY(ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err));
+    const int32_t h = r->slide->info.levels[level].tile_h;
+    sink->rows(sink->ctx, rgb, stride, 0, (h + scale_denom - 1) / scale_denom);
+    return MT_OK;
 }
 
 int mt_slide_max_reduce(const mt_slide *s, int level)

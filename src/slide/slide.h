@@ -32,6 +32,14 @@ MT_MUST_USE mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, i
                                             int64_t ty, int scale_denom, uint8_t *rgb,
                                             size_t stride, mt_err *err);
 
+/* As above, the rows handed to `sink` from top to bottom, each once, as soon as they are decoded; rgb is
+ * scratch of the same size. After a failure any number of rows may have been handed over. */
+struct mt_row_sink; /* codec/codec.h */
+MT_MUST_USE mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int level, int64_t tx,
+                                                 int64_t ty, int scale_denom, uint8_t *rgb,
+                                                 size_t stride, const struct mt_row_sink *sink,
+                                                 mt_err *err);
+
 /* Largest scale_denom (1, 2, 4, 8) the level's codec reduces by itself with exact pixel alignment
  * (JPEG with tile sides divisible; a wavelet's coarse samples sit half a pixel off); 1 when it
  * cannot. */

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                          .colour = grey          ? MT_COLOUR_GREY
                                    : data[0] & 1 ? MT_COLOUR_RGB
                                                  : MT_COLOUR_YCBCR};
-    const mt_pixels out = {rgb, 3 * SIDE, (int32_t)w, (int32_t)h, 1 << (data[0] >> 1 & 3)};
+    const mt_pixels out = {rgb, 3 * SIDE, (int32_t)w, (int32_t)h, 1 << (data[0] >> 1 & 3), NULL};
     mt_err err = MT_ERR_INIT;
     if (mt_decoder_decode(d, &c, data + 1, size - 1, &out, &err) != err.code) abort();
     return 0;

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    .n_tables = n_tables};
     const uint8_t *tile = data + 3 + n_tables;
     const size_t n_tile = size - 3 - n_tables;
-    mt_pixels out = {used, 3 * SIDE, 16, 16, 1 << (data[0] >> 1 & 3)};
+    mt_pixels out = {used, 3 * SIDE, 16, 16, 1 << (data[0] >> 1 & 3), NULL};
     int components = 3;
     if (find_size(&out.w, &out.h, &components, tile, n_tile) && components == 1) {
         c.colour = data[0] & 1 ? MT_COLOUR_GREY : MT_COLOUR_GREY_INVERTED;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "codec/codec.h"
 #include "slide/slide.h"
 #include "tests/support/support.h"
 
@@ -204,6 +205,18 @@ mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, i
             }
         }
     return MT_OK;
+}
+
+mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int level, int64_t tx, int64_t ty,
+                                     int scale, uint8_t *rgb, size_t stride,
+                                     const mt_row_sink *sink, mt_err *err)
+{
+    mt_status st = mt_tile_reader_decode(reader, level, tx, ty, scale, rgb, stride, err);
+    int32_t h = reader->slide->info.levels[level].tile_h / scale;
+    /* Uneven portions; those of a tile that fails have come in part. */
+    for (int32_t y = 0, n = 5; y < h && (st == MT_OK || y < h / 2); y += n, n = n % 7 + 1)
+        sink->rows(sink->ctx, rgb + (size_t)y * stride, stride, y, MT_MIN(n, h - y));
+    return st;
 }
 
 #endif
