@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Children of a node grow at the end of one list a level while it is open and move to the arena, packed, when it
- * closes. */
+/* Children of a node grow at the end of one list a level while it is open and move to the arena,
+ * packed, when it closes. */
 typedef struct level {
     mt_dcm_node *node;
     size_t n, cap;
@@ -21,14 +21,14 @@ typedef struct loader {
     mt_dcm_reader *reader;
     mt_dcm_load_opts opts;
     level levels[LEVELS];
-    int top;             /* levels[top] holds the children of what is open */
+    int top; /* levels[top] holds the children of what is open */
     size_t total;
 } loader;
 
 static mt_status no_room(const loader *l, mt_err *err)
 {
-    return mt_err_set(err, MT_ERR_LIMIT, "data set: more than %zu elements or %zu bytes of tree", l->opts.max_elements,
-                      l->opts.max_bytes);
+    return mt_err_set(err, MT_ERR_LIMIT, "data set: more than %zu elements or %zu bytes of tree",
+                      l->opts.max_elements, l->opts.max_bytes);
 }
 
 static mt_status add(loader *l, const mt_dcm_element *e, uint64_t end, mt_err *err)
@@ -90,8 +90,10 @@ static mt_status pass_fragments(loader *l, mt_err *err)
 /* Begins the list of children of the node added last, or leaves them out. */
 static mt_status descend(loader *l, const mt_dcm_element *e, mt_err *err)
 {
-    if (e->event == MT_DCM_PIXELS) MT_TRY(pass_fragments(l, err));
-    else if (e->event == MT_DCM_SEQUENCE && is_skipped(l, e->tag)) MT_TRY(mt_dcm_skip(l->reader, err));
+    if (e->event == MT_DCM_PIXELS)
+        MT_TRY(pass_fragments(l, err));
+    else if (e->event == MT_DCM_SEQUENCE && is_skipped(l, e->tag))
+        MT_TRY(mt_dcm_skip(l->reader, err));
     else {
         l->top++;
         return MT_OK;
@@ -127,13 +129,15 @@ static mt_status load(loader *l, mt_err *err)
     }
     mt_dcm_node *root = &l->set->root;
     MT_TRY(settle(l, root, err));
-    for (size_t i = 0; i < root->n; i++) root->child[i].parent = root;
+    for (size_t i = 0; i < root->n; i++)
+        root->child[i].parent = root;
     root->e.event = MT_DCM_ITEM;
     root->end = mt_dcm_tell(l->reader);
     return MT_OK;
 }
 
-mt_status mt_dcm_dataset_load(mt_dcm_dataset **out, mt_dcm_reader *reader, const mt_dcm_load_opts *opts, mt_err *err)
+mt_status mt_dcm_dataset_load(mt_dcm_dataset **out, mt_dcm_reader *reader,
+                              const mt_dcm_load_opts *opts, mt_err *err)
 {
     MT_AUTO(mt_dcm_dataset_free) mt_dcm_dataset *set = NULL;
     *out = NULL;
@@ -144,7 +148,8 @@ mt_status mt_dcm_dataset_load(mt_dcm_dataset **out, mt_dcm_reader *reader, const
     if (!l.opts.max_bytes) l.opts.max_bytes = (size_t)256 << 20;
     set->arena.ceiling = l.opts.max_bytes;
     const mt_status st = load(&l, err);
-    for (int i = 0; i < LEVELS; i++) free(l.levels[i].node);
+    for (int i = 0; i < LEVELS; i++)
+        free(l.levels[i].node);
     MT_TRY(st);
     *out = mt_steal(set);
     return MT_OK;
@@ -158,7 +163,10 @@ void mt_dcm_dataset_free(mt_dcm_dataset **set)
     *set = NULL;
 }
 
-const mt_dcm_node *mt_dcm_dataset_root(const mt_dcm_dataset *set) { return &set->root; }
+const mt_dcm_node *mt_dcm_dataset_root(const mt_dcm_dataset *set)
+{
+    return &set->root;
+}
 
 /* ---- Asking ---- */
 
@@ -172,7 +180,8 @@ const mt_dcm_node *mt_dcm_find(const mt_dcm_node *in, mt_dcm_tag tag)
 
 const mt_dcm_node *mt_dcm_item(const mt_dcm_node *sequence, size_t i)
 {
-    if (!sequence || sequence->e.event != MT_DCM_SEQUENCE || !sequence->child || i >= sequence->n) return NULL;
+    if (!sequence || sequence->e.event != MT_DCM_SEQUENCE || !sequence->child || i >= sequence->n)
+        return NULL;
     return &sequence->child[i];
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/mem.h"
 
+// clang-format off
 enum {
     VR___ = 0,
 #define V(a, b, name) VR_##name = a << 8 | b,
@@ -15,12 +16,15 @@ enum {
     V('U', 'R', UR) V('U', 'S', US) V('U', 'T', UT) V('U', 'V', UV)
 #undef V
 };
+// clang-format on
 
-/* Keywords and names lie in one constant block and rows hold offsets into it: no pointer of the table has to be
- * adjusted when the library is loaded. */
+/* Keywords and names lie in one constant block and rows hold offsets into it: no pointer of the
+ * table has to be adjusted when the library is loaded. */
+// clang-format off
 static const struct words {
-#define MT_DCM_ROW(tag, a, b, c, lo, hi, step, old, word, name) char k_##word[sizeof #word], n_##word[sizeof name];
-#define MT_DCM_RANGE(tag, mask, a, b, c, lo, hi, step, old, word, name) MT_DCM_ROW(tag, a, b, c, lo, hi, step, old, word, name)
+#define MT_DCM_ROW(tag, a, b, c, lo, hi, step, old, word, name) \
+    char k_##word[sizeof #word], n_##word[sizeof name];
+#define MT_DCM_RANGE(tag, mask, ...) MT_DCM_ROW(tag, __VA_ARGS__)
 #include "dict.def"
 #undef MT_DCM_ROW
 } words = {
@@ -38,12 +42,13 @@ typedef struct row {
     uint32_t keyword, name; /* offsets in words */
 } row;
 
-#define ROW(tag, a, b, c, lo, hi, step, old, word) \
-    {tag, {VR_##a, VR_##b, VR_##c}, lo, hi, step, old, offsetof(struct words, k_##word), offsetof(struct words, n_##word)}
+#define ROW(tag, a, b, c, lo, hi, step, old, word, name)                                       \
+    {tag, {VR_##a, VR_##b, VR_##c}, lo, hi, step, old, offsetof(struct words, k_##word), \
+     offsetof(struct words, n_##word)}
 
 static const row rows[] = {
-#define MT_DCM_ROW(tag, a, b, c, lo, hi, step, old, word, name) ROW(tag, a, b, c, lo, hi, step, old, word),
-#define MT_DCM_RANGE(tag, mask, a, b, c, lo, hi, step, old, word, name)
+#define MT_DCM_ROW(...) ROW(__VA_ARGS__),
+#define MT_DCM_RANGE(...)
 #include "dict.def"
 #undef MT_DCM_ROW
 #undef MT_DCM_RANGE
@@ -53,8 +58,8 @@ static const struct {
     mt_dcm_tag mask;
     row row;
 } ranges[] = {
-#define MT_DCM_ROW(tag, a, b, c, lo, hi, step, old, word, name)
-#define MT_DCM_RANGE(tag, mask, a, b, c, lo, hi, step, old, word, name) {mask, ROW(tag, a, b, c, lo, hi, step, old, word)},
+#define MT_DCM_ROW(...)
+#define MT_DCM_RANGE(tag, mask, ...) {mask, ROW(tag, __VA_ARGS__)},
 #include "dict.def"
 };
 
@@ -62,7 +67,12 @@ static const uint16_t by_keyword[] = {
 #include "dict_order.def"
 };
 
-static const char *word_at(uint32_t offset) { return (const char *)&words + offset; }
+// clang-format on
+
+static const char *word_at(uint32_t offset)
+{
+    return (const char *)&words + offset;
+}
 
 static const row *find(mt_dcm_tag tag)
 {
@@ -81,8 +91,14 @@ static const row *find(mt_dcm_tag tag)
 
 static void fill(mt_dcm_entry *out, const row *r, mt_dcm_tag tag)
 {
-    *out = (mt_dcm_entry){tag, {r->vr[0], r->vr[1], r->vr[2]}, r->vm_min, r->vm_max, r->vm_step, r->retired,
-                          word_at(r->keyword), word_at(r->name)};
+    *out = (mt_dcm_entry){tag,
+                          {r->vr[0], r->vr[1], r->vr[2]},
+                          r->vm_min,
+                          r->vm_max,
+                          r->vm_step,
+                          r->retired,
+                          word_at(r->keyword),
+                          word_at(r->name)};
 }
 
 bool mt_dcm_dict_find(mt_dcm_entry *out, mt_dcm_tag tag)
@@ -103,8 +119,10 @@ bool mt_dcm_dict_keyword(mt_dcm_entry *out, const char *keyword)
             fill(out, r, r->tag);
             return true;
         }
-        if (order < 0) high = mid;
-        else low = mid + 1;
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
     }
     for (size_t i = 0; i < MT_COUNT(ranges); i++)
         if (!strcmp(keyword, word_at(ranges[i].row.keyword))) {

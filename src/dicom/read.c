@@ -7,30 +7,32 @@
 #include "dicom/vr.h"
 
 enum { TAG_ITEM = 0xe000, TAG_ITEM_END = 0xe00d, TAG_SEQ_END = 0xe0dd, GROUP_DELIMITERS = 0xfffe };
-enum { MAX_OPEN = 1 + 2 * MT_DCM_MAX_DEPTH + 1 }; /* the set, a sequence and an item for each depth, pixel data */
+enum {
+    MAX_OPEN = 1 + 2 * MT_DCM_MAX_DEPTH + 1
+}; /* the set, a sequence and an item for each depth, pixel data */
 #define PIXEL_REPRESENTATION 0x00280103u
 
 typedef enum frame_kind { SET, ITEM, SEQUENCE, PIXELS } frame_kind;
 
 /* What is open: the data set itself, and inside it sequences and their items in turn. */
 typedef struct frame {
-    size_t start, end;   /* of the content; while the length is undefined, end is the parent's */
-    mt_dcm_tag tag;      /* of the sequence or pixel data */
-    uint32_t count;      /* SEQUENCE, PIXELS: items met so far; ITEM: its own number */
+    size_t start, end; /* of the content; while the length is undefined, end is the parent's */
+    mt_dcm_tag tag;    /* of the sequence or pixel data */
+    uint32_t count;    /* SEQUENCE, PIXELS: items met so far; ITEM: its own number */
     mt_vr vr;
     uint8_t kind;
     bool undefined, implicit, big;
-    bool is_signed;      /* Pixel Representation of the set, for what is US or SS */
+    bool is_signed; /* Pixel Representation of the set, for what is US or SS */
 } frame;
 
 struct mt_dcm_reader {
     const uint8_t *data;
     size_t size, pos;
     uint64_t origin;
-    uint8_t *inflated;   /* owned; data points at it */
-    int top, depth;      /* of the stack; number of open items */
-    size_t last;         /* position of the element reported last, for mt_dcm_enter */
-    size_t nonzero;      /* a byte that is not 0 was seen here: what is before it is no padding */
+    uint8_t *inflated; /* owned; data points at it */
+    int top, depth;    /* of the stack; number of open items */
+    size_t last;       /* position of the element reported last, for mt_dcm_enter */
+    size_t nonzero;    /* a byte that is not 0 was seen here: what is before it is no padding */
     frame stack[MAX_OPEN];
 };
 
@@ -55,7 +57,8 @@ static inline mt_dcm_tag get_tag(const uint8_t *p, bool big)
     return (mt_dcm_tag)get16(p, big) << 16 | get16(p + 2, big);
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "get16 and get32 read the machine's own order");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "get16 and get32 read the machine's own order");
 
 /* ---- Errors ---- */
 
@@ -71,21 +74,26 @@ static mt_status wrong(mt_dcm_reader *r, mt_dcm_tag tag, size_t at, mt_err *err,
 {
     char room[64];
     const unsigned long long where = r->origin + at;
-    return stuck(r, mt_err_set(err, MT_ERR_FORMAT, "%s at byte %llu: %s", mt_dcm_tag_name(room, tag), where, what));
+    return stuck(r, mt_err_set(err, MT_ERR_FORMAT, "%s at byte %llu: %s",
+                               mt_dcm_tag_name(room, tag), where, what));
 }
 
-static mt_status overrun(mt_dcm_reader *r, mt_dcm_tag tag, size_t at, uint32_t length, size_t left, mt_err *err)
+static mt_status overrun(mt_dcm_reader *r, mt_dcm_tag tag, size_t at, uint32_t length, size_t left,
+                         mt_err *err)
 {
     char room[64];
     const char *outer = r->stack[r->top].end == r->size ? "the data" : "what it lies in";
-    return stuck(r, mt_err_set(err, MT_ERR_FORMAT, "%s at byte %llu: length %u, but %s ends %zu bytes on",
-                               mt_dcm_tag_name(room, tag), (unsigned long long)(r->origin + at), length, outer, left));
+    return stuck(r, mt_err_set(err, MT_ERR_FORMAT,
+                               "%s at byte %llu: length %u, but %s ends %zu bytes on",
+                               mt_dcm_tag_name(room, tag), (unsigned long long)(r->origin + at),
+                               length, outer, left));
 }
 
 static mt_status cut(mt_dcm_reader *r, mt_err *err)
 {
     const frame *f = &r->stack[r->top];
-    return stuck(r, mt_err_set(err, MT_ERR_FORMAT, "byte %llu: %zu bytes are no element header, and %s ends there",
+    return stuck(r, mt_err_set(err, MT_ERR_FORMAT,
+                               "byte %llu: %zu bytes are no element header, and %s ends there",
                                (unsigned long long)(r->origin + r->pos), f->end - r->pos,
                                f->end == r->size ? "the data" : "what they lie in"));
 }
@@ -93,20 +101,23 @@ static mt_status cut(mt_dcm_reader *r, mt_err *err)
 /* ---- The stack ---- */
 
 /* Opens what begins at r->pos. */
-static mt_status push(mt_dcm_reader *r, frame f, uint32_t length, mt_dcm_tag tag, size_t at, mt_err *err)
+static mt_status push(mt_dcm_reader *r, frame f, uint32_t length, mt_dcm_tag tag, size_t at,
+                      mt_err *err)
 {
     const frame *parent = &r->stack[r->top];
     if (f.kind == ITEM && r->depth == MT_DCM_MAX_DEPTH) {
         char room[64];
-        return stuck(r, mt_err_set(err, MT_ERR_LIMIT, "%s at byte %llu: items nested more than %d deep",
-                                   mt_dcm_tag_name(room, f.tag), (unsigned long long)(r->origin + at),
-                                   MT_DCM_MAX_DEPTH));
+        return stuck(r, mt_err_set(err, MT_ERR_LIMIT,
+                                   "%s at byte %llu: items nested more than %d deep",
+                                   mt_dcm_tag_name(room, f.tag),
+                                   (unsigned long long)(r->origin + at), MT_DCM_MAX_DEPTH));
     }
     f.undefined = length == MT_DCM_UNDEFINED;
     f.start = r->pos;
     f.end = parent->end;
     if (!f.undefined) {
-        if (length > parent->end - r->pos) return overrun(r, tag, at, length, parent->end - r->pos, err);
+        if (length > parent->end - r->pos)
+            return overrun(r, tag, at, length, parent->end - r->pos, err);
         f.end = r->pos + length;
     }
     r->depth += f.kind == ITEM;
@@ -117,11 +128,19 @@ static mt_status push(mt_dcm_reader *r, frame f, uint32_t length, mt_dcm_tag tag
 /* Closes the innermost; its end event says where that is and how long the content was. */
 static mt_status pop(mt_dcm_element *out, mt_dcm_reader *r, size_t header)
 {
-    static const uint8_t events[] = {MT_DCM_END, MT_DCM_ITEM_END, MT_DCM_SEQUENCE_END, MT_DCM_PIXELS_END};
+    static const uint8_t events[] = {MT_DCM_END, MT_DCM_ITEM_END, MT_DCM_SEQUENCE_END,
+                                     MT_DCM_PIXELS_END};
     const frame *f = &r->stack[r->top];
-    *out = (mt_dcm_element){.event = events[f->kind], .tag = f->tag, .vr = f->vr, .depth = r->depth, .item = f->count,
-                            .offset = r->origin + r->pos, .length = r->pos - f->start, .value = r->data + r->pos,
-                            .big = f->big, .implicit = f->implicit};
+    *out = (mt_dcm_element){.event = events[f->kind],
+                            .tag = f->tag,
+                            .vr = f->vr,
+                            .depth = r->depth,
+                            .item = f->count,
+                            .offset = r->origin + r->pos,
+                            .length = r->pos - f->start,
+                            .value = r->data + r->pos,
+                            .big = f->big,
+                            .implicit = f->implicit};
     if (f->kind == SET) return MT_OK;
     r->pos += header;
     r->depth -= f->kind == ITEM;
@@ -134,7 +153,7 @@ static mt_status pop(mt_dcm_element *out, mt_dcm_reader *r, size_t header)
 typedef struct header {
     mt_vr vr;
     bool implicit;
-    unsigned size;   /* 8 or 12 */
+    unsigned size; /* 8 or 12 */
     uint32_t length;
 } header;
 
@@ -144,9 +163,10 @@ static bool fits(uint32_t length, unsigned size, size_t left)
     return left >= size && (length == MT_DCM_UNDEFINED || length <= left - size);
 }
 
-/* Two bytes that are no VR of today. Capitals: one of tomorrow, with a long header as all new ones have
- * (PS3.5 7.1.2), or of a writer who did not know that. Anything else: "  ", "??" and the like stand for a VR
- * not known; or the element is written implicitly, as some writers do inside their sequences. */
+/* Two bytes that are no VR of today. Capitals: one of tomorrow, with a long header as all new ones
+ * have (PS3.5 7.1.2), or of a writer who did not know that. Anything else: "  ", "??" and the like
+ * stand for a VR not known; or the element is written implicitly, as some writers do inside their
+ * sequences. */
 static header odd_header(const uint8_t *p, size_t left, bool big)
 {
     const bool capitals = p[4] >= 'A' && p[4] <= 'Z' && p[5] >= 'A' && p[5] <= 'Z';
@@ -163,7 +183,8 @@ static header odd_header(const uint8_t *p, size_t left, bool big)
 }
 
 /* `left` is at least 8. False when a long header is cut off. */
-static inline bool parse_header(header *h, const uint8_t *p, size_t left, const frame *f, mt_dcm_tag tag)
+static inline bool parse_header(header *h, const uint8_t *p, size_t left, const frame *f,
+                                mt_dcm_tag tag)
 {
     if (!f->implicit) {
         h->vr = MT_VR(p[4], p[5]);
@@ -191,10 +212,11 @@ static inline bool parse_header(header *h, const uint8_t *p, size_t left, const 
 
 /* ---- Events ---- */
 
-/* A tag of group FFFE where an element is due. Where the length is undefined the delimiter ends the item, and so
- * does, left to whoever is outside, what can only stand outside. Elsewhere writers leave delimiters behind things
- * of stated length; those mean nothing. */
-static mt_status delimiter(mt_dcm_element *out, mt_dcm_reader *r, mt_dcm_tag tag, bool *again, mt_err *err)
+/* A tag of group FFFE where an element is due. Where the length is undefined the delimiter ends the
+ * item, and so does, left to whoever is outside, what can only stand outside. Elsewhere writers
+ * leave delimiters behind things of stated length; those mean nothing. */
+static mt_status delimiter(mt_dcm_element *out, mt_dcm_reader *r, mt_dcm_tag tag, bool *again,
+                           mt_err *err)
 {
     const frame *f = &r->stack[r->top];
     const uint16_t element = tag & 0xffff;
@@ -222,14 +244,20 @@ static bool only_padding(mt_dcm_reader *r, size_t end)
     return true;
 }
 
-static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, const header *h, size_t at, mt_err *err)
+static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, const header *h, size_t at,
+                                mt_err *err)
 {
     const frame *f = &r->stack[r->top];
-    frame child = {.tag = out->tag, .vr = h->vr, .kind = SEQUENCE, .implicit = h->implicit, .big = f->big,
+    frame child = {.tag = out->tag,
+                   .vr = h->vr,
+                   .kind = SEQUENCE,
+                   .implicit = h->implicit,
+                   .big = f->big,
                    .is_signed = f->is_signed};
     const bool pixels = mt_dcm_is_pixels(out->tag);
     if (h->vr == MT_VR('S', 'Q') || (h->vr == MT_VR('U', 'N') && !pixels)) {
-        if (h->vr == MT_VR('U', 'N')) { /* PS3.5 6.2.2: implicit little endian, whatever is around it */
+        if (h->vr ==
+            MT_VR('U', 'N')) { /* PS3.5 6.2.2: implicit little endian, whatever is around it */
             child.implicit = true;
             child.big = false;
         }
@@ -270,29 +298,43 @@ static mt_status next_element(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err
         if (!parse_header(&h, p, left, f, tag)) return cut(r, err);
         r->pos = at + h.size;
         r->last = at;
-        *out = (mt_dcm_element){.event = MT_DCM_ELEMENT, .tag = tag, .vr = h.vr, .depth = r->depth,
-                                .offset = r->origin + at, .length = h.length, .value = r->data + r->pos,
-                                .big = f->big, .implicit = h.implicit};
+        *out = (mt_dcm_element){.event = MT_DCM_ELEMENT,
+                                .tag = tag,
+                                .vr = h.vr,
+                                .depth = r->depth,
+                                .offset = r->origin + at,
+                                .length = h.length,
+                                .value = r->data + r->pos,
+                                .big = f->big,
+                                .implicit = h.implicit};
         if (h.length == MT_DCM_UNDEFINED) return open_undefined(out, r, &h, at, err);
         if (h.length > left - h.size) return overrun(r, tag, at, h.length, left - h.size, err);
         if (h.vr == MT_VR('S', 'Q')) {
             out->event = MT_DCM_SEQUENCE;
-            return push(r, (frame){.tag = tag, .vr = h.vr, .kind = SEQUENCE, .implicit = h.implicit, .big = f->big,
-                                   .is_signed = f->is_signed}, h.length, tag, at, err);
+            return push(r,
+                        (frame){.tag = tag,
+                                .vr = h.vr,
+                                .kind = SEQUENCE,
+                                .implicit = h.implicit,
+                                .big = f->big,
+                                .is_signed = f->is_signed},
+                        h.length, tag, at, err);
         }
-        if (tag == PIXEL_REPRESENTATION && h.length >= 2) f->is_signed = get16(out->value, f->big) & 1;
+        if (tag == PIXEL_REPRESENTATION && h.length >= 2)
+            f->is_signed = get16(out->value, f->big) & 1;
         r->pos += h.length;
         return MT_OK;
     }
 }
 
-/* Some writers copy explicit items into UN without turning them: told by a VR where the length would be, that
- * read as a length leads out of the item. */
+/* Some writers copy explicit items into UN without turning them: told by a VR where the length
+ * would be, that read as a length leads out of the item. */
 static bool is_explicit_after_all(const mt_dcm_reader *r, const frame *item)
 {
     const uint8_t *p = r->data + r->pos;
     if (item->end - r->pos < 8 || get16(p, false) == GROUP_DELIMITERS) return false;
-    return mt_vr_form(MT_VR(p[4], p[5])) != MT_VR_UNKNOWN && !fits(get32(p + 4, false), 8, item->end - r->pos);
+    return mt_vr_form(MT_VR(p[4], p[5])) != MT_VR_UNKNOWN &&
+           !fits(get32(p + 4, false), 8, item->end - r->pos);
 }
 
 /* Between the items of a sequence or the fragments of pixel data. */
@@ -317,23 +359,39 @@ static mt_status next_item(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err)
         }
         if (tag != MT_DCM_TAG(GROUP_DELIMITERS, TAG_ITEM)) {
             char room[64], what[96];
-            snprintf(what, sizeof what, "stands where an item of %s is due", mt_dcm_tag_name(room, f->tag));
+            snprintf(what, sizeof what, "stands where an item of %s is due",
+                     mt_dcm_tag_name(room, f->tag));
             return wrong(r, tag, at, err, what);
         }
         r->pos += 8;
-        *out = (mt_dcm_element){.event = MT_DCM_ITEM, .tag = f->tag, .vr = f->vr, .depth = r->depth, .item = f->count,
-                                .offset = r->origin + at, .length = length, .value = r->data + r->pos,
-                                .big = f->big, .implicit = f->implicit};
+        *out = (mt_dcm_element){.event = MT_DCM_ITEM,
+                                .tag = f->tag,
+                                .vr = f->vr,
+                                .depth = r->depth,
+                                .item = f->count,
+                                .offset = r->origin + at,
+                                .length = length,
+                                .value = r->data + r->pos,
+                                .big = f->big,
+                                .implicit = f->implicit};
         if (f->kind == PIXELS) {
             out->event = MT_DCM_FRAGMENT;
-            if (length == MT_DCM_UNDEFINED) return wrong(r, f->tag, at, err, "a fragment of undefined length");
+            if (length == MT_DCM_UNDEFINED)
+                return wrong(r, f->tag, at, err, "a fragment of undefined length");
             if (length > left - 8) return overrun(r, f->tag, at, length, left - 8, err);
             r->pos += length;
             f->count++;
             return MT_OK;
         }
-        MT_TRY(push(r, (frame){.tag = f->tag, .vr = f->vr, .kind = ITEM, .count = f->count, .implicit = f->implicit,
-                               .big = f->big, .is_signed = f->is_signed}, length, f->tag, at, err));
+        MT_TRY(push(r,
+                    (frame){.tag = f->tag,
+                            .vr = f->vr,
+                            .kind = ITEM,
+                            .count = f->count,
+                            .implicit = f->implicit,
+                            .big = f->big,
+                            .is_signed = f->is_signed},
+                    length, f->tag, at, err));
         f->count++;
         frame *item = &r->stack[r->top];
         if (f->vr == MT_VR('U', 'N') && is_explicit_after_all(r, item)) item->implicit = false;
@@ -355,7 +413,8 @@ mt_status mt_dcm_skip(mt_dcm_reader *r, mt_err *err)
     mt_dcm_element e;
     while (r->top >= bottom) {
         const frame *f = &r->stack[r->top];
-        if (f->undefined) MT_TRY(mt_dcm_next(&e, r, err));
+        if (f->undefined)
+            MT_TRY(mt_dcm_next(&e, r, err));
         else {
             r->pos = f->end;
             MT_TRY(pop(&e, r, 0));
@@ -367,11 +426,16 @@ mt_status mt_dcm_skip(mt_dcm_reader *r, mt_err *err)
 mt_status mt_dcm_enter(mt_dcm_reader *r, const mt_dcm_element *e, mt_err *err)
 {
     const uint8_t *end = r->data + r->pos;
-    if (e->event != MT_DCM_ELEMENT || e->value > end || e->value + e->length != end || r->stack[r->top].kind > ITEM)
+    if (e->event != MT_DCM_ELEMENT || e->value > end || e->value + e->length != end ||
+        r->stack[r->top].kind > ITEM)
         return mt_err_set(err, MT_ERR_INTERNAL, "only the element reported last can be entered");
     const frame *f = &r->stack[r->top];
-    const frame inside = {.tag = e->tag, .vr = e->vr, .kind = SEQUENCE, .big = e->big && e->vr != MT_VR('U', 'N'),
-                          .implicit = e->implicit || e->vr == MT_VR('U', 'N'), .is_signed = f->is_signed};
+    const frame inside = {.tag = e->tag,
+                          .vr = e->vr,
+                          .kind = SEQUENCE,
+                          .big = e->big && e->vr != MT_VR('U', 'N'),
+                          .implicit = e->implicit || e->vr == MT_VR('U', 'N'),
+                          .is_signed = f->is_signed};
     mt_dcm_reader trial = *r;
     trial.pos -= (size_t)e->length;
     MT_TRY(push(&trial, inside, (uint32_t)e->length, e->tag, r->last, err));
@@ -385,7 +449,10 @@ mt_status mt_dcm_enter(mt_dcm_reader *r, const mt_dcm_element *e, mt_err *err)
     return MT_OK;
 }
 
-uint64_t mt_dcm_tell(const mt_dcm_reader *r) { return r->origin + r->pos; }
+uint64_t mt_dcm_tell(const mt_dcm_reader *r)
+{
+    return r->origin + r->pos;
+}
 
 bool mt_dcm_hides_items(const mt_dcm_element *e)
 {
@@ -397,16 +464,18 @@ bool mt_dcm_hides_items(const mt_dcm_element *e)
 
 /* ---- Birth and death ---- */
 
-/* PS3.5 A.5: raw deflate; some writers put the zlib head before it. The size is not written anywhere, so the
- * room doubles until the data fits. */
-static mt_status inflate(mt_dcm_reader *r, const void *data, size_t size, size_t ceiling, mt_err *err)
+/* PS3.5 A.5: raw deflate; some writers put the zlib head before it. The size is not written
+ * anywhere, so the room doubles until the data fits. */
+static mt_status inflate(mt_dcm_reader *r, const void *data, size_t size, size_t ceiling,
+                         mt_err *err)
 {
     struct libdeflate_decompressor *z = libdeflate_alloc_decompressor();
     if (!z) return mt_err_set(err, MT_ERR_NO_MEMORY, "deflate decoder");
     enum libdeflate_result result = LIBDEFLATE_INSUFFICIENT_SPACE;
     mt_status st = MT_OK;
     size_t room = size < ceiling / 4 ? MT_MAX(size * 4, 4096) : ceiling, used, got = 0;
-    for (room = MT_MIN(room, ceiling); st == MT_OK; room = room < ceiling / 2 ? room * 2 : ceiling) {
+    for (room = MT_MIN(room, ceiling); st == MT_OK;
+         room = room < ceiling / 2 ? room * 2 : ceiling) {
         free(r->inflated);
         st = mt_alloc(&r->inflated, room, 1, ceiling, "deflated data set", err);
         if (st != MT_OK) break;
@@ -418,16 +487,18 @@ static mt_status inflate(mt_dcm_reader *r, const void *data, size_t size, size_t
     libdeflate_free_decompressor(z);
     MT_TRY(st);
     if (result == LIBDEFLATE_INSUFFICIENT_SPACE)
-        return mt_err_set(err, MT_ERR_LIMIT, "deflated data set of %zu bytes holds more than %zu", size, ceiling);
+        return mt_err_set(err, MT_ERR_LIMIT, "deflated data set of %zu bytes holds more than %zu",
+                          size, ceiling);
     if (result != LIBDEFLATE_SUCCESS)
-        return mt_err_set(err, MT_ERR_FORMAT, "deflated data set of %zu bytes is damaged or cut short", size);
+        return mt_err_set(err, MT_ERR_FORMAT,
+                          "deflated data set of %zu bytes is damaged or cut short", size);
     r->data = r->inflated;
     r->size = got;
     return MT_OK;
 }
 
-mt_status mt_dcm_reader_new(mt_dcm_reader **out, const void *data, size_t size, mt_dcm_syntax syntax, uint64_t origin,
-                            size_t ceiling, mt_err *err)
+mt_status mt_dcm_reader_new(mt_dcm_reader **out, const void *data, size_t size,
+                            mt_dcm_syntax syntax, uint64_t origin, size_t ceiling, mt_err *err)
 {
     MT_AUTO(mt_dcm_reader_free) mt_dcm_reader *r = NULL;
     *out = NULL;
@@ -439,7 +510,8 @@ mt_status mt_dcm_reader_new(mt_dcm_reader **out, const void *data, size_t size, 
         r->origin = 0;
         MT_TRY(inflate(r, data, size, ceiling ? ceiling : (size_t)1 << 30, err));
     }
-    r->stack[0] = (frame){.end = r->size, .kind = SET, .implicit = syntax.implicit, .big = syntax.big};
+    r->stack[0] =
+        (frame){.end = r->size, .kind = SET, .implicit = syntax.implicit, .big = syntax.big};
     *out = mt_steal(r);
     return MT_OK;
 }

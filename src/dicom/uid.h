@@ -1,4 +1,5 @@
-/* Unique identifiers: form (PS3.5 9.1) and the names of those the standard gave (PS3.6 tables A-1, PS3.4 B.5). */
+/* Unique identifiers: form (PS3.5 9.1) and the names of those the standard gave (PS3.6 tables A-1,
+ * PS3.4 B.5). */
 #ifndef MT_DICOM_UID_H
 #define MT_DICOM_UID_H
 

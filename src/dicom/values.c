@@ -9,8 +9,14 @@
 #include "dicom/read.h"
 #include "dicom/vr.h"
 
-static mt_dcm_text nothing(void) { return (mt_dcm_text){NULL, 0}; }
-static bool is_padding(char c) { return c == ' ' || c == '\0'; }
+static mt_dcm_text nothing(void)
+{
+    return (mt_dcm_text){NULL, 0};
+}
+static bool is_padding(char c)
+{
+    return c == ' ' || c == '\0';
+}
 
 size_t mt_dcm_count(const mt_dcm_element *e)
 {
@@ -20,13 +26,15 @@ size_t mt_dcm_count(const mt_dcm_element *e)
     if (mt_vr_is_single(e->vr)) return 1;
     size_t n = 1;
     const uint8_t *p = e->value, *end = p + e->length;
-    while ((p = memchr(p, '\\', (size_t)(end - p)))) p++, n++;
+    while ((p = memchr(p, '\\', (size_t)(end - p))))
+        p++, n++;
     return n;
 }
 
 mt_dcm_text mt_dcm_string(const mt_dcm_element *e, size_t i)
 {
-    if ((e->event != MT_DCM_ELEMENT && e->event != MT_DCM_FRAGMENT) || mt_vr_width(e->vr) || !e->length)
+    if ((e->event != MT_DCM_ELEMENT && e->event != MT_DCM_FRAGMENT) || mt_vr_width(e->vr) ||
+        !e->length)
         return nothing();
     const char *p = (const char *)e->value, *end = p + e->length, *stop = end;
     const bool single = mt_vr_is_single(e->vr);
@@ -37,8 +45,10 @@ mt_dcm_text mt_dcm_string(const mt_dcm_element *e, size_t i)
         if (!stop) stop = end;
         if (!i) break;
     }
-    while (stop > p && is_padding(stop[-1])) stop--;
-    while (!single && p < stop && is_padding(*p)) p++;
+    while (stop > p && is_padding(stop[-1]))
+        stop--;
+    while (!single && p < stop && is_padding(*p))
+        p++;
     return (mt_dcm_text){p, (size_t)(stop - p)};
 }
 
@@ -48,20 +58,25 @@ static uint64_t raw_bits(const mt_dcm_element *e, size_t i, unsigned width)
 {
     uint64_t v = 0;
     const uint8_t *p = e->value + i * width;
-    for (unsigned k = 0; k < width; k++) v = v << 8 | p[e->big ? k : width - 1 - k];
+    for (unsigned k = 0; k < width; k++)
+        v = v << 8 | p[e->big ? k : width - 1 - k];
     return v;
 }
 
 static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
 static locale_t c_locale;
-static void make_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+static void make_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
 
-/* A decimal string whole: sign, digits, point, exponent. Up to 19 digits and powers of ten that a double holds
- * exactly are one multiplication, correctly rounded; the rest goes to the library. */
+/* A decimal string whole: sign, digits, point, exponent. Up to 19 digits and powers of ten that a
+ * double holds exactly are one multiplication, correctly rounded; the rest goes to the library. */
 static bool parse_decimal(double *out, mt_dcm_text t)
 {
-    static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
-                                  1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (t.n == 0 || t.n > 120) return false;
     const char *p = t.p, *end = t.p + t.n;
     const bool minus = *p == '-';
@@ -85,7 +100,8 @@ static bool parse_decimal(double *out, mt_dcm_text t)
         const bool down = p < end && *p == '-';
         p += p < end && (*p == '-' || *p == '+');
         if (p == end) return false;
-        for (; p < end && isdigit((unsigned char)*p); p++) exponent = exponent < 9999 ? exponent * 10 + *p - '0' : exponent;
+        for (; p < end && isdigit((unsigned char)*p); p++)
+            exponent = exponent < 9999 ? exponent * 10 + *p - '0' : exponent;
         if (down) exponent = -exponent;
     }
     if (p != end) return false;
@@ -126,7 +142,10 @@ static bool whole_number(int64_t *out, double v)
     return true;
 }
 
-static bool is_numeric_text(mt_vr vr) { return vr == MT_VR('I', 'S') || vr == MT_VR('D', 'S'); }
+static bool is_numeric_text(mt_vr vr)
+{
+    return vr == MT_VR('I', 'S') || vr == MT_VR('D', 'S');
+}
 
 /* A binary number as a double and, where it is an integer that fits, as one. */
 static bool binary(int64_t *whole, double *real, bool *is_whole, const mt_dcm_element *e, size_t i)
@@ -136,7 +155,8 @@ static bool binary(int64_t *whole, double *real, bool *is_whole, const mt_dcm_el
     const uint64_t bits = raw_bits(e, i, width);
     *is_whole = true;
     switch (e->vr) {
-    case MT_VR('F', 'L'): case MT_VR('O', 'F'): {
+    case MT_VR('F', 'L'):
+    case MT_VR('O', 'F'): {
         const uint32_t low = (uint32_t)bits;
         float f;
         memcpy(&f, &low, 4);
@@ -144,15 +164,20 @@ static bool binary(int64_t *whole, double *real, bool *is_whole, const mt_dcm_el
         *is_whole = false;
         return true;
     }
-    case MT_VR('F', 'D'): case MT_VR('O', 'D'):
+    case MT_VR('F', 'D'):
+    case MT_VR('O', 'D'):
         memcpy(real, &bits, 8);
         *is_whole = false;
         return true;
     case MT_VR('A', 'T'): /* two numbers of 16 bits, the group first in either order */
         *whole = (int64_t)(e->big ? bits : (bits >> 16 | (bits & 0xffff) << 16));
         break;
-    case MT_VR('S', 'S'): *whole = (int16_t)bits; break;
-    case MT_VR('S', 'L'): *whole = (int32_t)bits; break;
+    case MT_VR('S', 'S'):
+        *whole = (int16_t)bits;
+        break;
+    case MT_VR('S', 'L'):
+        *whole = (int32_t)bits;
+        break;
     default:
         *whole = (int64_t)bits;
         if (e->vr != MT_VR('S', 'V') && bits > INT64_MAX) {
@@ -191,7 +216,8 @@ void mt_dcm_copy(char *out, size_t room, const mt_dcm_element *e, size_t i)
 {
     const mt_dcm_text t = mt_dcm_string(e, i);
     size_t n = 0;
-    for (; room && n < t.n && n < room - 1; n++) out[n] = t.p[n] < ' ' || t.p[n] == 0x7f ? '?' : t.p[n];
+    for (; room && n < t.n && n < room - 1; n++)
+        out[n] = t.p[n] < ' ' || t.p[n] == 0x7f ? '?' : t.p[n];
     if (room) out[n] = '\0';
 }
 
@@ -205,7 +231,7 @@ const char *mt_dcm_tag_name(char room[64], mt_dcm_tag tag)
 {
     mt_dcm_entry known;
     const bool found = mt_dcm_dict_find(&known, tag);
-    snprintf(room, 64, "(%04X,%04X)%s%.50s", (unsigned)(tag >> 16), (unsigned)(tag & 0xffff), found ? " " : "",
-             found ? known.name : "");
+    snprintf(room, 64, "(%04X,%04X)%s%.50s", (unsigned)(tag >> 16), (unsigned)(tag & 0xffff),
+             found ? " " : "", found ? known.name : "");
     return room;
 }

@@ -1,6 +1,6 @@
 // rooms: dicom base
-/* Text in every set: the first line names the sets, the byte behind it the VR, the rest is the value. What comes out
- * is UTF-8, whatever went in, and the values of an element are its parts. */
+/* Text in every set: the first line names the sets, the byte behind it the VR, the rest is the
+ * value. What comes out is UTF-8, whatever went in, and the values of an element are its parts. */
 #include <stdlib.h>
 #include <string.h>
 #include "dicom/charset.h"
@@ -20,8 +20,8 @@ static bool is_utf8(const uint8_t *p, size_t n)
         if ((b >= 0x80 && b < 0xc2) || b > 0xf4 || n - i < k) return false;
         for (size_t j = 1; j < k; j++)
             if ((p[i + j] & 0xc0) != 0x80) return false;
-        if ((b == 0xe0 && p[i + 1] < 0xa0) || (b == 0xed && p[i + 1] > 0x9f) || (b == 0xf0 && p[i + 1] < 0x90) ||
-            (b == 0xf4 && p[i + 1] > 0x8f))
+        if ((b == 0xe0 && p[i + 1] < 0xa0) || (b == 0xed && p[i + 1] > 0x9f) ||
+            (b == 0xf0 && p[i + 1] < 0x90) || (b == 0xf4 && p[i + 1] > 0x8f))
             return false;
         i += k;
     }
@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char vrs[][3] = {"LO", "LT", "PN", "SH", "ST", "UC", "UT", "CS"};
     const uint8_t *line = size ? memchr(data, '\n', size) : NULL;
     if (!line || line + 1 == data + size) return 0;
-    const mt_dcm_element terms = {.vr = MT_VR('C', 'S'), .value = data, .length = (size_t)(line - data)};
+    const mt_dcm_element terms = {
+        .vr = MT_VR('C', 'S'), .value = data, .length = (size_t)(line - data)};
     const mt_dcm_charset set = mt_dcm_charset_of(&terms);
     const char *vr = vrs[line[1] & 7];
     const uint8_t *text = line + 2;

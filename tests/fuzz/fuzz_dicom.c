@@ -1,6 +1,7 @@
 // rooms: dicom base
-/* DICOM files and bare data sets of every syntax: pulled through whole, with parts skipped, with hidden sequences
- * entered; what is reported must lie in the bytes and nest, and skipping must not change what is outside. */
+/* DICOM files and bare data sets of every syntax: pulled through whole, with parts skipped, with
+ * hidden sequences entered; what is reported must lie in the bytes and nest, and skipping must not
+ * change what is outside. */
 #include <stdlib.h>
 #include <string.h>
 #include "dicom/dataset.h"
@@ -20,7 +21,9 @@ static void look_at_value(const mt_dcm_element *e)
     const size_t n = mt_dcm_count(e);
     for (size_t i = 0; i < n + 1 && i < 4; i++) {
         const mt_dcm_text t = mt_dcm_string(e, i);
-        if (t.p) must((const uint8_t *)t.p >= e->value && (const uint8_t *)t.p + t.n <= e->value + e->length);
+        if (t.p)
+            must((const uint8_t *)t.p >= e->value &&
+                 (const uint8_t *)t.p + t.n <= e->value + e->length);
         if (i >= n) must(!t.p && !mt_dcm_number(&real, e, i));
         if (mt_dcm_int(&whole, e, i)) must(mt_dcm_number(&real, e, i));
         mt_dcm_copy(small, sizeof small, e, i);
@@ -31,8 +34,13 @@ static void look_at_value(const mt_dcm_element *e)
     must(strlen(mt_dcm_tag_name(room, e->tag)) >= 11);
 }
 
-/* Where all may point. A deflated set points into the reader's own bytes, which only the sanitizer knows. */
-typedef struct span { const uint8_t *data; size_t size; bool known; } span;
+/* Where all may point. A deflated set points into the reader's own bytes, which only the sanitizer
+ * knows. */
+typedef struct span {
+    const uint8_t *data;
+    size_t size;
+    bool known;
+} span;
 
 static void touch(const mt_dcm_element *e, span s)
 {
@@ -45,8 +53,8 @@ static void touch(const mt_dcm_element *e, span s)
     if (e->event == MT_DCM_ELEMENT) look_at_value(e);
 }
 
-/* Pulls to the end; a sum over what stands at depth 0. `plan` says what to skip and enter: 0 nothing, 1 every
- * sequence, else by its bits in turn. */
+/* Pulls to the end; a sum over what stands at depth 0. `plan` says what to skip and enter: 0
+ * nothing, 1 every sequence, else by its bits in turn. */
 static bool pull(uint64_t *sum, mt_dcm_reader *r, span s, uint32_t plan, size_t most)
 {
     int open = 0;
@@ -56,7 +64,8 @@ static bool pull(uint64_t *sum, mt_dcm_reader *r, span s, uint32_t plan, size_t 
         mt_dcm_element e;
         mt_err err = MT_ERR_INIT;
         if (mt_dcm_next(&e, r, &err) != MT_OK) {
-            must(err.text[0] && !strchr(err.text, '\n') && mt_dcm_next(&e, r, NULL) == MT_OK && e.event == MT_DCM_END);
+            must(err.text[0] && !strchr(err.text, '\n') && mt_dcm_next(&e, r, NULL) == MT_OK &&
+                 e.event == MT_DCM_END);
             return false;
         }
         must(++events <= most && e.depth <= MT_DCM_MAX_DEPTH);
@@ -65,9 +74,12 @@ static bool pull(uint64_t *sum, mt_dcm_reader *r, span s, uint32_t plan, size_t 
             must(open == 0);
             return true;
         }
-        const bool begins = e.event == MT_DCM_SEQUENCE || e.event == MT_DCM_ITEM || e.event == MT_DCM_PIXELS;
-        const bool ends = e.event == MT_DCM_SEQUENCE_END || e.event == MT_DCM_ITEM_END || e.event == MT_DCM_PIXELS_END;
-        if (e.depth == 0 && !ends && e.event != MT_DCM_FRAGMENT) *sum = *sum * 31 + e.tag + e.offset * 7 + e.length;
+        const bool begins =
+            e.event == MT_DCM_SEQUENCE || e.event == MT_DCM_ITEM || e.event == MT_DCM_PIXELS;
+        const bool ends = e.event == MT_DCM_SEQUENCE_END || e.event == MT_DCM_ITEM_END ||
+                          e.event == MT_DCM_PIXELS_END;
+        if (e.depth == 0 && !ends && e.event != MT_DCM_FRAGMENT)
+            *sum = *sum * 31 + e.tag + e.offset * 7 + e.length;
         open += begins - ends;
         must(open >= e.depth);
         if (begins && (plan == 1 || (plan > 1 && (plan >> (events & 15) & 1)))) {
@@ -107,7 +119,8 @@ static void in_a_tree(mt_dcm_reader *r)
         return;
     }
     const mt_dcm_node *root = mt_dcm_dataset_root(set);
-    for (size_t i = 0; i < root->n; i++) must(mt_dcm_find(root, root->child[i].e.tag) != NULL);
+    for (size_t i = 0; i < root->n; i++)
+        must(mt_dcm_find(root, root->child[i].e.tag) != NULL);
     (void)mt_dcm_find_path(root, (const mt_dcm_tag[]){0x52009229, 0x00289110, 0x00280030}, 3);
     mt_dcm_dataset_free(&set);
 }
@@ -127,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(err.text[0] && !strchr(err.text, '\n') && !r);
     }
     if (size && !mt_dcm_is(data, size))
-        all_ways(data + 1, size - 1, (mt_dcm_syntax){.implicit = data[0] & 1, .big = data[0] & 2, .deflated = data[0] & 4});
+        all_ways(
+            data + 1, size - 1,
+            (mt_dcm_syntax){.implicit = data[0] & 1, .big = data[0] & 2, .deflated = data[0] & 4});
     return 0;
 }

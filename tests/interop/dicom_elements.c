@@ -1,7 +1,7 @@
-/* Prints what our reader finds in DICOM files, one element a line, in a form that another reader's findings can be
- * compared with: depth, tag, VR, stated length (u: undefined), CRC-32 of the value; sequences with their number of
- * items, encapsulated data with the CRC of all its fragments as they stand.
- * usage: dicom_elements [--bare] FILE */
+/* Prints what our reader finds in DICOM files, one element a line, in a form that another reader's
+ * findings can be compared with: depth, tag, VR, stated length (u: undefined), CRC-32 of the value;
+ * sequences with their number of items, encapsulated data with the CRC of all its fragments as they
+ * stand. usage: dicom_elements [--bare] FILE */
 #include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +10,12 @@
 
 static void print_head(const mt_dcm_element *e)
 {
-    printf("%d %04x%04x %c%c ", e->depth, (unsigned)(e->tag >> 16), (unsigned)(e->tag & 0xffff), e->vr >> 8,
-           e->vr & 0xff);
-    if (e->length == MT_DCM_UNDEFINED) printf("u");
-    else printf("%llu", (unsigned long long)e->length);
+    printf("%d %04x%04x %c%c ", e->depth, (unsigned)(e->tag >> 16), (unsigned)(e->tag & 0xffff),
+           e->vr >> 8, e->vr & 0xff);
+    if (e->length == MT_DCM_UNDEFINED)
+        printf("u");
+    else
+        printf("%llu", (unsigned long long)e->length);
 }
 
 static mt_status print_all(mt_dcm_reader *r, mt_err *err)
@@ -31,8 +33,12 @@ static mt_status print_all(mt_dcm_reader *r, mt_err *err)
             print_head(&e);
             printf(" sequence\n");
             break;
-        case MT_DCM_ITEM: printf("%d item %u\n", e.depth, (unsigned)e.item); break;
-        case MT_DCM_SEQUENCE_END: printf("%d end %u\n", e.depth, (unsigned)e.item); break;
+        case MT_DCM_ITEM:
+            printf("%d item %u\n", e.depth, (unsigned)e.item);
+            break;
+        case MT_DCM_SEQUENCE_END:
+            printf("%d end %u\n", e.depth, (unsigned)e.item);
+            break;
         case MT_DCM_PIXELS:
             print_head(&e);
             pixels = e.value;
@@ -40,7 +46,8 @@ static mt_status print_all(mt_dcm_reader *r, mt_err *err)
         case MT_DCM_PIXELS_END:
             printf(" %08x\n", (unsigned)libdeflate_crc32(0, pixels, (size_t)e.length));
             break;
-        default: break;
+        default:
+            break;
         }
     } while (e.event != MT_DCM_END);
     return MT_OK;

@@ -1,6 +1,6 @@
-/* Decodes DICOM text for another decoder to agree with.
- * usage: dicom_text CHARSET VR < lines of hex    one value a line; prints UTF-8 in hex and the bytes that meant nothing
- *        dicom_text FILE                         depth, tag, number and UTF-8 in hex of every value of text */
+/* Decodes DICOM text for another decoder to agree with. usage: dicom_text CHARSET VR < lines of hex
+ * one value a line; prints UTF-8 in hex and the bytes that meant nothing dicom_text FILE
+ * depth, tag, number and UTF-8 in hex of every value of text */
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
@@ -9,19 +9,22 @@
 
 static void print_hex(const void *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) printf("%02x", ((const uint8_t *)text)[i]);
+    for (size_t i = 0; i < n; i++)
+        printf("%02x", ((const uint8_t *)text)[i]);
 }
 
 static int lines(const char *charset, mt_vr vr)
 {
-    const mt_dcm_element e = {.vr = MT_VR('C', 'S'), .value = (const uint8_t *)charset, .length = strlen(charset)};
+    const mt_dcm_element e = {
+        .vr = MT_VR('C', 'S'), .value = (const uint8_t *)charset, .length = strlen(charset)};
     const mt_dcm_charset set = mt_dcm_charset_of(&e);
     static char line[1 << 16];
     static uint8_t bytes[1 << 15];
     while (fgets(line, sizeof line, stdin)) {
         size_t n = 0;
         unsigned v;
-        while (sscanf(line + 2 * n, "%2x", &v) == 1) bytes[n++] = (uint8_t)v;
+        while (sscanf(line + 2 * n, "%2x", &v) == 1)
+            bytes[n++] = (uint8_t)v;
         mt_buf out = MT_BUF_INIT(1 << 20);
         const size_t wrong = mt_dcm_decode(&out, &set, vr, bytes, n);
         print_hex(out.data, out.len);

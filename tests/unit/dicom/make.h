@@ -84,8 +84,9 @@ static inline void sequence_end(made *m)
     put_number(m, 0, 4);
 }
 
-/* What the reader tells, as text: "e00100010:PN:4 ", "s", "i0", "I", "S", "p", "f0:2", "P", and at an error "!" and
- * its words. Offsets count from 0. `depth` is asserted to be what the nesting says. */
+/* What the reader tells, as text: "e00100010:PN:4 ", "s", "i0", "I", "S", "p", "f0:2", "P", and at
+ * an error "!" and its words. Offsets count from 0. `depth` is asserted to be what the nesting
+ * says. */
 static inline const char *story(const void *data, size_t n, mt_dcm_syntax syntax)
 {
     static char out[1 << 16];
@@ -111,10 +112,12 @@ static inline const char *story(const void *data, size_t n, mt_dcm_syntax syntax
         const char letter = "esiISpfP"[e.event];
         int k;
         if (e.event == MT_DCM_ELEMENT || e.event == MT_DCM_SEQUENCE || e.event == MT_DCM_PIXELS)
-            k = snprintf(out + at, sizeof out - at, "%c%08x:%c%c:%lld ", letter, (unsigned)e.tag, e.vr >> 8, e.vr & 0xff,
+            k = snprintf(out + at, sizeof out - at, "%c%08x:%c%c:%lld ", letter, (unsigned)e.tag,
+                         e.vr >> 8, e.vr & 0xff,
                          e.length == UNDEFINED ? -1LL : (long long)e.length);
         else if (e.event == MT_DCM_FRAGMENT)
-            k = snprintf(out + at, sizeof out - at, "f%u:%u ", (unsigned)e.item, (unsigned)e.length);
+            k = snprintf(out + at, sizeof out - at, "f%u:%u ", (unsigned)e.item,
+                         (unsigned)e.length);
         else if (e.event == MT_DCM_ITEM)
             k = snprintf(out + at, sizeof out - at, "i%u ", (unsigned)e.item);
         else

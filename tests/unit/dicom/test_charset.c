@@ -5,7 +5,8 @@
 
 static mt_dcm_element words(const char *vr, const char *s)
 {
-    return (mt_dcm_element){.vr = MT_VR(vr[0], vr[1]), .value = (const uint8_t *)s, .length = strlen(s)};
+    return (mt_dcm_element){
+        .vr = MT_VR(vr[0], vr[1]), .value = (const uint8_t *)s, .length = strlen(s)};
 }
 
 static mt_dcm_charset named(const char *terms)
@@ -14,7 +15,8 @@ static mt_dcm_charset named(const char *terms)
     return mt_dcm_charset_of(&e);
 }
 
-static void expect(const char *set, const char *vr, const char *text, size_t i, const char *want, size_t wrong)
+static void expect(const char *set, const char *vr, const char *text, size_t i, const char *want,
+                   size_t wrong)
 {
     const mt_dcm_charset cs = named(set);
     const mt_dcm_element e = words(vr, text);
@@ -32,17 +34,20 @@ static void test_sets(void **state)
     expect("ISO_IR 100", "LO", "\x80", 0, "\xef\xbf\xbd", 1); /* C1 controls are not allowed */
     expect("ISO_IR 192", "LO", "\xc3\xa4\\\xf0\x9f\x94\xac", 1, "\xf0\x9f\x94\xac", 0);
     expect("ISO_IR 192", "LO", "a\xc3", 0, "a\xef\xbf\xbd", 1);
-    expect("ISO_IR 192", "LO", "\xed\xa0\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 3); /* a surrogate */
-    expect("ISO_IR 192", "LO", "\xc0\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd", 2);                 /* too long */
-    expect("GB18030", "LO", "\x81\x30\x81\x30", 0, " ", 0);                                   /* U+0080, a control */
+    expect("ISO_IR 192", "LO", "\xed\xa0\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
+           3);                                                                /* a surrogate */
+    expect("ISO_IR 192", "LO", "\xc0\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd", 2); /* too long */
+    expect("GB18030", "LO", "\x81\x30\x81\x30", 0, " ", 0); /* U+0080, a control */
     expect("GB18030", "LO", "\x90\x30\x81\x30", 0, "\xf0\x90\x80\x80", 0);
     expect("GB18030", "LO", "\xe3\x32\x9a\x35", 0, "\xf4\x8f\xbf\xbf", 0);
     expect("GB18030", "LO", "\xe3\x32\x9a\x36", 0, "\xef\xbf\xbd", 4); /* one too many */
     expect("GBK", "LO", "\xcd\xf5", 0, "\xe7\x8e\x8b", 0);
     expect("GBK", "LO", "\xcd", 0, "\xef\xbf\xbd", 1);
-    expect("ISO_IR 13", "PN", "\xd4\xcf\xc0\xde", 0, "\xef\xbe\x94\xef\xbe\x8f\xef\xbe\x80\xef\xbe\x9e", 0);
+    expect("ISO_IR 13", "PN", "\xd4\xcf\xc0\xde", 0,
+           "\xef\xbe\x94\xef\xbe\x8f\xef\xbe\x80\xef\xbe\x9e", 0);
     expect("\\ISO 2022 IR 149", "PN", "\x1b$)C\xfb\xf3", 0, "\xe6\xb4\xaa", 0);
-    expect("ISO_IR 192", "CS", "\xc3\xa4", 0, "\xef\xbf\xbd\xef\xbf\xbd", 2); /* no set holds for CS */
+    expect("ISO_IR 192", "CS", "\xc3\xa4", 0, "\xef\xbf\xbd\xef\xbf\xbd",
+           2); /* no set holds for CS */
     expect("ISO_IR 100", "LO", "a\nb\x01", 0, "a b ", 0);
     assert_int_equal(named("ISO_IR 999\\ISO_IR 100\\what").unknown, 2);
     assert_int_equal(named("\\ISO 2022 IR 87\\ISO 2022 IR 159").unknown, 0);
@@ -52,7 +57,11 @@ static void test_sets(void **state)
 /* A backslash, ^ or = may be half of a character and then divides nothing. */
 static void test_values(void **state)
 {
-    const struct { const char *set, *text; size_t n; const char *second; } rows[] = {
+    const struct {
+        const char *set, *text;
+        size_t n;
+        const char *second;
+    } rows[] = {
         {"ISO_IR 100", "a\\b", 2, "b"},
         {"GBK", "\x95\\a\\b", 2, "b"},
         {"GB18030", "\x95\\\\\x95\\", 2, "\xe6\x98\x9e"},
@@ -130,13 +139,20 @@ static void test_levels(void **state)
 static void test_real(void **state)
 {
     /* the names as the files' own documentation has them (UTF-8) */
-    static const struct { const char *path; int depth; const char *name; } rows[] = {
-        {"dicom-deid/charset/chrArab.dcm", 0, "\xd9\x82\xd8\xa8\xd8\xa7\xd9\x86\xd9\x8a^\xd9\x84\xd9\x86\xd8\xb2\xd8\xa7\xd8\xb1"},
+    static const struct {
+        const char *path;
+        int depth;
+        const char *name;
+    } rows[] = {
+        {"dicom-deid/charset/chrArab.dcm", 0,
+         "\xd9\x82\xd8\xa8\xd8\xa7\xd9\x86\xd9\x8a^\xd9\x84\xd9\x86\xd8\xb2\xd8\xa7\xd8\xb1"},
         {"dicom-deid/charset/chrX1.dcm", 0, "Wang^XiaoDong=\xe7\x8e\x8b^\xe5\xb0\x8f\xe6\x9d\xb1="},
         {"dicom-deid/charset/chrH31.dcm", 0,
-         "Yamada^Tarou=\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e=\xe3\x82\x84\xe3\x81\xbe\xe3\x81\xa0^\xe3\x81\x9f\xe3\x82\x8d\xe3\x81\x86"},
+         "Yamada^Tarou=\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e="
+         "\xe3\x82\x84\xe3\x81\xbe\xe3\x81\xa0^\xe3\x81\x9f\xe3\x82\x8d\xe3\x81\x86"},
         {"dicom-deid/charset/chrSQEncoding.dcm", 1,
-         "\xef\xbe\x94\xef\xbe\x8f\xef\xbe\x80\xef\xbe\x9e^\xef\xbe\x80\xef\xbe\x9b\xef\xbd\xb3=\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e="
+         "\xef\xbe\x94\xef\xbe\x8f\xef\xbe\x80\xef\xbe\x9e^\xef\xbe\x80\xef\xbe\x9b\xef\xbd\xb3="
+         "\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e="
          "\xe3\x82\x84\xe3\x81\xbe\xe3\x81\xa0^\xe3\x81\x9f\xe3\x82\x8d\xe3\x81\x86"},
     };
     for (size_t i = 0; i < MT_COUNT(rows); i++) {
@@ -154,7 +170,8 @@ static void test_real(void **state)
         do {
             tt_ok(mt_dcm_next(&e, r, &err), &err);
             const mt_dcm_charset *set = mt_dcm_charsets_follow(&sets, &e);
-            if (e.vr != MT_VR('P', 'N') || e.tag != 0x00100010 || e.depth != rows[i].depth) continue;
+            if (e.vr != MT_VR('P', 'N') || e.tag != 0x00100010 || e.depth != rows[i].depth)
+                continue;
             char got[256];
             assert_int_equal(mt_dcm_utf8(got, sizeof got, set, &e, 0), 0);
             assert_string_equal(got, rows[i].name);

@@ -3,8 +3,8 @@
 #include "dicom/dataset.h"
 #include "make.h"
 
-static const mt_dcm_tag SHARED = 0x52009229, PER_FRAME = 0x52009230, MEASURES = 0x00289110, SPACING = 0x00280030,
-                        POSITION = 0x0048021a, COLUMN = 0x0048021e;
+static const mt_dcm_tag SHARED = 0x52009229, PER_FRAME = 0x52009230, MEASURES = 0x00289110,
+                        SPACING = 0x00280030, POSITION = 0x0048021a, COLUMN = 0x0048021e;
 
 static void a_slide(made *m, int frames)
 {
@@ -29,13 +29,16 @@ static void a_slide(made *m, int frames)
     }
     sequence_end(m);
     head(m, 0x7fe00010, "OB", UNDEFINED);
-    for (int i = 0; i < 3; i++) item(m, 0);
+    for (int i = 0; i < 3; i++)
+        item(m, 0);
     sequence_end(m);
 }
 
-static mt_status load(mt_dcm_dataset **set, mt_dcm_reader **r, const made *m, const mt_dcm_load_opts *opts, mt_err *err)
+static mt_status load(mt_dcm_dataset **set, mt_dcm_reader **r, const made *m,
+                      const mt_dcm_load_opts *opts, mt_err *err)
 {
-    MT_TRY(mt_dcm_reader_new(r, m->bytes, m->n, (mt_dcm_syntax){.implicit = m->implicit}, 0, 0, err));
+    MT_TRY(
+        mt_dcm_reader_new(r, m->bytes, m->n, (mt_dcm_syntax){.implicit = m->implicit}, 0, 0, err));
     return mt_dcm_dataset_load(set, *r, opts, err);
 }
 
@@ -51,7 +54,8 @@ static void test_find(void **state)
     assert_int_equal(root->n, 5);
     assert_int_equal(root->end, m.n);
     assert_true(mt_dcm_equals(&mt_dcm_find(root, 0x00080060)->e, 0, "SM"));
-    const mt_dcm_node *spacing = mt_dcm_find_path(root, (const mt_dcm_tag[]){SHARED, MEASURES, SPACING}, 3);
+    const mt_dcm_node *spacing =
+        mt_dcm_find_path(root, (const mt_dcm_tag[]){SHARED, MEASURES, SPACING}, 3);
     double v;
     assert_true(spacing && mt_dcm_number(&v, &spacing->e, 1) && v == 0.0005);
     assert_true(spacing->parent->parent->parent->parent->parent == root && !root->parent);
@@ -60,12 +64,14 @@ static void test_find(void **state)
     assert_int_equal(frames->n, 5);
     for (size_t i = 0; i < 5; i++) {
         int64_t column;
-        const mt_dcm_node *c = mt_dcm_find_path(mt_dcm_item(frames, i), (const mt_dcm_tag[]){POSITION, COLUMN}, 2);
+        const mt_dcm_node *c =
+            mt_dcm_find_path(mt_dcm_item(frames, i), (const mt_dcm_tag[]){POSITION, COLUMN}, 2);
         assert_true(c && mt_dcm_int(&column, &c->e, 0));
         assert_int_equal(column, i * 512 + 1);
     }
     const mt_dcm_node *pixels = mt_dcm_find(root, 0x7fe00010);
-    assert_true(pixels->e.event == MT_DCM_PIXELS && pixels->n == 3 && !pixels->child && pixels->end == m.n);
+    assert_true(pixels->e.event == MT_DCM_PIXELS && pixels->n == 3 && !pixels->child &&
+                pixels->end == m.n);
     assert_null(mt_dcm_item(frames, 5));
     assert_null(mt_dcm_item(pixels, 0));
     assert_null(mt_dcm_item(NULL, 0));
@@ -74,7 +80,8 @@ static void test_find(void **state)
     assert_null(mt_dcm_find(root, 0x00100010));
     assert_null(mt_dcm_find_path(root, (const mt_dcm_tag[]){SHARED, POSITION, COLUMN}, 3));
 
-    /* walking meets every node once, in the order of the bytes, and the ends contain what is inside */
+    /* walking meets every node once, in the order of the bytes, and the ends contain what is
+     * inside */
     size_t nodes = 0, elements = 0;
     uint64_t before = 0;
     for (const mt_dcm_node *at = mt_dcm_walk(root, NULL); at; at = mt_dcm_walk(root, at)) {
@@ -86,7 +93,8 @@ static void test_find(void **state)
     assert_int_equal(nodes, 5 + 4 + 5 * 4);
     assert_int_equal(elements, 5 + 2 + 5 * 2);
     size_t below = 0;
-    for (const mt_dcm_node *at = mt_dcm_walk(frames, NULL); at; at = mt_dcm_walk(frames, at)) below++;
+    for (const mt_dcm_node *at = mt_dcm_walk(frames, NULL); at; at = mt_dcm_walk(frames, at))
+        below++;
     assert_int_equal(below, 20);
     mt_dcm_dataset_free(&set);
     mt_dcm_dataset_free(&set);
@@ -108,7 +116,8 @@ static void test_limits(void **state)
         mt_dcm_dataset_free(&set);
         mt_dcm_reader_free(&r);
     }
-    for (size_t bytes = 64; bytes < 128 * 1024; bytes *= 2) { /* no room: an error, and nothing leaks */
+    for (size_t bytes = 64; bytes < 128 * 1024;
+         bytes *= 2) { /* no room: an error, and nothing leaks */
         mt_dcm_dataset *set = NULL;
         mt_dcm_reader *r = NULL;
         mt_err err = MT_ERR_INIT;
@@ -165,7 +174,8 @@ static void test_hidden(void **state)
         assert_int_equal(root->n, 2);
         assert_int_equal(sq->e.event, enter ? MT_DCM_SEQUENCE : MT_DCM_ELEMENT);
         int64_t v;
-        const mt_dcm_node *rows = mt_dcm_find_path(root, (const mt_dcm_tag[]){0x00091001, 0x00280010}, 2);
+        const mt_dcm_node *rows =
+            mt_dcm_find_path(root, (const mt_dcm_tag[]){0x00091001, 0x00280010}, 2);
         assert_int_equal(rows != NULL, enter);
         if (rows) assert_true(mt_dcm_int(&v, &rows->e, 0) && v == 7);
         assert_int_equal(root->child[1].e.event, MT_DCM_ELEMENT);
@@ -177,6 +187,7 @@ static void test_hidden(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_find), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_options), cmocka_unit_test(test_hidden)};
+                                       cmocka_unit_test(test_options),
+                                       cmocka_unit_test(test_hidden)};
     return cmocka_run_group_tests_name("dataset", tests, NULL, NULL);
 }

@@ -78,7 +78,8 @@ static void test_syntaxes(void **state)
         assert_int_equal(st, rows[i].refused ? MT_ERR_UNSUPPORTED : MT_OK);
         if (rows[i].refused) continue;
         assert_true(got.implicit == rows[i].want.implicit && got.big == rows[i].want.big &&
-                    got.deflated == rows[i].want.deflated && got.encapsulated == rows[i].want.encapsulated);
+                    got.deflated == rows[i].want.deflated &&
+                    got.encapsulated == rows[i].want.encapsulated);
     }
 }
 
@@ -103,12 +104,16 @@ static void test_heads(void **state)
     static made m;
     for (int way = 0; way < 8; way++) {
         m = (made){0};
-        meta(&m, way == 1 ? "1.2.840.10008.1.2" : way == 2 ? "1.2.840.10008.1.2.2" : EXPLICIT, way != 3);
-        if (way == 4) m.bytes[132 + 8] = 200;            /* the group's length lies */
+        meta(&m,
+             way == 1   ? "1.2.840.10008.1.2"
+             : way == 2 ? "1.2.840.10008.1.2.2"
+                        : EXPLICIT,
+             way != 3);
+        if (way == 4) m.bytes[132 + 8] = 200;                /* the group's length lies */
         if (way == 5) memcpy(m.bytes, "II*\0\x08\0\0\0", 8); /* a TIFF as well */
         if (way == 6) memset(m.bytes, 0xaa, 128);
         const uint64_t at = m.n;
-        m.implicit = way == 1 || way == 7;               /* 7: says explicit, is implicit */
+        m.implicit = way == 1 || way == 7; /* 7: says explicit, is implicit */
         m.big = way == 2;
         body(&m);
         open_and_expect(&m, false, at, false);
@@ -155,11 +160,19 @@ static void test_bare(void **state)
     expect_body(r);
     mt_dcm_reader_free(&r);
     /* what is no data set */
-    static const char *const no[] = {"", "\x89PNG\r\n\x1a\n", "II*\0\x08\0\0\0\0\0", "hello, this is a text file\n",
-                                     "<?xml version=\"1.0\"?><a/>", "PK\3\4\x14\0\0\0", "\x7f""ELF\2\1\1\0\0\0\0\0\0\0\0\0"};
+    static const char *const no[] = {"",
+                                     "\x89PNG\r\n\x1a\n",
+                                     "II*\0\x08\0\0\0\0\0",
+                                     "hello, this is a text file\n",
+                                     "<?xml version=\"1.0\"?><a/>",
+                                     "PK\3\4\x14\0\0\0",
+                                     "\x7f"
+                                     "ELF\2\1\1\0\0\0\0\0\0\0\0\0"};
     for (size_t i = 0; i < MT_COUNT(no); i++) {
         mt_err_clear(&err);
-        assert_int_equal(mt_dcm_open(&r, &f, (const uint8_t *)no[i], i == 2 ? 10 : strlen(no[i]), true, &err), MT_ERR_FORMAT);
+        assert_int_equal(
+            mt_dcm_open(&r, &f, (const uint8_t *)no[i], i == 2 ? 10 : strlen(no[i]), true, &err),
+            MT_ERR_FORMAT);
         assert_string_equal(err.text, "no DICOM data set in any syntax begins at byte 0");
     }
 }
@@ -167,8 +180,10 @@ static void test_bare(void **state)
 static size_t deflate(made *out, const made *in, bool zlib)
 {
     struct libdeflate_compressor *z = libdeflate_alloc_compressor(6);
-    size_t n = zlib ? libdeflate_zlib_compress(z, in->bytes, in->n, out->bytes + out->n, sizeof out->bytes - out->n)
-                    : libdeflate_deflate_compress(z, in->bytes, in->n, out->bytes + out->n, sizeof out->bytes - out->n);
+    size_t n = zlib ? libdeflate_zlib_compress(z, in->bytes, in->n, out->bytes + out->n,
+                                               sizeof out->bytes - out->n)
+                    : libdeflate_deflate_compress(z, in->bytes, in->n, out->bytes + out->n,
+                                                  sizeof out->bytes - out->n);
     libdeflate_free_compressor(z);
     assert_true(n > 0);
     out->n += n;
@@ -265,8 +280,10 @@ static void test_real(void **state)
             if (e.tag != rows[i].tag || e.depth || e.event != MT_DCM_ELEMENT) continue;
             found = true;
             int64_t v;
-            if (rows[i].value && mt_dcm_int(&v, &e, 0)) assert_int_equal(v, atoi(rows[i].value));
-            else if (rows[i].value) assert_true(mt_dcm_equals(&e, 0, rows[i].value));
+            if (rows[i].value && mt_dcm_int(&v, &e, 0))
+                assert_int_equal(v, atoi(rows[i].value));
+            else if (rows[i].value)
+                assert_true(mt_dcm_equals(&e, 0, rows[i].value));
         } while (e.event != MT_DCM_END);
         assert_true(found);
         mt_dcm_reader_free(&r);
@@ -277,8 +294,9 @@ static void test_real(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntaxes), cmocka_unit_test(test_heads),      cmocka_unit_test(test_bare),
-        cmocka_unit_test(test_deflated), cmocka_unit_test(test_heads_cut),  cmocka_unit_test(test_real),
+        cmocka_unit_test(test_syntaxes),  cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_bare),      cmocka_unit_test(test_deflated),
+        cmocka_unit_test(test_heads_cut), cmocka_unit_test(test_real),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }

@@ -33,15 +33,17 @@ static void everything(made *m, bool big, bool implicit)
 static void test_three_spellings(void **state)
 {
     static made m;
-    const char *want = "e00080005:CS:10 e00090010:LO:6 e00280010:US:2 s52009229:SQ:-1 i0 s00289110:SQ:32 i0 "
-                       "e00280030:DS:16 I S I i1 I S s00081140:SQ:0 S e00204000:LT:3";
+    const char *want =
+        "e00080005:CS:10 e00090010:LO:6 e00280010:US:2 s52009229:SQ:-1 i0 s00289110:SQ:32 i0 "
+        "e00280030:DS:16 I S I i1 I S s00081140:SQ:0 S e00204000:LT:3";
     for (int i = 0; i < 3; i++) {
         everything(&m, i == 1, i == 2);
         assert_string_equal(tale(&m), want);
     }
 }
 
-/* Cut anywhere, it is told up to there, and the rest is an error or, between elements, the end. Nothing else. */
+/* Cut anywhere, it is told up to there, and the rest is an error or, between elements, the end.
+ * Nothing else. */
 static void test_cut_everywhere(void **state)
 {
     static made m;
@@ -54,7 +56,8 @@ static void test_cut_everywhere(void **state)
             uint8_t *exact = malloc(n + 1); /* so that a sanitizer sees a byte too many */
             memcpy(exact, m.bytes, n);
             char cut[1024];
-            snprintf(cut, sizeof cut, "%s", story(exact, n, (mt_dcm_syntax){.implicit = m.implicit, .big = m.big}));
+            snprintf(cut, sizeof cut, "%s",
+                     story(exact, n, (mt_dcm_syntax){.implicit = m.implicit, .big = m.big}));
             free(exact);
             char *error = strchr(cut, '!');
             clean += !error;
@@ -62,9 +65,11 @@ static void test_cut_everywhere(void **state)
                 *error = '\0';
                 assert_non_null(strstr(error + 1, "byte "));
             }
-            /* what was told before is the beginning of the whole story, but for ends nobody wrote */
+            /* what was told before is the beginning of the whole story, but for ends nobody
+             * wrote */
             char *ends = cut + strlen(cut);
-            while (ends > cut && (ends[-1] == ' ' || ends[-1] == 'I' || ends[-1] == 'S')) ends--;
+            while (ends > cut && (ends[-1] == ' ' || ends[-1] == 'I' || ends[-1] == 'S'))
+                ends--;
             if (ends > cut) assert_memory_equal(cut, whole, (size_t)(ends - cut));
         }
         assert_true(clean >= 10 && clean < 20);
@@ -79,7 +84,8 @@ static void test_offsets_and_ends(void **state)
     mt_err err = MT_ERR_INIT;
     tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, explicit_little, 1000, 0, &err), &err);
     mt_dcm_element e;
-    for (int i = 0; i < 4; i++) tt_ok(mt_dcm_next(&e, r, &err), &err);
+    for (int i = 0; i < 4; i++)
+        tt_ok(mt_dcm_next(&e, r, &err), &err);
     assert_int_equal(e.event, MT_DCM_SEQUENCE);
     assert_int_equal(e.offset, 1000 + 18 + 14 + 10);
     const uint8_t *content = e.value;
@@ -92,7 +98,7 @@ static void test_offsets_and_ends(void **state)
     tt_ok(mt_dcm_next(&e, r, &err), &err);
     tt_ok(mt_dcm_next(&e, r, &err), &err);
     assert_int_equal(e.event, MT_DCM_SEQUENCE_END);
-    assert_int_equal(e.item, 2); /* items it had */
+    assert_int_equal(e.item, 2);                   /* items it had */
     assert_int_equal(e.length, e.value - content); /* both without delimiter */
     assert_int_equal(mt_dcm_tell(r), e.offset + 8);
     tt_ok(mt_dcm_next(&e, r, &err), &err);
@@ -126,8 +132,10 @@ static void test_encapsulated(void **state)
     m.n = without_end; /* cut behind a fragment: the end is understood */
     assert_string_equal(tale(&m), "p7fe00010:OB:-1 f0:0 f1:4 f2:2 P");
     m.n--; /* inside one: what is whole is told */
-    assert_string_equal(tale(&m), "p7fe00010:OB:-1 f0:0 f1:4 !(7FE0,0010) Pixel Data at byte 32: length 2, but the data "
-                                  "ends 1 bytes on");
+    assert_string_equal(
+        tale(&m),
+        "p7fe00010:OB:-1 f0:0 f1:4 !(7FE0,0010) Pixel Data at byte 32: length 2, but the data "
+        "ends 1 bytes on");
     /* in a set whose headers are implicit, and under UN */
     for (int un = 0; un < 2; un++) {
         m = (made){.implicit = !un};
@@ -162,15 +170,18 @@ static void test_sequences_in_un(void **state)
         mt_dcm_reader *r = NULL;
         mt_err err = MT_ERR_INIT;
         mt_dcm_element e;
-        tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, big ? explicit_big : explicit_little, 0, 0, &err), &err);
+        tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, big ? explicit_big : explicit_little, 0, 0, &err),
+              &err);
         tt_ok(mt_dcm_next(&e, r, &err), &err);
         assert_true(mt_dcm_hides_items(&e));
         tt_ok(mt_dcm_enter(r, &e, &err), &err);
-        const mt_dcm_event then[] = {MT_DCM_ITEM, MT_DCM_ELEMENT, MT_DCM_ITEM_END, MT_DCM_SEQUENCE_END, MT_DCM_ELEMENT};
+        const mt_dcm_event then[] = {MT_DCM_ITEM, MT_DCM_ELEMENT, MT_DCM_ITEM_END,
+                                     MT_DCM_SEQUENCE_END, MT_DCM_ELEMENT};
         for (size_t i = 0; i < 5; i++) {
             tt_ok(mt_dcm_next(&e, r, &err), &err);
             assert_int_equal(e.event, then[i]);
-            if (i == 1) assert_true(mt_dcm_equals(&e, 0, "A^BC") && e.depth == 1 && e.implicit && !e.big);
+            if (i == 1)
+                assert_true(mt_dcm_equals(&e, 0, "A^BC") && e.depth == 1 && e.implicit && !e.big);
         }
         assert_int_equal(e.tag, 0x00100020);
         assert_false(mt_dcm_hides_items(&e));
@@ -207,7 +218,8 @@ static void test_enter_refuses(void **state)
     assert_int_equal(e.tag, 0x00100020);
     const mt_dcm_element old = e;
     tt_ok(mt_dcm_next(&e, r, &err), &err);
-    assert_int_equal(mt_dcm_enter(r, &old, NULL), MT_ERR_FORMAT); /* nothing has moved, but it is no sequence */
+    assert_int_equal(mt_dcm_enter(r, &old, NULL),
+                     MT_ERR_FORMAT); /* nothing has moved, but it is no sequence */
     mt_dcm_reader_free(&r);
 }
 
@@ -219,7 +231,7 @@ static void test_tolerated(void **state)
     text(&m, 0x00080005, "  ", "ab");
     text(&m, 0x00080008, "??", "ab");
     put(&m, "\x08\0\x16\0ZZ\0\0\2\0\0\0cd", 14); /* one of tomorrow: long header */
-    put(&m, "\x08\0\x18\0ZX\2\0cd", 10);             /* one of a writer of yesterday: short */
+    put(&m, "\x08\0\x18\0ZX\2\0cd", 10);         /* one of a writer of yesterday: short */
     assert_string_equal(tale(&m), "e00080005:UN:2 e00080008:UN:2 e00080016:UN:2 e00080018:UN:2");
     /* an implicit element in an explicit set */
     m = (made){.implicit = true};
@@ -237,7 +249,8 @@ static void test_tolerated(void **state)
     for (size_t zeros = 1; zeros < 40; zeros++) {
         m = (made){0};
         text(&m, 0x00100020, "LO", "x");
-        for (size_t i = 0; i < zeros; i++) put(&m, "", 1);
+        for (size_t i = 0; i < zeros; i++)
+            put(&m, "", 1);
         assert_string_equal(tale(&m), "e00100020:LO:1");
     }
     /* delimiters behind stated lengths */
@@ -259,8 +272,10 @@ static void test_tolerated(void **state)
     text(&m, 0x00100020, "LO", "x");
     sequence_end(&m);
     text(&m, 0x00100030, "DA", "19700101");
-    assert_string_equal(tale(&m), "s00081140:SQ:-1 i0 e00100020:LO:1 I i1 e00100020:LO:1 I S e00100030:DA:8");
-    /* pixel representation decides what is US or SS, also for the sets inside, and only from there on */
+    assert_string_equal(tale(&m),
+                        "s00081140:SQ:-1 i0 e00100020:LO:1 I i1 e00100020:LO:1 I S e00100030:DA:8");
+    /* pixel representation decides what is US or SS, also for the sets inside, and only from there
+     * on */
     m = (made){.implicit = true};
     number(&m, 0x00280106, "US", 1);
     number(&m, 0x00280103, "US", 1);
@@ -272,8 +287,10 @@ static void test_tolerated(void **state)
     head(&m, 0x00091001, "UN", 0);
     head(&m, 0x00090010, "LO", 0);
     head(&m, 0x7fe00010, "OW", 0);
-    assert_string_equal(tale(&m), "e00280106:US:2 e00280103:US:2 e00280107:SS:2 s00283000:SQ:18 i0 e00283002:SS:2 I S "
-                                  "e60223000:OW:0 e00091001:UN:0 e00090010:LO:0 e7fe00010:OW:0");
+    assert_string_equal(
+        tale(&m),
+        "e00280106:US:2 e00280103:US:2 e00280107:SS:2 s00283000:SQ:18 i0 e00283002:SS:2 I S "
+        "e60223000:OW:0 e00091001:UN:0 e00090010:LO:0 e7fe00010:OW:0");
 }
 
 static void test_refused(void **state)
@@ -282,18 +299,22 @@ static void test_refused(void **state)
     static const struct {
         const char *what, *words;
     } rows[] = {
-        {"value past the end", "(0010,0020) Patient ID at byte 0: length 9, but the data ends 1 bytes on"},
-        {"value past its item", "(0010,0020) Patient ID at byte 20: length 9, but what it lies in ends 1 bytes on"},
-        {"item past its sequence",
-         "(0008,1140) Referenced Image Sequence at byte 12: length 50, but what it lies in ends 9 bytes on"},
-        {"sequence past the end",
-         "(0008,1140) Referenced Image Sequence at byte 0: length 4294967294, but the data ends 17 bytes on"},
-        {"element where an item is due",
-         "(0010,0020) Patient ID at byte 12: stands where an item of (0008,1140) Referenced Image Sequence is due"},
-        {"item where an element is due", "(FFFE,E000) Item at byte 0: stands where an element is due"},
+        {"value past the end",
+         "(0010,0020) Patient ID at byte 0: length 9, but the data ends 1 bytes on"},
+        {"value past its item",
+         "(0010,0020) Patient ID at byte 20: length 9, but what it lies in ends 1 bytes on"},
+        {"item past its sequence", "(0008,1140) Referenced Image Sequence at byte 12: length 50, "
+                                   "but what it lies in ends 9 bytes on"},
+        {"sequence past the end", "(0008,1140) Referenced Image Sequence at byte 0: length "
+                                  "4294967294, but the data ends 17 bytes on"},
+        {"element where an item is due", "(0010,0020) Patient ID at byte 12: stands where an item "
+                                         "of (0008,1140) Referenced Image Sequence is due"},
+        {"item where an element is due",
+         "(FFFE,E000) Item at byte 0: stands where an element is due"},
         {"header cut", "byte 0: 5 bytes are no element header, and the data ends there"},
         {"long header cut", "byte 0: 9 bytes are no element header, and the data ends there"},
-        {"fragment of undefined length", "(7FE0,0010) Pixel Data at byte 12: a fragment of undefined length"},
+        {"fragment of undefined length",
+         "(7FE0,0010) Pixel Data at byte 12: a fragment of undefined length"},
         {"text of undefined length",
          "(0008,1190) Retrieve URL at byte 0: undefined length of a value that is no sequence"},
     };
@@ -321,7 +342,8 @@ static void test_refused(void **state)
         }
         if (i == 9) head(&m, 0x00081190, "UR", UNDEFINED);
         const char *told = strchr(tale(&m), '!');
-        if (!told || strcmp(told + 1, rows[i].words)) fail_msg("%s: \"%s\"", rows[i].what, told ? told : "nothing");
+        if (!told || strcmp(told + 1, rows[i].words))
+            fail_msg("%s: \"%s\"", rows[i].what, told ? told : "nothing");
     }
     /* the origin is added */
     m = (made){0};
@@ -349,8 +371,10 @@ static void test_depth(void **state)
         const char *told = tale(&m), *error = strchr(told, '!');
         assert_int_equal(error != NULL, levels > MT_DCM_MAX_DEPTH);
         if (error)
-            assert_string_equal(error + 1, "(0008,1140) Referenced Image Sequence at byte 652: items nested more than "
-                                           "32 deep");
+            assert_string_equal(
+                error + 1,
+                "(0008,1140) Referenced Image Sequence at byte 652: items nested more than "
+                "32 deep");
         /* pixel data in the innermost still fits */
         if (levels != 32) continue;
         head(&m, 0x7fe00010, "OB", UNDEFINED);
@@ -365,7 +389,8 @@ static void test_skip(void **state)
     static made m;
     m = (made){0};
     head(&m, 0x00081140, "SQ", 1000);
-    for (int i = 0; i < 1000; i++) put(&m, "\x55", 1);
+    for (int i = 0; i < 1000; i++)
+        put(&m, "\x55", 1);
     text(&m, 0x00100020, "LO", "x");
     mt_dcm_reader *r = NULL;
     mt_err err = MT_ERR_INIT;
@@ -382,12 +407,14 @@ static void test_skip(void **state)
     head(&m, 0x00081140, "SQ", UNDEFINED);
     item(&m, UNDEFINED);
     head(&m, 0x00081140, "SQ", 20);
-    for (int i = 0; i < 20; i++) put(&m, "\x55", 1);
+    for (int i = 0; i < 20; i++)
+        put(&m, "\x55", 1);
     head(&m, 0x00100020, "LO", 77);
     tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, explicit_little, 0, 0, &err), &err);
     tt_ok(mt_dcm_next(&e, r, &err), &err);
     assert_int_equal(mt_dcm_skip(r, &err), MT_ERR_FORMAT);
-    assert_string_equal(err.text, "(0010,0020) Patient ID at byte 52: length 77, but the data ends 0 bytes on");
+    assert_string_equal(
+        err.text, "(0010,0020) Patient ID at byte 52: length 77, but the data ends 0 bytes on");
     mt_dcm_reader_free(&r);
 }
 
@@ -404,7 +431,8 @@ static void test_zeros_are_not_quadratic(void **state)
     tt_ok(mt_dcm_reader_new(&r, zeros, n, implicit_little, 0, 0, &err), &err);
     size_t events = 0;
     mt_status st;
-    while ((st = mt_dcm_next(&e, r, &err)) == MT_OK && e.event != MT_DCM_END) events++;
+    while ((st = mt_dcm_next(&e, r, &err)) == MT_OK && e.event != MT_DCM_END)
+        events++;
     assert_int_equal(st, MT_ERR_FORMAT); /* the last has a length of 1 << 24 */
     assert_int_equal(events, n / 8 - 1);
     mt_dcm_reader_free(&r);
@@ -415,18 +443,26 @@ static void test_empty(void **state)
 {
     assert_string_equal(story(NULL, 0, explicit_little), "");
     assert_string_equal(story("", 0, implicit_little), "");
-    assert_string_equal(story("", 0, (mt_dcm_syntax){.deflated = true}), "!deflated data set of 0 bytes is damaged or cut "
-                                                                          "short");
+    assert_string_equal(story("", 0, (mt_dcm_syntax){.deflated = true}),
+                        "!deflated data set of 0 bytes is damaged or cut "
+                        "short");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_three_spellings), cmocka_unit_test(test_cut_everywhere),
-        cmocka_unit_test(test_offsets_and_ends), cmocka_unit_test(test_encapsulated),
-        cmocka_unit_test(test_sequences_in_un), cmocka_unit_test(test_enter_refuses),
-        cmocka_unit_test(test_tolerated), cmocka_unit_test(test_refused), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_skip), cmocka_unit_test(test_zeros_are_not_quadratic), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_three_spellings),
+        cmocka_unit_test(test_cut_everywhere),
+        cmocka_unit_test(test_offsets_and_ends),
+        cmocka_unit_test(test_encapsulated),
+        cmocka_unit_test(test_sequences_in_un),
+        cmocka_unit_test(test_enter_refuses),
+        cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_skip),
+        cmocka_unit_test(test_zeros_are_not_quadratic),
+        cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests_name("read", tests, NULL, NULL);
 }

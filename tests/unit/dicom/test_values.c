@@ -9,7 +9,10 @@ static mt_dcm_element value(const char *vr, const void *p, size_t n, bool big)
 {
     return (mt_dcm_element){.vr = MT_VR(vr[0], vr[1]), .value = p, .length = n, .big = big};
 }
-static mt_dcm_element words(const char *vr, const char *s) { return value(vr, s, strlen(s), false); }
+static mt_dcm_element words(const char *vr, const char *s)
+{
+    return value(vr, s, strlen(s), false);
+}
 
 static void test_binary(void **state)
 {
@@ -67,21 +70,50 @@ static void test_binary(void **state)
 
 static void test_decimal(void **state)
 {
-    static const struct { const char *text; double want; bool good; } rows[] = {
-        {"0.0004990", 0.000499, true}, {" 1.5 ", 1.5, true}, {"-0", 0, true}, {"+7", 7, true}, {"1e3", 1000, true},
-        {"-1.25E-2", -0.0125, true}, {".5", 0.5, true}, {"5.", 5, true}, {"1e+22", 1e22, true}, {"1e23", 1e23, true},
-        {"9007199254740993", 9007199254740993.0, true}, {"0.1", 0.1, true}, {"123456789012345678901234567890", 1.2345678901234568e29, true},
-        {"2.2250738585072014e-308", DBL_MIN, true}, {"4.9e-324", 4.9e-324, true}, {"1e-400", 0, true},
-        {"00000000000000000000000000000001", 1, true}, {"0.30000000000000004", 0.30000000000000004, true},
-        {"", 0, false}, {" ", 0, false}, {"1e400", 0, false}, {"1,5", 0, false}, {"1.2.3", 0, false}, {"--1", 0, false},
-        {"1e", 0, false}, {"e5", 0, false}, {".", 0, false}, {"nan", 0, false}, {"inf", 0, false}, {"0x10", 0, false},
-        {"1 2", 0, false}, {"1d3", 0, false},
+    static const struct {
+        const char *text;
+        double want;
+        bool good;
+    } rows[] = {
+        {"0.0004990", 0.000499, true},
+        {" 1.5 ", 1.5, true},
+        {"-0", 0, true},
+        {"+7", 7, true},
+        {"1e3", 1000, true},
+        {"-1.25E-2", -0.0125, true},
+        {".5", 0.5, true},
+        {"5.", 5, true},
+        {"1e+22", 1e22, true},
+        {"1e23", 1e23, true},
+        {"9007199254740993", 9007199254740993.0, true},
+        {"0.1", 0.1, true},
+        {"123456789012345678901234567890", 1.2345678901234568e29, true},
+        {"2.2250738585072014e-308", DBL_MIN, true},
+        {"4.9e-324", 4.9e-324, true},
+        {"1e-400", 0, true},
+        {"00000000000000000000000000000001", 1, true},
+        {"0.30000000000000004", 0.30000000000000004, true},
+        {"", 0, false},
+        {" ", 0, false},
+        {"1e400", 0, false},
+        {"1,5", 0, false},
+        {"1.2.3", 0, false},
+        {"--1", 0, false},
+        {"1e", 0, false},
+        {"e5", 0, false},
+        {".", 0, false},
+        {"nan", 0, false},
+        {"inf", 0, false},
+        {"0x10", 0, false},
+        {"1 2", 0, false},
+        {"1d3", 0, false},
     };
     for (size_t i = 0; i < MT_COUNT(rows); i++) {
         const mt_dcm_element e = words("DS", rows[i].text);
         double got = -99;
         if (mt_dcm_number(&got, &e, 0) != rows[i].good) fail_msg("\"%s\"", rows[i].text);
-        if (rows[i].good && got != rows[i].want) fail_msg("\"%s\": %.17g, not %.17g", rows[i].text, got, rows[i].want);
+        if (rows[i].good && got != rows[i].want)
+            fail_msg("\"%s\": %.17g, not %.17g", rows[i].text, got, rows[i].want);
     }
 }
 
@@ -104,10 +136,24 @@ static void test_decimal_like_strtod(void **state)
 
 static void test_integers(void **state)
 {
-    static const struct { const char *text; int64_t want; bool good; } rows[] = {
-        {"12", 12, true}, {" -7 ", -7, true}, {"+3", 3, true}, {"9223372036854775807", INT64_MAX, true},
-        {"-9223372036854775807", -INT64_MAX, true}, {"007", 7, true}, {"5.0", 5, true}, {"1e2", 100, true},
-        {"", 0, false}, {"1.5", 0, false}, {"-", 0, false}, {"12a", 0, false}, {"99999999999999999999999", 0, false},
+    static const struct {
+        const char *text;
+        int64_t want;
+        bool good;
+    } rows[] = {
+        {"12", 12, true},
+        {" -7 ", -7, true},
+        {"+3", 3, true},
+        {"9223372036854775807", INT64_MAX, true},
+        {"-9223372036854775807", -INT64_MAX, true},
+        {"007", 7, true},
+        {"5.0", 5, true},
+        {"1e2", 100, true},
+        {"", 0, false},
+        {"1.5", 0, false},
+        {"-", 0, false},
+        {"12a", 0, false},
+        {"99999999999999999999999", 0, false},
     };
     for (size_t i = 0; i < MT_COUNT(rows); i++) {
         const mt_dcm_element e = words("IS", rows[i].text);
@@ -118,7 +164,8 @@ static void test_integers(void **state)
     const mt_dcm_element many = words("IS", "1\\2\\\\4");
     int64_t v;
     assert_int_equal(mt_dcm_count(&many), 4);
-    assert_true(mt_dcm_int(&v, &many, 1) && v == 2 && !mt_dcm_int(&v, &many, 2) && mt_dcm_int(&v, &many, 3) && v == 4);
+    assert_true(mt_dcm_int(&v, &many, 1) && v == 2 && !mt_dcm_int(&v, &many, 2) &&
+                mt_dcm_int(&v, &many, 3) && v == 4);
     assert_false(mt_dcm_int(&v, &many, 4));
     const mt_dcm_element text = words("LO", "12");
     assert_false(mt_dcm_int(&v, &text, 0));
@@ -153,10 +200,14 @@ static void test_strings(void **state)
     expect("UC", "a\\b", 3, 1, "b");
     expect("US", "ab", 2, 0, NULL);
     expect("UN", "ab", 2, 0, NULL);
-    const mt_dcm_element sequence = {.event = MT_DCM_SEQUENCE, .vr = MT_VR('S', 'Q'), .length = 8, .value = (const uint8_t *)"abcdefgh"};
+    const mt_dcm_element sequence = {.event = MT_DCM_SEQUENCE,
+                                     .vr = MT_VR('S', 'Q'),
+                                     .length = 8,
+                                     .value = (const uint8_t *)"abcdefgh"};
     assert_null(mt_dcm_string(&sequence, 0).p);
     assert_int_equal(mt_dcm_count(&sequence), 0);
-    const mt_dcm_element e = words("LO", "a\tb\x7f""c\\d");
+    const mt_dcm_element e = words("LO", "a\tb\x7f"
+                                         "c\\d");
     char out[8];
     mt_dcm_copy(out, sizeof out, &e, 0);
     assert_string_equal(out, "a?b?c");
@@ -179,15 +230,20 @@ static void test_names(void **state)
     assert_string_equal(mt_dcm_tag_name(room, 0x60103000), "(6010,3000) Overlay Data");
     mt_dcm_tag_name(room, 0x00221093); /* a long one is cut */
     assert_true(strlen(room) < 64);
-    assert_true(mt_dcm_is_pixels(0x7fe00010) && mt_dcm_is_pixels(0x7fe00008) && mt_dcm_is_pixels(0x7fe00009));
+    assert_true(mt_dcm_is_pixels(0x7fe00010) && mt_dcm_is_pixels(0x7fe00008) &&
+                mt_dcm_is_pixels(0x7fe00009));
     assert_false(mt_dcm_is_pixels(0x7fe00001) || mt_dcm_is_pixels(0x7fe00011));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_binary),   cmocka_unit_test(test_decimal), cmocka_unit_test(test_decimal_like_strtod),
-        cmocka_unit_test(test_integers), cmocka_unit_test(test_strings), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_decimal),
+        cmocka_unit_test(test_decimal_like_strtod),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests_name("values", tests, NULL, NULL);
 }
