@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "slide/slide.h"
+#include "tiles/coords.h"
 #include "tiles/geom.h"
 #include "tiles/roi.h"
 
@@ -13,7 +14,7 @@ static mt_status check_opts(const mt_plan_opts *o, const mt_tissue *tissue, mt_e
 {
     if (o->version != 1)
         return mt_err_set(err, MT_ERR_ARG, "plan options of version %d", o->version);
-    if (o->tile_px < 16 || o->tile_px > 8192)
+    if ((o->tile_px < 16 || o->tile_px > 8192) && !(o->coords_path && o->tile_px == 0))
         return mt_err_set(err, MT_ERR_ARG, "tile side %d px is outside 16..8192", o->tile_px);
     if (o->out_px && (o->out_px < 16 || o->out_px > 8192))
         return mt_err_set(err, MT_ERR_ARG, "output side %d px is outside 16..8192", o->out_px);
@@ -25,7 +26,9 @@ static mt_status check_opts(const mt_plan_opts *o, const mt_tissue *tissue, mt_e
         return mt_err_set(err, MT_ERR_ARG, "minimum tissue %g is outside 0..1", o->min_tissue);
     if (!(o->max_upsample >= 1))
         return mt_err_set(err, MT_ERR_ARG, "upsampling limit %g is below 1", o->max_upsample);
-    if (!tissue && !o->whole_slide)
+    if (o->coords_path && o->roi_path)
+        return mt_err_set(err, MT_ERR_ARG, "coordinates and a ROI exclude each other");
+    if (!tissue && !o->whole_slide && !o->coords_path)
         return mt_err_set(err, MT_ERR_ARG, "no tissue mask, and not the whole slide");
     return MT_OK;
 }
@@ -232,11 +235,34 @@ static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tiss
     return MT_OK;
 }
 
+/* Somebody else's coordinates instead of a grid. */
+static mt_status plan_from_coords(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
+                                  const mt_plan_opts *opts, mt_err *err)
+{
+    MT_AUTO(coords_free) coords_file c = {0};
+    MT_AUTO(mt_plan_free) mt_plan *p = calloc(1, sizeof *p);
+    const mt_slide_info *info = mt_slide_get_info(slide);
+    if (!p) return mt_err_set(err, MT_ERR_NO_MEMORY, "plan");
+    MT_TRY(coords_read(&c, opts->coords_path, err));
+    MT_TRY(coords_plan(p, &c, info, opts, err));
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        mt_tile *t = &p->tiles[i];
+        const double part = tissue ? mt_tissue_fraction(tissue, (double)t->x_l0, (double)t->y_l0,
+                                                        t->w_l0, t->h_l0)
+                                   : part_inside(info, t->x_l0, t->y_l0, p->box_l0);
+        t->tissue = (float)part;
+    }
+    p->tissue_mm2 = tissue ? tissue->tissue_mm2 : 0;
+    *out = mt_steal(p);
+    return MT_OK;
+}
+
 mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, const mt_tissue *tissue,
                        const mt_plan_opts *opts, mt_err *err)
 {
     *out = NULL;
     MT_TRY(check_opts(opts, tissue, err));
+    if (opts->coords_path) return plan_from_coords(out, slide, tissue, opts, err);
     const mt_slide_info *info = mt_slide_get_info(slide);
     MT_AUTO(mt_plan_free) mt_plan *p = calloc(1, sizeof *p);
     if (!p) return mt_err_set(err, MT_ERR_NO_MEMORY, "plan");

@@ -12,6 +12,7 @@
 #include "slide/slide.h"
 #include "tiles/fetch.h"
 #include "tiles/stain.h"
+#include "tiles/shards.h"
 #include "tiles/tiles_h5.h"
 
 #define PICTURE_CEILING ((size_t)1 << 30)
@@ -25,6 +26,8 @@ typedef struct sink {
     mt_buf *bufs;
     int threads;
     tiles_h5 *h5;
+    shards *tars;
+    int shard_tiles;
     uint8_t *unreadable; /* per tile */
     bool grey;           /* the three channels are one */
 } sink;
@@ -83,13 +86,14 @@ static mt_status put_picture(sink *s, int worker, const mt_fetched *f, mt_err *e
     size_t stride = (size_t)px * 3;
     mt_buf *b = &s->bufs[worker];
     b->len = 0;
-    if (s->format == MT_TILES_JPEG)
+    if (s->format != MT_TILES_PNG)
         MT_TRY(mt_jpeg_encoder_encode(s->encoders[worker], b, f->rgb, stride, px, px, err));
     else if (s->grey)
         MT_TRY(put_grey(b, f->rgb, px, err));
     else
         MT_TRY(mt_png_encode(b, f->rgb, stride, px, px, 3, err));
     MT_TRY(mt_buf_status(b, "tile picture", err));
+    if (s->tars) return shards_put(s->tars, f->tile, b->data, b->len, err);
     picture_name(name, &s->plan->tiles[f->tile], s->format);
     return write_picture(s->dir, name, b, err);
 }
@@ -120,6 +124,7 @@ static mt_status write_table(const sink *s, const char *dir, mt_err *err)
         char tissue[32], name[64] = "";
         mt_fmt_f32(tissue, sizeof tissue, t->tissue);
         if (pictures) picture_name(name, t, s->format);
+        if (s->tars) shards_name(name, i, s->shard_tiles);
         fprintf(out.f, "%zu,%lld,%lld,%d,%d,%d,%d,%s,%d,%s\n", i, (long long)t->x_l0,
                 (long long)t->y_l0, t->w_l0, t->h_l0, t->col, t->row, tissue, s->unreadable[i],
                 name);
@@ -137,16 +142,22 @@ static void sink_free(sink *s)
     free(s->bufs);
     free(s->unreadable);
     tiles_h5_free(&s->h5);
+    shards_free(&s->tars);
     if (s->dir >= 0) close(s->dir);
 }
 
-static mt_status open_h5(sink *s, const mt_slide *slide, const char *dir, mt_err *err)
+/* The one file, or the shards, that a slide's tiles go to. */
+static mt_status open_whole(sink *s, const mt_slide *slide, const char *dir, const mt_tiles_opts *o,
+                            mt_err *err)
 {
     char stem[256];
     mt_slide_stem(stem, sizeof stem, mt_slide_path(slide));
-    MT_AUTO_FREE char *path = mt_strf("%s/%s.h5", dir, stem);
+    if (o->format == MT_TILES_WEBDATASET) return shards_open(&s->tars, dir, stem, s->plan, err);
+    MT_AUTO_FREE char *path =
+        mt_strf("%s/%s%s.h5", dir, stem, o->h5_style == MT_H5_TRIDENT ? "_patches" : "");
     if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "path of the HDF5 file");
-    return tiles_h5_open(&s->h5, path, stem, mt_slide_get_info(slide), s->plan, err);
+    return tiles_h5_open(&s->h5, path, stem, mt_slide_get_info(slide), s->plan, o->h5_style,
+                         o->format == MT_TILES_H5, err);
 }
 
 static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, const mt_tiles_opts *o,
@@ -164,9 +175,12 @@ static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, cons
     jo.quality = o->jpeg_quality;
     for (size_t i = 0; i < n; i++) {
         s->bufs[i] = (mt_buf)MT_BUF_INIT(PICTURE_CEILING);
-        if (s->format == MT_TILES_JPEG) MT_TRY(mt_jpeg_encoder_new(&s->encoders[i], &jo, err));
+        if (s->format == MT_TILES_JPEG || s->format == MT_TILES_WEBDATASET)
+            MT_TRY(mt_jpeg_encoder_new(&s->encoders[i], &jo, err));
     }
-    return s->format == MT_TILES_H5 ? open_h5(s, slide, dir, err) : MT_OK;
+    bool whole = s->format == MT_TILES_H5 || s->format == MT_TILES_COORDS ||
+                 s->format == MT_TILES_WEBDATASET;
+    return whole ? open_whole(s, slide, dir, o, err) : MT_OK;
 }
 
 mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir,
@@ -174,15 +188,17 @@ mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char 
                          void *ctx, mt_err *err)
 {
     if (opts->version != 1 || opts->threads < 1 || opts->threads > 256 || opts->jpeg_quality < 1 ||
-        opts->jpeg_quality > 100 || opts->format < MT_TILES_NONE || opts->format > MT_TILES_H5)
+        opts->jpeg_quality > 100 || opts->format < MT_TILES_NONE ||
+        opts->format > MT_TILES_WEBDATASET || opts->h5_style < MT_H5_CLAM ||
+        opts->h5_style > MT_H5_WSINFER || opts->shard_tiles < 1 || opts->shard_tiles > 1000000)
         return mt_err_set(err, MT_ERR_ARG, "tiles with format %d, quality %d, %d threads",
                           (int)opts->format, opts->jpeg_quality, opts->threads);
     if (stats) *stats = (mt_fetch_stats){0};
     MT_AUTO(sink_free)
     sink s = {.plan = plan, .format = opts->format, .dir = -1, .threads = opts->threads,
-           .grey = opts->stain && opts->stain->grey};
+           .shard_tiles = opts->shard_tiles, .grey = opts->stain && opts->stain->grey};
     MT_TRY(sink_init(&s, slide, dir, opts, err));
-    if (s.format != MT_TILES_NONE) {
+    if (s.format != MT_TILES_NONE && s.format != MT_TILES_COORDS) {
         mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
         fo.threads = opts->threads;
         fo.batch = WRITE_BATCH;
@@ -194,6 +210,7 @@ mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char 
         MT_TRY(mt_fetch_run(slide, plan, &fo, take, &s, stats, err));
     }
     if (s.h5) MT_TRY(tiles_h5_commit(s.h5, err));
+    if (s.tars) MT_TRY(shards_commit(s.tars, s.shard_tiles, s.unreadable, err));
     bool pictures =
         s.format == MT_TILES_JPEG || s.format == MT_TILES_PNG; /* other files flush themselves */
     if (pictures && syncfs(s.dir) != 0)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "command.h"
 #include "microtome/system.h"
 #include "microtome/stain.h"
@@ -11,21 +12,29 @@
 struct opts {
     const char *optical_path;
     int64_t focal_plane;
-    const char *out, *overlap, *roi, *tissue, *stain, *stain_vectors;
-    int64_t tile_px, threads, quality;
+    const char *out, *overlap, *roi, *tissue, *stain, *stain_vectors, *coords;
+    int64_t tile_px, threads, quality, shard_tiles;
     double mpp, mag, tile_um, min_tissue, assume_mpp;
     uint64_t memory;
     int stain_fallback, channel, strict;
-    int format, edge, cpu, whole_slide, allow_upsampling, stats, json;
+    int format, h5_style, edge, cpu, whole_slide, allow_upsampling, stats, json;
 };
 
-static const mt_tile_format formats[] = {MT_TILES_JPEG, MT_TILES_PNG, MT_TILES_H5, MT_TILES_NONE};
+static const mt_tile_format formats[] = {MT_TILES_JPEG,   MT_TILES_PNG,        MT_TILES_H5,
+                                         MT_TILES_COORDS, MT_TILES_WEBDATASET, MT_TILES_NONE};
+static const mt_h5_style h5_styles[] = {MT_H5_CLAM, MT_H5_TRIDENT, MT_H5_WSINFER};
+enum { DEFAULT_TILE_PX = 256 };
 static const mt_edge_policy edges[] = {MT_EDGE_PAD, MT_EDGE_DROP};
 
 static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "DIR",
              "folder for the tiles; every slide gets a folder of its name in it (needed)"),
-    OPT_INT("tile-px", tile_px, "N", 16, 8192, "tile side in pixels of the target spacing"),
+    OPT_INT("tile-px", tile_px, "N", 16, 8192,
+            "tile side in pixels of the target spacing (256 when not given; with --coords the side "
+            "the file states)"),
+    OPT_TEXT("coords", 0, coords, "FILE.h5|DIR",
+             "cut exactly the boxes of this file of CLAM, TRIDENT or WSInfer, or of the slide's file "
+             "in this folder, in their order"),
     OPT_REAL("mpp", mpp, "F", 0.01, 100, "target spacing in um/px; without it the slide's own"),
     OPT_REAL("mag", mag, "N", 0.1, 400, "target magnification: the spacing 10/N um/px"),
     OPT_REAL("tile-um", tile_um, "F", 1, 1e6, "tile side in micrometres: the spacing F / tile-px"),
@@ -46,9 +55,12 @@ static const mt_opt options[] = {
     OPT_FLAG("strict", strict, "a native tile that will not decode fails its slide"),
     OPT_CHOICE("edge", edge, "pad|drop",
                "tiles that hang over the slide's edge: white beyond it, or left out"),
-    OPT_CHOICE(
-        "format", format, "jpeg|png|h5|none",
-        "what is written: a picture a tile, one HDF5 file in CLAM's layout, or the list alone"),
+    OPT_CHOICE("format", format, "jpeg|png|h5|coords|webdataset|none",
+               "what is written: a picture a tile, one HDF5 file with or without pictures, tar shards, "
+               "or the list alone"),
+    OPT_CHOICE("h5-style", h5_style, "clam|trident|wsinfer",
+               "whose attributes the coordinates of --format h5 and coords carry"),
+    OPT_INT("shard-tiles", shard_tiles, "N", 1, 1000000, "tiles of one shard of --format webdataset"),
     OPT_INT("quality", quality, "N", 1, 100, "JPEG quality"),
     OPT_ASSUME_MPP(assume_mpp),
     OPT_OPTICAL_PATH(optical_path),
@@ -135,8 +147,14 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
     if ((o->mpp > 0) + (o->mag > 0) + (o->tile_um > 0) > 1)
         return mt_usage_error(&mt_cmd_tiles,
                               "--mpp, --mag and --tile-um say the same thing: give one of them");
-    po->tile_px = (int32_t)o->tile_px;
-    po->mpp = o->mag > 0 ? 10 / o->mag : o->tile_um > 0 ? o->tile_um / (double)o->tile_px : o->mpp;
+    if (o->coords && (o->roi || o->overlap || o->whole_slide))
+        return mt_usage_error(&mt_cmd_tiles,
+                              "--coords says where the tiles lie: not with --roi, --overlap or "
+                              "--whole-slide");
+    po->tile_px = (int32_t)(o->tile_px || o->coords ? o->tile_px : DEFAULT_TILE_PX);
+    if (o->tile_um > 0 && !po->tile_px)
+        return mt_usage_error(&mt_cmd_tiles, "--tile-um with --coords needs --tile-px");
+    po->mpp = o->mag > 0 ? 10 / o->mag : o->tile_um > 0 ? o->tile_um / po->tile_px : o->mpp;
     po->min_tissue = o->min_tissue;
     po->edge = edges[o->edge];
     po->roi_path = o->roi;
@@ -147,7 +165,7 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
         return mt_usage_error(&mt_cmd_tiles,
                               "--overlap: \"%s\" is neither pixels (32) nor a share (25%%)",
                               o->overlap);
-    if (pixels) po->overlap /= (double)o->tile_px;
+    if (pixels) po->overlap /= po->tile_px;
     if (po->overlap >= 1)
         return mt_usage_error(&mt_cmd_tiles, "--overlap: \"%s\" leaves no step", o->overlap);
     return -1;
@@ -213,19 +231,26 @@ static mt_status make_stain(cut *c, const wish *w, const struct opts *o, mt_err 
 
 static mt_status make_plan(cut *c, const char *path, const struct opts *o, const wish *w, mt_err *err)
 {
-    const mt_plan_opts *po = &w->plan;
+    mt_plan_opts po = w->plan;
+    char *coords = NULL;
+    /* Boxes that are given need no tissue, unless a stain is measured on it. */
+    const bool tissue = !po.whole_slide && (!o->coords || o->tissue || w->measure ||
+                                            w->stain.method != MT_STAIN_NONE);
     mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     so.assume_mpp = o->assume_mpp;
     so.optical_path = o->optical_path;
     so.focal_plane = (int)o->focal_plane;
     mt_status st = mt_slide_open(&c->slide, path, &so, err);
-    if (!st && !po->whole_slide) {
+    if (!st && o->coords) st = mt_coords_find(&coords, o->coords, path, err);
+    po.coords_path = coords;
+    if (!st && tissue) {
         mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
         to.threads = mt_threads(o->threads);
         st = mt_tissue_source_origin(&c->origin, w->tissue, path, err);
         if (!st) st = mt_tissue_source_find(&c->tissue, w->tissue, c->slide, path, &to, err);
     }
-    if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, po, err);
+    if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, &po, err);
+    free(coords);
     if (!st) st = mt_plan_digest(c->plan, err);
     if (!st && c->plan->n_tiles) st = make_stain(c, w, o, err);
     return st;
@@ -236,6 +261,8 @@ static mt_status write_tiles(cut *c, const char *folder, const char *label, cons
 {
     mt_tiles_opts to = MT_TILES_OPTS_INIT;
     to.format = formats[o->format];
+    to.h5_style = h5_styles[o->h5_style];
+    to.shard_tiles = (int)o->shard_tiles;
     to.jpeg_quality = (int)o->quality;
     to.threads = mt_threads(o->threads);
     to.memory = o->memory;
@@ -262,9 +289,16 @@ static void print_plan(const cut *c, const char *path)
     printf("level      %d (downsample %.6g), resample %.6g source px per tile px%s\n", p->level,
            p->level_downsample, p->resample,
            p->upsampled ? ", UPSAMPLED: finer than the slide" : "");
-    printf("grid       %d x %d cells, box %d px and step %d px at level 0 (overlap %.4g %%)\n",
-           (int)p->grid_cols, (int)p->grid_rows, (int)p->box_l0, (int)p->step_l0, 100 * p->overlap);
-    printf("tiles      %zu (at least %.3g of each is tissue)\n", p->n_tiles, p->min_tissue);
+    if (p->origin[0]) {
+        printf("boxes      of %s coordinates, %d px at level 0\n", p->origin, (int)p->box_l0);
+        printf("tiles      %zu\n", p->n_tiles);
+    } else {
+        printf("grid       %d x %d cells, box %d px and step %d px at level 0 (overlap %.4g %%)\n",
+               (int)p->grid_cols, (int)p->grid_rows, (int)p->box_l0, (int)p->step_l0,
+               100 * p->overlap);
+        printf("tiles      %zu (at least %.3g of each is tissue)\n", p->n_tiles, p->min_tissue);
+    }
+    if (p->note[0]) printf("note       %s\n", MT_CLEAN(p->note));
     printf("plan       sha256 %s\n", p->digest);
 }
 
@@ -282,6 +316,8 @@ static json_t *plan_json(const cut *c, const char *path, const char *folder, int
         (int)p->grid_rows, "n_tiles", (json_int_t)p->n_tiles, "plan_digest", p->digest);
     if (!j) return NULL;
     json_object_set_new(j, "folder", mt_js(folder));
+    if (p->origin[0]) json_object_set_new(j, "coords", mt_js(p->origin));
+    if (p->note[0]) json_object_set_new(j, "note", mt_js(p->note));
     if (c->origin.kind[0]) json_object_set_new(j, "tissue_source", json_string(c->origin.kind));
     json_object_set_new(j, "stain_applied", json_boolean(c->stain != NULL));
     if (c->not_normalised[0])
@@ -330,6 +366,10 @@ static int run(const void *opts, int n_args, char **args)
     int code = resolve(&w.plan, o);
     if (code < 0) code = resolve_stain(&w, o);
     if (code >= 0) return code;
+    struct stat sb;
+    if (o->coords && n_args > 1 && stat(o->coords, &sb) == 0 && !S_ISDIR(sb.st_mode))
+        return mt_usage_error(&mt_cmd_tiles,
+                              "--coords: a file is of one slide, %d are given; give a folder", n_args);
     if (o->tissue && o->whole_slide)
         return mt_usage_error(&mt_cmd_tiles, "--tissue and --whole-slide: give one of them");
     if (mt_tissue_source_open(&w.tissue, o->tissue, &err)) return mt_fail(&err);
@@ -345,7 +385,7 @@ static int run(const void *opts, int n_args, char **args)
 }
 
 static const struct opts defaults = {
-    .focal_plane = -1, .tile_px = 256, .quality = 90, .min_tissue = 0.25, .channel = -1};
+    .focal_plane = -1, .quality = 90, .shard_tiles = 1000, .min_tissue = 0.25, .channel = -1};
 const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",
@@ -363,10 +403,21 @@ const mt_command mt_cmd_tiles = {
              "--stain-normalise measures each slide once and changes every tile as it is resampled. "
              "--channel writes what one stain alone lets through: grey PNG files, JPEG and HDF5 with "
              "three equal channels.\n\n"
+             "--format h5 and coords write <slide>.h5 with the attributes of --h5-style; TRIDENT's is "
+             "called <slide>_patches.h5. --format webdataset writes shards 000000.tar, 000001.tar ... "
+             "of <key>.jpg and <key>.json in plan order, same bytes every time.\n\n"
+             "--coords takes such files back, and those the tools themselves wrote; a folder is "
+             "searched for the slide's. The boxes are cut as they stand, repeated ones once. A file "
+             "whose sizes or scales are not this slide's is refused; so are boxes that differ from "
+             "--tile-px at --mpp by more than 10 % (more than 1 % is noted). Use files of people you "
+             "trust: what can be is checked before it is read, but the HDF5 library itself is no "
+             "fortress.\n\n"
              "The same slide and options give the same tiles in the same order, whatever the "
              "number of threads.",
     .examples = "microtome tiles slide.svs -o tiles --tile-px 256 --mpp 0.5\n"
                 "microtome tiles *.svs -o tiles --mag 20 --overlap 25% --format h5\n"
+                "microtome tiles slide.svs -o job --mag 20 --format coords --h5-style trident\n"
+                "microtome tiles slide.svs -o cut --coords patches/slide.h5 --format webdataset\n"
                 "microtome tiles slide.svs -o /tmp/t --format none --stats",
     .opts = options,
     .defaults = &defaults,

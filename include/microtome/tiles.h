@@ -164,10 +164,11 @@ typedef struct mt_tiles_opts {
 /* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
 typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);
 
-/* Cuts every tile of the plan into dir (created): <x_l0>_<y_l0>.jpg|png (JPEG 4:2:0), or one <slide
- * stem>.h5 (`coords` and `imgs` as CLAM has them), or no pixels at all; then tiles.csv, one row a tile
- * (tile,minx,miny,width,height,col,row,tissue,unreadable,file; level-0 pixels). Each file appears whole
- * or not at all, tiles.csv after all others; same slide, plan and options, same bytes. stats and
+/* Cuts every tile of the plan into dir (created): <x_l0>_<y_l0>.jpg|png (JPEG 4:2:0), or one HDF5 file
+ * <slide>.h5 (TRIDENT: <slide>_patches.h5), or shards 000000.tar, 000001.tar ... in plan order, or no pixels
+ * at all; then tiles.csv, one row a tile (tile,minx,miny,width,height,col,row,tissue,unreadable,file;
+ * level-0 pixels). Each file appears whole or not at all, tiles.csv after all others; same slide, plan and
+ * options, same bytes. TRIDENT's and WSInfer's attributes need a known spacing (SPACING). stats and
  * progress may be NULL. */
 MT_API MT_MUST_USE mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir,
                                             const mt_tiles_opts *opts, mt_fetch_stats *stats,

@@ -218,10 +218,8 @@ static void h5_is_what_clam_reads(void **state)
     assert_int_equal(v[0], 40);
     attr(set, "patch_level", H5T_NATIVE_INT64, v);
     assert_int_equal(v[0], 1);
-    attr(set, "patch_size_level0", H5T_NATIVE_INT64, v);
-    assert_int_equal(v[0], 160);
     attr(set, "level_dim", H5T_NATIVE_INT64, v);
-    assert_true(v[0] == 700 && v[1] == 500);
+    assert_true(v[0] == 175 && v[1] == 125);
     attr(set, "downsampled_level_dim", H5T_NATIVE_INT64, v);
     assert_true(v[0] == 175 && v[1] == 125);
     attr(set, "downsample", H5T_NATIVE_DOUBLE, n);
