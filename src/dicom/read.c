@@ -255,9 +255,9 @@ static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, const hea
                    .big = f->big,
                    .is_signed = f->is_signed};
     const bool pixels = mt_dcm_is_pixels(out->tag);
-    if (h->vr == MT_VR('S', 'Q') || (h->vr == MT_VR('U', 'N') && !pixels)) {
-        if (h->vr ==
-            MT_VR('U', 'N')) { /* PS3.5 6.2.2: implicit little endian, whatever is around it */
+    const bool unknown = h->vr == MT_VR('U', 'N');
+    if (h->vr == MT_VR('S', 'Q') || (unknown && !pixels)) {
+        if (unknown) { /* PS3.5 6.2.2: implicit little endian, whatever is around it */
             child.implicit = true;
             child.big = false;
         }

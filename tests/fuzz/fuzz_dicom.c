@@ -109,18 +109,29 @@ static void all_ways(const uint8_t *data, size_t size, mt_dcm_syntax syntax)
     if (whole[0]) must(whole[1] && sums[0] == sums[1]);
 }
 
-static void in_a_tree(mt_dcm_reader *r)
+static void in_a_tree(mt_dcm_reader *r, size_t way)
 {
     mt_dcm_dataset *set = NULL;
     mt_err err = MT_ERR_INIT;
-    const mt_dcm_load_opts opts = {.max_elements = 4096, .max_bytes = 1 << 20};
+    static const mt_dcm_tag left_out = 0x00081140;
+    const mt_dcm_load_opts opts = {.max_elements = 4096,
+                                   .max_bytes = 1 << 20,
+                                   .enter_un = way & 1,
+                                   .skip = &left_out,
+                                   .n_skip = way >> 1 & 1,
+                                   .stop = way & 4 ? 0x7fe00000 : 0};
     if (mt_dcm_dataset_load(&set, r, &opts, &err) != MT_OK) {
         must(err.text[0] && !set);
         return;
     }
     const mt_dcm_node *root = mt_dcm_dataset_root(set);
-    for (size_t i = 0; i < root->n; i++)
+    for (size_t i = 0; i < root->n && i < 64; i++)
         must(mt_dcm_find(root, root->child[i].e.tag) != NULL);
+    uint64_t before = 0;
+    for (const mt_dcm_node *at = mt_dcm_walk(root, NULL); at; at = mt_dcm_walk(root, at)) {
+        must(at->e.offset >= before && at->end > at->e.offset && at->end <= at->parent->end);
+        before = at->e.offset;
+    }
     (void)mt_dcm_find_path(root, (const mt_dcm_tag[]){0x52009229, 0x00289110, 0x00280030}, 3);
     mt_dcm_dataset_free(&set);
 }
@@ -134,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mt_dcm_open(&r, &file, data, size, true, &err) == MT_OK) {
         must(file.dataset <= size && strlen(file.syntax_uid) < 65);
         if (!file.syntax.deflated) all_ways(data + file.dataset, size - file.dataset, file.syntax);
-        in_a_tree(r);
+        in_a_tree(r, size);
         mt_dcm_reader_free(&r);
     } else {
         must(err.text[0] && !strchr(err.text, '\n') && !r);

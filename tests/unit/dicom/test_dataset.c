@@ -63,7 +63,7 @@ static void test_find(void **state)
     const mt_dcm_node *frames = mt_dcm_find(root, PER_FRAME);
     assert_int_equal(frames->n, 5);
     for (size_t i = 0; i < 5; i++) {
-        int64_t column;
+        int64_t column = -1;
         const mt_dcm_node *c =
             mt_dcm_find_path(mt_dcm_item(frames, i), (const mt_dcm_tag[]){POSITION, COLUMN}, 2);
         assert_true(c && mt_dcm_int(&column, &c->e, 0));

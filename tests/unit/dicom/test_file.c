@@ -166,8 +166,7 @@ static void test_bare(void **state)
                                      "hello, this is a text file\n",
                                      "<?xml version=\"1.0\"?><a/>",
                                      "PK\3\4\x14\0\0\0",
-                                     "\x7f"
-                                     "ELF\2\1\1\0\0\0\0\0\0\0\0\0"};
+                                     "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0"};
     for (size_t i = 0; i < MT_COUNT(no); i++) {
         mt_err_clear(&err);
         assert_int_equal(
