@@ -28,18 +28,6 @@ mt_need(CRYPTO      libcrypto          libssl-dev)            # digests
 mt_need(PROTOBUFC   libprotobuf-c      libprotobuf-c-dev)     # ONNX files
 mt_need(JANSSON     jansson            libjansson-dev)        # JSON
 
-# CharLS (JPEG-LS frames of DICOM). Its pkg-config file came late and its header's folder has had two
-# spellings, so the header and the library themselves are looked for.
-find_path(CHARLS_INCLUDE charls/charls.h)
-find_library(CHARLS_LIBRARY NAMES charls CharLS)
-if(NOT CHARLS_INCLUDE OR NOT CHARLS_LIBRARY)
-  message(FATAL_ERROR "CharLS not found: apt-get install libcharls-dev (or run tools/quickstart)")
-endif()
-add_library(mt_charls INTERFACE IMPORTED GLOBAL)
-set_target_properties(mt_charls PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${CHARLS_INCLUDE}"
-  INTERFACE_LINK_LIBRARIES "${CHARLS_LIBRARY}")
-message(STATUS "charls ${CHARLS_LIBRARY}")
-
 pkg_check_modules(HDF5 QUIET IMPORTED_TARGET GLOBAL hdf5-serial)   # Debian's name for the serial build
 if(NOT HDF5_FOUND)
   mt_need(HDF5 hdf5 libhdf5-dev)
@@ -56,4 +44,15 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 if(MT_TESTS)
   mt_need(CMOCKA cmocka libcmocka-dev)
+  # CharLS, the judge of our JPEG-LS. Its pkg-config file came late and its header's folder has had two
+  # spellings, so the header and the library themselves are looked for.
+  find_path(CHARLS_INCLUDE charls/charls.h)
+  find_library(CHARLS_LIBRARY NAMES charls CharLS)
+  if(NOT CHARLS_INCLUDE OR NOT CHARLS_LIBRARY)
+    message(FATAL_ERROR "CharLS not found: apt-get install libcharls-dev (or run tools/quickstart)")
+  endif()
+  add_library(mt_charls INTERFACE IMPORTED GLOBAL)
+  set_target_properties(mt_charls PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${CHARLS_INCLUDE}"
+    INTERFACE_LINK_LIBRARIES "${CHARLS_LIBRARY}")
+  message(STATUS "charls ${CHARLS_LIBRARY}")
 endif()

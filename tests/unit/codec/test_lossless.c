@@ -435,17 +435,21 @@ static void rle(void **state)
 
 /* ---- JPEG-LS ---- */
 
-static size_t jpegls_pack(uint8_t *out, const mt_coding *c, charls_interleave_mode order)
+static size_t jpegls_pack(uint8_t *out, const mt_coding *c, charls_interleave_mode order, int near)
 {
     mt_coding lay = *c;
     lay.planar = order == CHARLS_INTERLEAVE_MODE_NONE;
     lay.big_endian = false;
-    const size_t n = lay_out(samples, &lay);
-    const charls_frame_info f = {W, H, c->stored ? c->stored : c->bits, c->samples};
+    size_t n = lay_out(samples, &lay), k = 0;
+    const int bits = c->stored ? c->stored : c->bits; /* dirt above them is no part of the picture */
+    for (size_t i = 0; i < n; i += c->bits == 16 ? 2 : 1)
+        if (c->bits == 16) samples[i + 1] &= (uint8_t)((1 << (bits - 8)) - 1);
+        else samples[i] &= (uint8_t)((1 << bits) - 1);
+    const charls_frame_info f = {W, H, bits, c->samples};
     charls_jpegls_encoder *e = charls_jpegls_encoder_create();
-    size_t k = 0;
     assert_int_equal(charls_jpegls_encoder_set_frame_info(e, &f), 0);
     assert_int_equal(charls_jpegls_encoder_set_interleave_mode(e, order), 0);
+    assert_int_equal(charls_jpegls_encoder_set_near_lossless(e, near), 0);
     assert_int_equal(charls_jpegls_encoder_set_destination_buffer(e, out, ROOM), 0);
     assert_int_equal(charls_jpegls_encoder_encode_from_buffer(e, samples, n, 0), 0);
     assert_int_equal(charls_jpegls_encoder_get_bytes_written(e, &k), 0);
@@ -453,32 +457,76 @@ static size_t jpegls_pack(uint8_t *out, const mt_coding *c, charls_interleave_mo
     return k;
 }
 
+/* What CharLS makes of a stream, as raw samples for our own raw row. */
+static void jpegls_judge(uint8_t *rgb, mt_decoder *d, const mt_coding *c, charls_interleave_mode order,
+                         const uint8_t *data, size_t n)
+{
+    charls_jpegls_decoder *j = charls_jpegls_decoder_create();
+    mt_coding raw = *c;
+    mt_err err = MT_ERR_INIT;
+    size_t bytes = 0;
+    assert_int_equal(charls_jpegls_decoder_set_source_buffer(j, data, n), 0);
+    assert_int_equal(charls_jpegls_decoder_read_header(j), 0);
+    assert_int_equal(charls_jpegls_decoder_get_destination_size(j, 0, &bytes), 0);
+    assert_true(bytes <= sizeof samples);
+    assert_int_equal(charls_jpegls_decoder_decode_to_buffer(j, samples, bytes, 0), 0);
+    charls_jpegls_decoder_destroy(j);
+    raw.codec = MT_CODEC_RAW;
+    raw.planar = order == CHARLS_INTERLEAVE_MODE_NONE;
+    tt_ok(decode(rgb, d, &raw, samples, bytes, &err), &err);
+}
+
 static void jpegls(void **state)
 {
+    static const int depths[] = {2, 3, 5, 7, 8, 9, 12, 16};
+    static uint8_t want[STRIDE * H];
     mt_decoder *d = new_decoder();
-    for (int v = 0; v < 24; v++) {
-        const int depth = v / 6;
-        mt_coding c = {.codec = MT_CODEC_JPEGLS, .samples = v & 1 ? 3 : 1,
-                       .colour = v & 1 ? MT_COLOUR_RGB : MT_COLOUR_GREY,
-                       .bits = depth < 2 ? 8 : 16, .stored = depth == 3 ? 12 : 0, .predictor = 2};
-        c.predictor = 0;
-        const charls_interleave_mode order = v & 1 ? (charls_interleave_mode)(v / 2 % 3) : 0;
-        /* Bits above the stored ones are no part of what JPEG-LS packs: laid out clean. */
-        const size_t n = jpegls_pack(packed, &c, order);
-        mt_coding silent = c; /* the container need not know the bits */
-        silent.bits = silent.stored = 0;
-        mt_err err = MT_ERR_INIT;
-        memset(got, 77, sizeof got);
-        tt_ok(decode(got, d, &silent, packed, n, &err), &err);
-        compare(got, &c, "JPEG-LS");
-        for (size_t cut = 0; cut + 4 < n; cut += n / 7 + 1) {
+    for (size_t depth = 0; depth < MT_COUNT(depths); depth++)
+        for (int v = 0; v < 4 * 3; v++) {
+            const int comps = v < 3 ? 1 : 3, near = v % 3 * (depths[depth] < 4 ? 0 : 1 + v % 2);
+            const mt_coding c = {.codec = MT_CODEC_JPEGLS, .samples = comps,
+                                 .colour = comps == 1 ? MT_COLOUR_GREY : MT_COLOUR_RGB,
+                                 .bits = depths[depth] > 8 ? 16 : 8, .stored = depths[depth]};
+            const charls_interleave_mode order = v < 3 ? 0 : (charls_interleave_mode)(v / 3 - 1);
+            const size_t n = jpegls_pack(packed, &c, order, near);
+            mt_coding silent = c; /* the container need not know the bits */
+            silent.bits = silent.stored = 0;
+            mt_err err = MT_ERR_INIT;
+            memset(got, 77, sizeof got);
+            memset(want, 77, sizeof want);
+            tt_ok(decode(got, d, &silent, packed, n, &err), &err);
+            jpegls_judge(want, d, &c, order, packed, n);
+            if (memcmp(got, want, sizeof got))
+                fail_msg("%d bits, %d components, order %d, near %d", depths[depth], comps, order, near);
+            if (!near) compare(got, &c, "JPEG-LS");
+            for (size_t cut = 0; cut + 4 < n; cut += n / 7 + 1) {
+                mt_err_clear(&err);
+                assert_int_equal(decode(got, d, &silent, packed, cut, &err), MT_ERR_FORMAT);
+            }
+            silent.samples = 4 - comps;
+            silent.colour = comps == 1 ? MT_COLOUR_RGB : MT_COLOUR_GREY;
             mt_err_clear(&err);
-            assert_int_equal(decode(got, d, &silent, packed, cut, &err), MT_ERR_FORMAT);
+            assert_int_equal(decode(got, d, &silent, packed, n, &err), MT_ERR_FORMAT);
         }
-        silent.samples = 4 - c.samples;
-        silent.colour = c.samples == 1 ? MT_COLOUR_RGB : MT_COLOUR_GREY;
-        mt_err_clear(&err);
-        assert_int_equal(decode(got, d, &silent, packed, n, &err), MT_ERR_FORMAT);
+    mt_decoder_free(&d);
+}
+
+/* Damage of every kind ends, and soon. */
+static void jpegls_damaged(void **state)
+{
+    mt_decoder *d = new_decoder();
+    const mt_coding c = {.codec = MT_CODEC_JPEGLS, .samples = 3, .colour = MT_COLOUR_RGB, .bits = 8};
+    const size_t n = jpegls_pack(packed, &c, CHARLS_INTERLEAVE_MODE_LINE, 0);
+    uint32_t r = 5;
+    for (int i = 0; i < 3000; i++) {
+        r = r * 1664525u + 1013904223u;
+        const size_t at = (r >> 8) % n;
+        const uint8_t was = packed[at];
+        mt_err err = MT_ERR_INIT;
+        packed[at] ^= (uint8_t)(1u << (r & 7));
+        const mt_status st = decode(got, d, &c, packed, n, &err);
+        assert_int_equal(st, err.code);
+        packed[at] = was;
     }
     mt_decoder_free(&d);
 }
@@ -488,7 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layouts),  cmocka_unit_test(every_value), cmocka_unit_test(planes),
         cmocka_unit_test(lzw_extremes), cmocka_unit_test(refusals), cmocka_unit_test(rle),
-        cmocka_unit_test(jpegls),
+        cmocka_unit_test(jpegls),   cmocka_unit_test(jpegls_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
