@@ -93,7 +93,7 @@ static mt_status run_raw(mt_bench_tiling *out, const mt_slide *slide, const mt_p
 {
     walk w;
     raw_pass r = {.slide = slide, .walk = &w, .touch_only = true};
-    mt_status st = walk_init(&w, slide, plan, NULL, err);
+    mt_status st = walk_init(&w, slide, plan, NULL, false, err);
     r.strip = walk_strip_of(&w, 0);
     if (st == MT_OK) st = raw_buffers(&r, o->threads, err);
     if (st == MT_OK) st = raw_once(out, &r, o->threads, err);

@@ -524,7 +524,7 @@ static mt_status prepare(pass *p, const mt_plan *plan, const mt_fetch_opts *o,
                          mt_fetch_stats *stats, mt_err *err)
 {
     need n;
-    MT_TRY(walk_init(&p->walk, p->slide, plan, o->skip, err));
+    MT_TRY(walk_init(&p->walk, p->slide, plan, o->skip, o->fast != 0, err));
     MT_TRY(size_buffers(p, err));
     MT_TRY(fit_memory(p, stats, &n, o->memory ? o->memory : DEFAULT_MEMORY, err));
     MT_TRY(fill_crops(p, o->skip, err));
@@ -561,6 +561,11 @@ static void sum_stats(mt_fetch_stats *stats, const pass *p)
         stats->bytes_compressed += s->bytes_compressed;
         stats->pixels_decoded += s->pixels_decoded;
     }
+}
+
+int mt_fetch_reduction(const mt_slide *slide, const mt_plan *plan)
+{
+    return walk_fast_reduction(slide, plan);
 }
 
 mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetch_opts *opts,

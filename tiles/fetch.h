@@ -13,13 +13,15 @@
  * says so), then batches shrink; what still does not fit is refused (LIMIT) before anything is
  * decoded.
  *
- * Pixels: decoding is reduced by the largest of 2, 4, 8 the codec offers that leaves at least 0.99
- * source pixels per output pixel (a DCT-domain mean for JPEG); what is then still 4 or more is
- * halved by plain averaging until below 4, where the native tile's sides allow. The box of the tile
- * is cut out and, unless it is the output already, resampled as Pillow would resample that picture
+ * Pixels: native tiles are decoded whole and go row by row, while in cache, to the crops that need
+ * them. Only where 16 or more source pixels make an output pixel, they are first halved by plain
+ * averaging until below 16, where the native tile's sides allow. With `fast`, decoding is reduced by
+ * the largest of 2, 4, 8 the codec offers that leaves at least 0.99 source pixels per output pixel (a
+ * DCT-domain mean for JPEG, fewer resolutions for JPEG 2000), and what is then still 4 or more is
+ * averaged until below 4. The box of the tile is cut out and, unless it is the output already, resampled as Pillow would resample that picture
  * alone: no pixel outside the box, but for the whole source pixels it ends in, is seen. What lies
- * outside the slide is white. All this depends on slide and plan only, so a crop has the same bytes
- * for any threads, batch and memory. */
+ * outside the slide is white. All this depends on slide, plan, filter and
+ * `fast` only, so a crop has the same bytes for any threads, batch and memory. */
 #ifndef MT_TILES_FETCH_H
 #define MT_TILES_FETCH_H
 
@@ -48,8 +50,12 @@ typedef struct mt_fetch_opts {
     void *progress_ctx;
     const struct mt_u8_stain_map *stain; /* colours of the resampled tiles; NULL = as they are */
     int strict;      /* 1: a native tile that will not decode ends the pass with its error */
+    int fast;        /* 1: the codec may reduce, which is not the filter; 0: exact */
 } mt_fetch_opts;
-#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL, 0}
+#define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL, 0, 0}
+
+/* What `fast` makes the codec reduce by: 2, 4, 8, or 1 when it changes nothing. */
+int mt_fetch_reduction(const mt_slide *slide, const mt_plan *plan);
 
 /* Runs the pass. A native tile whose bytes are bad (FORMAT, UNSUPPORTED, LIMIT) is white in every
  * crop under it, which is flagged; a slide that cannot be read (IO) ends the pass. Progress is

@@ -7,6 +7,7 @@
     1536 /* crops inside a band of this height stay in cache; higher bands have fewer at their     \
             rims */
 #define MAX_SHRINK 64
+#define MAX_EXACT 16 /* source pixels per output pixel: beyond, one crop would be a hundred megabytes */
 #define MAX_SOURCE (1 << 30)
 #define MAX_TABLE ((size_t)128 << 20)
 
@@ -140,15 +141,20 @@ static mt_status sort_tiles(walk *w, const mt_plan *p, mt_err *err)
     return MT_OK;
 }
 
-static void choose_reduction(walk *w, const mt_slide *slide, const mt_level *level)
+int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan)
 {
-    double left = w->plan->resample;
-    w->scale_denom = 1;
-    for (int most = mt_slide_max_reduce(slide, w->plan->level);
-         w->scale_denom < most && left >= 2 * 0.99; left /= 2)
-        w->scale_denom *= 2;
+    int most = mt_slide_fast_reduce(slide, plan->level), denom = 1;
+    for (double left = plan->resample; denom < most && left >= 2 * 0.99; left /= 2)
+        denom *= 2;
+    return denom;
+}
+
+static void choose_reduction(walk *w, const mt_slide *slide, const mt_level *level, bool fast)
+{
+    w->scale_denom = fast ? walk_fast_reduction(slide, w->plan) : 1;
+    double left = w->plan->resample / w->scale_denom;
     w->shrink = 1;
-    for (; left >= 4 && w->shrink < MAX_SHRINK; left /= 2) {
+    for (; left >= (fast ? 4 : MAX_EXACT) && w->shrink < MAX_SHRINK; left /= 2) {
         int next = w->scale_denom * w->shrink * 2;
         if (level->tile_w % next || level->tile_h % next) break;
         w->shrink *= 2;
@@ -168,7 +174,7 @@ static bool is_identity(const walk *w)
 }
 
 mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const uint8_t *skip,
-                    mt_err *err)
+                    bool fast, mt_err *err)
 {
     const mt_slide_info *info = mt_slide_get_info(slide);
     *w = (walk){.plan = plan, .skip = skip, .strips = 1};
@@ -176,7 +182,7 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
     const mt_level *l = &info->levels[plan->level];
     if (l->tile_w < 1 || l->tile_h < 1 || l->width < 1 || l->height < 1)
         return mt_err_set(err, MT_ERR_ARG, "level %d has no tiles", plan->level);
-    choose_reduction(w, slide, l);
+    choose_reduction(w, slide, l, fast);
     int32_t r = w->scale_denom * w->shrink;
     double ds = plan->level_downsample * r;
     MT_AUTO_FREE int64_t *xs = NULL;

@@ -44,12 +44,16 @@ typedef struct walk {
     int32_t strips; /* cells along the walk are cut into so many strips, walked one by one */
 } walk;
 
+/* Reduction that fast scaling asks of the codec: the largest it offers that leaves at least 0.99 source
+ * pixels per output pixel; 1 = none. */
+int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan);
+
 /* Lays the tables out. The plan must be one of mt_plan_make, its tiles in any order (ARG otherwise).
- * The reduction is the
- * largest the codec offers that leaves at least 0.99 source pixels per output pixel; then averaging
- * halves what is still 4 or more. So the bytes of a crop depend on slide and plan only. */
+ * Native tiles are decoded whole and averaging halves what is 16 or more source pixels per output pixel;
+ * when fast, the codec reduces first and averaging halves what is then still 4 or more. So the bytes of
+ * a crop depend on slide, plan and fast only. */
 MT_MUST_USE mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan,
-                                const uint8_t *skip, mt_err *err);
+                                const uint8_t *skip, bool fast, mt_err *err);
 void walk_free(walk *w);
 
 /* One strip of the walk. */

@@ -248,17 +248,28 @@ static void reduced_decoding(void **state)
     static const struct {
         int max_reduce;
         double mpp;
-        int reduce;
+        int fast, reduce, decoded;
     } cases[] = {
-        {2, 0.5, 2}, {8, 0.5, 2}, {8, 1.1, 4},   {8, 2.0, 8},   {1, 0.9, 1},
-        {1, 1.0, 2}, {1, 2.0, 4}, {1, 0.498, 1}, {2, 0.498, 2},
+        {2, 0.5, 1, 2, 2}, {8, 0.5, 1, 2, 2},   {8, 1.1, 1, 4, 4},   {8, 2.0, 1, 8, 8}, {1, 0.9, 1, 1, 1},
+        {1, 1.0, 1, 2, 1}, {1, 2.0, 1, 4, 1},   {1, 0.498, 1, 1, 1}, {2, 0.498, 1, 2, 2},
+        /* Exact unless asked otherwise, up to 16 to 1. */
+        {8, 0.5, 0, 1, 2}, {8, 1.1, 0, 1, 4},   {8, 2.0, 0, 1, 8},   {8, 3.99, 0, 1, 8}, {8, 4.0, 0, 2, 8},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         s->max_reduce = cases[k].max_reduce;
         mt_plan_opts o = whole(32, cases[k].mpp, 0.2);
         mt_plan *p = plan_of(s, &o);
+        mt_err e = MT_ERR_INIT;
+        mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+        mt_fetch_stats st;
         got g;
-        run(s, p, &g, 3, 2, 0);
+        f.threads = 3;
+        f.batch = 2;
+        f.fast = cases[k].fast;
+        got_init(&g, p, 2);
+        tt_ok(mt_fetch_run(s, p, &f, take, &g, &st, &e), &e);
+        assert_int_equal(mt_fetch_reduction(s, p), cases[k].decoded);
+        assert_int_equal(st.native_decoded, st.native_needed);
         check_against_reference(s, p, &g, cases[k].reduce, 0);
         got_free(&g);
         mt_plan_free(&p);
