@@ -133,6 +133,16 @@ static void add_native(averager *a, const uint8_t *px, uint32_t *row, int32_t tx
     }
 }
 
+static void count_bad(average_bad *bad, uint64_t index)
+{
+    if (!bad) return;
+    __atomic_fetch_add(&bad->n, 1, __ATOMIC_RELAXED);
+    uint64_t first = __atomic_load_n(&bad->first, __ATOMIC_RELAXED);
+    while (index < first && !__atomic_compare_exchange_n(&bad->first, &first, index, true,
+                                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
 static void native_job(void *ctx, int worker, size_t i)
 {
     averager *a = ctx;
@@ -144,9 +154,10 @@ static void native_job(void *ctx, int worker, size_t i)
     if (mt_team_failed(&a->failed)) return;
     mt_status st =
         mt_tile_reader_decode(a->readers[worker], a->level, tx, ty, a->reduce, px, stride, &e);
-    if (st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT)
+    if (st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT) {
         memset(px, 255, stride * (size_t)a->y.native); /* what cannot be read is no tissue */
-    else if (st != MT_OK) {
+        count_bad(a->grid.bad, (uint64_t)ty * (uint64_t)a->x.n_native + (uint64_t)tx);
+    } else if (st != MT_OK) {
         mt_team_fail(&a->failed, &e);
         return;
     }

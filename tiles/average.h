@@ -4,9 +4,15 @@
 
 #include "microtome/slide.h"
 
+/* Native tiles that would not decode: how many, and the first one in reading order. */
+typedef struct average_bad {
+    uint64_t n, first; /* first: row times tiles across plus column; UINT64_MAX while n is 0 */
+} average_bad;
+
 typedef struct average_grid {
     double px_l0; /* side of a grid pixel in level-0 pixels; the origin is the slide's */
     int32_t width, height;
+    average_bad *bad; /* counted up here when not NULL */
 } average_grid;
 
 /* Gets row `row` of the grid: width x 3 bytes, valid during the call. Rows come once each, in any

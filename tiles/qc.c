@@ -32,7 +32,7 @@ static void take_row(void *ctx, int32_t row, const uint8_t *rgb)
 static mt_status gather(evidence **out, const mt_slide *slide, const mt_tissue *t, int threads, mt_err *err)
 {
     MT_AUTO(evidence_free) evidence *e = NULL;
-    average_grid grid = {t->px_l0, t->width, t->height};
+    average_grid grid = {t->px_l0, t->width, t->height, NULL};
     int level;
     MT_TRY(evidence_new(&e, t->width, t->height, true, err));
     MT_TRY(average_down(&level, slide, &grid, threads, take_row, e, err));

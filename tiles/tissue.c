@@ -54,11 +54,16 @@ static void look_at_row(void *ctx, int32_t row, const uint8_t *rgb)
 
 static mt_status look(mt_tissue *t, const mt_slide *slide, const mt_tissue_opts *o, mt_err *err)
 {
-    average_grid grid = {t->px_l0, t->width, t->height};
+    average_bad bad = {0, UINT64_MAX};
+    average_grid grid = {t->px_l0, t->width, t->height, &bad};
     looker l = {.stain = t->mask};
     MT_TRY(evidence_new(&t->evidence, t->width, t->height, o->keep_evidence, err));
     l.e = t->evidence;
     MT_TRY(average_down(&t->source_level, slide, &grid, o->threads, look_at_row, &l, err));
+    int64_t across = mt_slide_get_info(slide)->levels[t->source_level].tiles_x;
+    t->unreadable = bad.n;
+    t->unreadable_x = bad.n ? (int64_t)bad.first % across : 0;
+    t->unreadable_y = bad.n ? (int64_t)bad.first / across : 0;
     MT_TRY(evidence_find_ink(l.e, t->mask_mpp, err));
     size_t n = (size_t)t->width * (size_t)t->height;
     for (size_t i = 0; i < n; i++)

@@ -249,6 +249,13 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
         st = mt_tissue_source_origin(&c->origin, w->tissue, path, err);
         if (!st) st = mt_tissue_source_find(&c->tissue, w->tissue, c->slide, path, &to, err);
     }
+    if (!st && c->tissue && c->tissue->unreadable && o->strict)
+        st = mt_err_set(err, MT_ERR_FORMAT,
+                        "level %d: tile %lld,%lld and %llu more would not decode where tissue is looked "
+                        "for, and the run is strict",
+                        c->tissue->source_level, (long long)c->tissue->unreadable_x,
+                        (long long)c->tissue->unreadable_y,
+                        (unsigned long long)c->tissue->unreadable - 1);
     if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, &po, err);
     free(coords);
     if (!st) st = mt_plan_digest(c->plan, err);
@@ -370,6 +377,8 @@ static int run(const void *opts, int n_args, char **args)
     if (o->coords && n_args > 1 && stat(o->coords, &sb) == 0 && !S_ISDIR(sb.st_mode))
         return mt_usage_error(&mt_cmd_tiles,
                               "--coords: a file is of one slide, %d are given; give a folder", n_args);
+    if (o->strict && formats[o->format] == MT_TILES_NONE)
+        return mt_usage_error(&mt_cmd_tiles, "--strict: no tile is read with --format none");
     if (o->tissue && o->whole_slide)
         return mt_usage_error(&mt_cmd_tiles, "--tissue and --whole-slide: give one of them");
     if (mt_tissue_source_open(&w.tissue, o->tissue, &err)) return mt_fail(&err);

@@ -20,6 +20,8 @@ typedef struct mt_tissue {
     int n_pieces;              /* connected tissue pieces */
     int64_t slide_w, slide_h;  /* level-0 pixels of the slide; the mask's last column and row may pass
                                 it; 0 = the whole mask */
+    uint64_t unreadable;       /* native tiles of source_level that would not decode: they count as glass */
+    int64_t unreadable_x, unreadable_y; /* the first of them, in reading order */
     uint32_t *block_sums;      /* private: speeds mt_tissue_fraction up; may be NULL */
     struct mt_tissue_evidence *evidence; /* private: what quality control goes on with; may be NULL */
 } mt_tissue;
@@ -101,6 +103,7 @@ typedef struct mt_plan {
     double roi_mm2;            /* area of the ROI inside the slide, 0 when none */
     double tissue_mm2;         /* tissue inside the ROI, or of the slide when there is no ROI; 0 without a mask */
     char origin[12];           /* whose coordinates these are: "clam", "trident", "wsinfer"; "" = our grid */
+    char coords_digest[65];    /* SHA-256 of their file where a run knows it; "" else */
     char note[160];            /* what a result should say of the plan besides; "" = nothing */
     char digest[65];           /* filled by mt_plan_digest */
 } mt_plan;

@@ -36,6 +36,8 @@ struct mt_pipeline {
     mt_stain_map *stain; /* NULL: tiles as they are */
     mt_journal *journal;
     char *path, *folder;
+    char *coords; /* the slide's own file of coordinates, or NULL */
+    char coords_digest[65];
     float *probs;
     uint8_t *state;
     uint8_t *graded_state;  /* state, but EXCLUDED where quality control says so */
@@ -108,6 +110,14 @@ static mt_status check_scope(mt_pipeline *p, mt_err *err)
     return MT_OK;
 }
 
+/* Its bytes are part of the result's key. */
+static mt_status find_coords(mt_pipeline *p, mt_err *err)
+{
+    if (!p->opts.coords) return MT_OK;
+    MT_TRY(mt_coords_find(&p->coords, p->opts.coords, p->path, err));
+    return mt_file_digest(p->coords_digest, p->coords, err);
+}
+
 mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mpp,
                            const mt_pipeline_opts *opts, mt_err *err)
 {
@@ -131,6 +141,7 @@ mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mp
         st = stamp_of(&p->stamp, p->slide) ? mt_slide_digest(p->result.slide_digest, p->slide, err)
                                            : mt_err_set(err, MT_ERR_IO, "the slide file went away");
         if (st == MT_OK) st = check_scope(p, err);
+        if (st == MT_OK) st = find_coords(p, err);
     } else if (mt_file_digest(p->result.slide_digest, path, NULL) != MT_OK) {
         p->result.slide_digest[0] = 0;
     }
@@ -151,6 +162,7 @@ void mt_pipeline_close(mt_pipeline **pp)
     mt_stain_map_free(&p->stain);
     mt_slide_close(&p->slide);
     free(p->path);
+    free(p->coords);
     free(p->folder);
     free(p->probs);
     free(p->state);
@@ -181,6 +193,7 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
                                  .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
                                  .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue,
                                  .roi_digest = p->opts.roi_digest,
+                                 .coords_digest = p->coords_digest,
                                  .out_of_scope = p->opts.out_of_scope,
                                  .allow_upsampling = p->opts.allow_upsampling,
                                  .topk = p->opts.topk > 0 ? p->opts.topk : MT_GRADE_TOPK,
@@ -249,6 +262,22 @@ static mt_status flag_tiles(mt_pipeline *p, mt_err *err)
 
 /* ---- tissue and plan ---- */
 
+/* A native tile that will not decode where tissue is looked for may hide some. */
+static mt_status check_seen(mt_pipeline *p, mt_err *err)
+{
+    const mt_tissue *t = p->tissue;
+    char text[160];
+    if (!t->unreadable) return MT_OK;
+    snprintf(text, sizeof text,
+             "%llu native tile%s of level %d would not decode (the first: %lld,%lld): tissue is not "
+             "looked for there",
+             (unsigned long long)t->unreadable, t->unreadable == 1 ? "" : "s", t->source_level,
+             (long long)t->unreadable_x, (long long)t->unreadable_y);
+    if (p->opts.strict) return mt_err_set(err, MT_ERR_FORMAT, "%s, and the run is strict", text);
+    warn(&p->result, text);
+    return MT_OK;
+}
+
 static mt_status lay_plan(mt_pipeline *p, mt_err *err)
 {
     const mt_card *card = p->result.card;
@@ -257,6 +286,7 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     to.keep_evidence = p->opts.qc != NULL;
     MT_TRY(mt_tissue_source_find(&p->tissue, p->opts.tissue, p->slide, p->path, &to, err));
     p->result.tissue = p->tissue;
+    MT_TRY(check_seen(p, err));
     MT_TRY(look_at_quality(p, err));
     if (p->rejected) return MT_OK;
 
@@ -270,6 +300,7 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
                                       : 0.0;
     if (p->opts.min_tissue >= 0) po.min_tissue = p->opts.min_tissue;
     po.roi_path = p->opts.roi_path;
+    po.coords_path = p->coords;
     if (p->opts.allow_upsampling) po.max_upsample = UPSAMPLE_UNLIMITED;
     MT_TRY(mt_plan_make(&p->plan, p->slide, p->tissue, &po, err));
     MT_TRY(mt_plan_digest(p->plan, err));
@@ -277,6 +308,8 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
         return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u",
                           p->plan->n_tiles, UINT32_MAX);
     p->result.plan = p->plan;
+    memcpy(p->plan->coords_digest, p->coords_digest, sizeof p->coords_digest);
+    if (p->plan->note[0]) warn(&p->result, p->plan->note);
     if (p->plan->upsampled) {
         char text[160];
         snprintf(text, sizeof text,

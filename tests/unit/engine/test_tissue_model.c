@@ -91,13 +91,13 @@ static void as_another_runtime(void **state)
     mt_net_state_free(&ns);
     mt_model_close(&model);
 
-    /* The very model under a card of another task is no tissue model, and this card no classifier. */
+    /* A layout that only tissue models may have. */
     mt_tissue_source *s = NULL;
     put(dir, "config.json", UNET_CARD("mil"), sizeof UNET_CARD("mil") - 1);
     char given[600];
     snprintf(given, sizeof given, "%s/model.onnx", dir);
     assert_int_equal(mt_tissue_source_open(&s, given, &err), MT_ERR_CARD);
-    assert_non_null(strstr(err.text, "its task is mil"));
+    assert_non_null(strstr(err.text, "input layout NHWC is not handled"));
 }
 
 /* ---- a network of one layer ---- */
@@ -263,6 +263,9 @@ static void folders(void **state)
     mt_tissue_source_close(&s);
     mt_err_clear(&err);
     assert_int_equal(mt_tissue_source_open(&s, tt_tmp_file("nothing.geojson"), &err), MT_ERR_NOT_FOUND);
+    mt_err_clear(&err);
+    assert_int_equal(mt_tissue_source_open(&s, "model:demo-tumor", &err), MT_ERR_CARD);
+    assert_non_null(strstr(err.text, "a tissue mask needs tissue"));
     mt_err_clear(&err);
     tt_ok(mt_tissue_source_open(&s, NULL, &err), &err);
     tt_ok(mt_tissue_source_origin(&origin, s, "c.svs", &err), &err);
