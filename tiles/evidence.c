@@ -27,6 +27,8 @@
 #define HUE_USUAL 28, 34  /* ratios 0.59 to 0.77: looked at when the slide has too little tissue */
 #define INK_LEAST_UM2 20000.0
 #define INK_SEEDS 0.10    /* of a piece of ink must prove it */
+#define INK_MORE 0.01     /* the same once so much of that kind is proven: */
+#define INK_MORE_UM2 100000.0
 #define INK_GAP_UM 28.0   /* gaps of twice that in ink are ink, where they are not bare glass */
 
 mt_status evidence_new(evidence **out, int32_t width, int32_t height, bool with_density,
@@ -124,23 +126,50 @@ static int ink_of(uint8_t code, double usual)
     return off >= HUE_BELONGS || (off <= -HUE_BELONGS && !warm);
 }
 
-static mt_status mark_pieces(evidence *e, const shapes *s, const int level[256], double least,
-                             mt_err *err)
+/* 0 warm, 1 cold, 2 green: which ink a proof speaks of. */
+static int side_of(uint8_t code)
 {
-    MT_AUTO_FREE uint32_t *seeds = NULL;
-    MT_TRY(mt_alloc(&seeds, s->n_runs, sizeof *seeds, SIZE_MAX, "ink", err));
-    for (int pass = 0; pass < 2; pass++)
-        for (int32_t y = 0; y < s->height; y++)
-            for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
-                const struct shape_run *r = &s->runs[i];
-                uint8_t *code = e->code + (size_t)y * (size_t)e->width;
-                if (pass == 0)
-                    for (int32_t x = r->x0; x < r->x1; x++)
-                        seeds[r->piece] += level[code[x]] == 2;
-                else if (s->area[r->piece] >= least &&
-                         seeds[r->piece] >= INK_SEEDS * s->area[r->piece])
-                    memset(code + r->x0, EVIDENCE_INK, (size_t)(r->x1 - r->x0));
-            }
+    return code >> 6;
+}
+
+typedef struct ink_piece {
+    uint32_t seeds[3];
+} ink_piece;
+
+static int main_side(const ink_piece *p)
+{
+    int best = 0;
+    for (int k = 1; k < 3; k++)
+        if (p->seeds[k] > p->seeds[best]) best = k;
+    return best;
+}
+
+static mt_status mark_pieces(evidence *e, const shapes *s, const int level[256], double px_um2, mt_err *err)
+{
+    MT_AUTO_FREE ink_piece *p = NULL;
+    uint64_t proven[3] = {0};
+    MT_TRY(mt_alloc(&p, s->n_runs, sizeof *p, SIZE_MAX, "ink", err));
+    for (int32_t y = 0; y < s->height; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            const uint8_t *code = e->code + (size_t)y * (size_t)e->width;
+            for (int32_t x = r->x0; x < r->x1; x++)
+                if (level[code[x]] == 2) p[r->piece].seeds[side_of(code[x])]++;
+        }
+    double least = INK_LEAST_UM2 / px_um2;
+    for (uint32_t i = 0; i < s->n_runs; i++) {
+        int side = main_side(&p[i]);
+        if (s->runs[i].piece == i && s->area[i] >= least && p[i].seeds[side] >= INK_SEEDS * s->area[i])
+            proven[side] += s->area[i];
+    }
+    for (int32_t y = 0; y < s->height; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s->runs[i];
+            int side = main_side(&p[r->piece]);
+            double need = (double)proven[side] * px_um2 >= INK_MORE_UM2 ? INK_MORE : INK_SEEDS;
+            if (s->area[r->piece] >= least && p[r->piece].seeds[side] >= need * s->area[r->piece])
+                memset(e->code + (size_t)y * (size_t)e->width + r->x0, EVIDENCE_INK, (size_t)(r->x1 - r->x0));
+        }
     return MT_OK;
 }
 
@@ -181,6 +210,6 @@ mt_status evidence_find_ink(evidence *e, double px_um, mt_err *err)
     for (size_t i = 0; i < n; i++)
         mask[i] = level[e->code[i]] != 0;
     MT_TRY(shapes_find(&s, mask, e->width, e->height, true, err));
-    MT_TRY(mark_pieces(e, &s, level, INK_LEAST_UM2 / (px_um * px_um), err));
+    MT_TRY(mark_pieces(e, &s, level, px_um * px_um, err));
     return close_gaps(e, mask, px_um, err);
 }

@@ -12,6 +12,9 @@ MT_MUST_USE mt_status qc_find_grey(mt_qc *qc, const evidence *e, mt_err *err);
 /* Narrow bands where the tissue is far denser than around and than is usual: FOLD. */
 MT_MUST_USE mt_status qc_find_folds(mt_qc *qc, const evidence *e, mt_err *err);
 
+/* Median density of what is tissue and not hidden, in the unit of the evidence. */
+double qc_usual_density(const mt_qc *qc, const evidence *e);
+
 /* Sharpness of the tissue; FOCUS where it is less than focus_min. Fills the figures of the focus. */
 MT_MUST_USE mt_status qc_measure_focus(mt_qc *qc, const mt_slide *slide, int threads,
                                        double focus_min, mt_err *err);

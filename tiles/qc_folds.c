@@ -2,9 +2,10 @@
  *
  * The measure is the geometric mean of both (saturation and darkness together, as P. Bautista and
  * Y. Yagi use them, 2009), averaged over 40 um. A fold has more than FACTOR times what is usual on the
- * slide, more than LOCAL times the tissue beside it within a quarter of a millimetre, and its hue, since
- * it is the same tissue; and it is a band, longer than wide. Dense tissue is dark but not so coloured;
- * epithelium, keratin and lymph follicles differ in hue from what they lie in; a tumour is no band. */
+ * slide and more than LOCAL times the mean of half a millimetre around it, and is a band, longer than
+ * wide. Beside it lies the same tissue once: of the same hue, less dense, and on both sides. Dense tissue
+ * is dark but not so coloured; epithelium and lymph follicles differ in hue from what they lie in; keratin
+ * borders on glass; a tumour is no band. */
 #include <math.h>
 #include <string.h>
 #include "tiles/qc.h"
@@ -12,8 +13,10 @@
 
 #define FACTOR 1.42
 #define GROW 1.28        /* a band goes on so far once it is proven */
-#define LOCAL 1.30
-#define HUE 1.35         /* ratio of red over green OD, either way */
+#define LOCAL 1.18
+#define HUE 1.30         /* of the band against what lies beside it: red over green OD, either way */
+#define BESIDE 1.22      /* and density */
+#define BARE 0.25        /* of what lies beside it may be glass */
 #define NEAR_UM 20.0     /* half a side of the average */
 #define AROUND_UM 250.0
 #define LEAST_UM2 9000.0
@@ -24,7 +27,7 @@
 /* Running sums over the rows of a window, per column. */
 typedef struct sums {
     const mt_qc *qc;
-    const uint8_t *value, *but; /* pixels where value is 0 or `but` is not do not count */
+    const uint8_t *value;
     uint32_t *v, *n;
     int32_t r, top, end;
 } sums;
@@ -39,7 +42,7 @@ static void add_line(sums *s, int32_t y, int sign)
     size_t row = (size_t)y * (size_t)s->qc->width;
     for (int32_t x = 0; x < s->qc->width; x++) {
         size_t i = row + (size_t)x;
-        if (!s->value[i] || (s->but && s->but[i]) || !counts(s->qc, i)) continue;
+        if (!counts(s->qc, i)) continue;
         s->v[x] += sign > 0 ? s->value[i] : (uint32_t)-(int32_t)s->value[i];
         s->n[x] += (uint32_t)sign;
     }
@@ -67,13 +70,13 @@ static void means(uint16_t *out, sums *s, int32_t y)
     }
 }
 
-static double usual_density(const mt_qc *qc, const uint8_t *dens)
+double qc_usual_density(const mt_qc *qc, const evidence *e)
 {
     uint64_t hist[256] = {0}, total = 0, below = 0;
     size_t n = (size_t)qc->width * (size_t)qc->height;
     for (size_t i = 0; i < n; i++)
         if (counts(qc, i)) {
-            hist[dens[i]]++;
+            hist[e->dens[i]]++;
             total++;
         }
     for (int k = 0; k < 256; k++) {
@@ -83,17 +86,16 @@ static double usual_density(const mt_qc *qc, const uint8_t *dens)
     return 0;
 }
 
-enum { NEAR, AROUND, NEAR_HUE, AROUND_HUE, WINDOWS };
+enum { NEAR, AROUND, WINDOWS };
 
 typedef struct fold_work {
-    uint8_t *dense, *mask; /* 1: may belong to a band, 2: proof */
+    uint8_t *mask; /* 1: may belong to a band, 2: proof */
     uint32_t *cols[WINDOWS];
     uint16_t *rows[WINDOWS];
 } fold_work;
 
 static void fold_work_free(fold_work *w)
 {
-    free(w->dense);
     free(w->mask);
     for (int k = 0; k < WINDOWS; k++) {
         free(w->cols[k]);
@@ -101,53 +103,83 @@ static void fold_work_free(fold_work *w)
     }
 }
 
-static sums window(fold_work *w, int k, const mt_qc *qc, const uint8_t *value, const uint8_t *but)
+static void mark(fold_work *w, const mt_qc *qc, const evidence *e, double usual)
 {
-    double um = k == NEAR || k == NEAR_HUE ? NEAR_UM : AROUND_UM;
-    memset(w->cols[k], 0, 2 * (size_t)qc->width * sizeof *w->cols[k]);
-    return (sums){qc, value, but, w->cols[k], w->cols[k] + qc->width, MT_MAX((int32_t)lround(um / qc->mask_mpp), 1), 0, 0};
-}
-
-/* Dense and coloured for this slide. */
-static void mark_dense(fold_work *w, const mt_qc *qc, const evidence *e, double usual)
-{
-    sums s = window(w, NEAR, qc, e->dens, NULL);
-    for (int32_t y = 0; y < qc->height; y++) {
-        means(w->rows[NEAR], &s, y);
-        for (int32_t x = 0; x < qc->width; x++) {
-            size_t i = (size_t)y * (size_t)qc->width + (size_t)x;
-            double d = w->rows[NEAR][x] / 16.0;
-            if (counts(qc, i) && d >= GROW * usual) w->dense[i] = d >= FACTOR * usual ? 2 : 1;
-        }
-    }
-}
-
-static bool like(double a, double b)
-{
-    return a > 0 && b > 0 && a < HUE * b && b < HUE * a;
-}
-
-/* Of that, what the tissue beside it is not, but for its hue. */
-static void mark_double(fold_work *w, const mt_qc *qc, const evidence *e)
-{
+    static const double um[WINDOWS] = {NEAR_UM, AROUND_UM};
     sums s[WINDOWS];
     for (int k = 0; k < WINDOWS; k++)
-        s[k] = window(w, k, qc, k <= AROUND ? e->dens : e->warm, k == AROUND || k == AROUND_HUE ? w->dense : NULL);
+        s[k] = (sums){qc, e->dens, w->cols[k], w->cols[k] + qc->width, MT_MAX((int32_t)lround(um[k] / qc->mask_mpp), 1), 0, 0};
     for (int32_t y = 0; y < qc->height; y++) {
         for (int k = 0; k < WINDOWS; k++)
             means(w->rows[k], &s[k], y);
         for (int32_t x = 0; x < qc->width; x++) {
             size_t i = (size_t)y * (size_t)qc->width + (size_t)x;
-            if (w->dense[i] && w->rows[AROUND][x] && w->rows[NEAR][x] >= LOCAL * w->rows[AROUND][x] &&
-                like(w->rows[NEAR_HUE][x], w->rows[AROUND_HUE][x]))
-                w->mask[i] = w->dense[i];
+            double d = w->rows[NEAR][x] / 16.0;
+            if (counts(qc, i) && d >= GROW * usual && 16 * d >= LOCAL * w->rows[AROUND][x])
+                w->mask[i] = d >= FACTOR * usual ? 2 : 1;
         }
     }
 }
 
+/* ---- bands ---- */
+
 typedef struct band {
-    double n, proof, x, y, xx, xy, yy;
+    double n, proof, x, y, xx, xy, yy, dens, warm, n_warm;
+    double beside, beside_dens, beside_warm, n_beside_warm, bare; /* sampled on all sides */
 } band;
+
+typedef struct place {
+    const mt_qc *qc;
+    const evidence *e;
+    const uint8_t *mask;
+} place;
+
+/* What lies `at` pixels beyond the border of a band. */
+static void look_beside(band *b, const place *p, int64_t x, int64_t y)
+{
+    if (x < 0 || y < 0 || x >= p->qc->width || y >= p->qc->height) return;
+    size_t i = (size_t)y * (size_t)p->qc->width + (size_t)x;
+    if (p->mask[i] || (p->qc->flags[i] & QC_HIDES)) return;
+    if (!(p->qc->flags[i] & MT_QC_TISSUE)) {
+        b->bare++;
+        return;
+    }
+    b->beside++;
+    b->beside_dens += p->e->dens[i];
+    b->beside_warm += p->e->warm[i];
+    b->n_beside_warm += p->e->warm[i] != 0;
+}
+
+static bool borders(const place *p, int32_t x, int32_t y)
+{
+    return y < 0 || y >= p->qc->height || !p->mask[(size_t)y * (size_t)p->qc->width + (size_t)x];
+}
+
+static void add_to_band(band *b, const place *p, const struct shape_run *r, int32_t y)
+{
+    static const int at[] = {3, 5, 8};
+    for (int32_t x = r->x0; x < r->x1; x++) {
+        size_t i = (size_t)y * (size_t)p->qc->width + (size_t)x;
+        b->n++;
+        b->proof += p->mask[i] == 2;
+        b->dens += p->e->dens[i];
+        b->warm += p->e->warm[i];
+        b->n_warm += p->e->warm[i] != 0;
+        b->x += x;
+        b->y += y;
+        b->xx += (double)x * x;
+        b->xy += (double)x * y;
+        b->yy += (double)y * y;
+        for (size_t k = 0; k < MT_COUNT(at); k++) {
+            if (borders(p, x, y - 1)) look_beside(b, p, x, (int64_t)y - at[k]);
+            if (borders(p, x, y + 1)) look_beside(b, p, x, (int64_t)y + at[k]);
+        }
+    }
+    for (size_t k = 0; k < MT_COUNT(at); k++) {
+        look_beside(b, p, (int64_t)r->x0 - at[k], y);
+        look_beside(b, p, (int64_t)r->x1 - 1 + at[k], y);
+    }
+}
 
 static bool is_band(const band *b, double um)
 {
@@ -159,31 +191,32 @@ static bool is_band(const band *b, double um)
            width <= BAND * length;
 }
 
-static mt_status keep_bands(mt_qc *qc, const uint8_t *mask, mt_err *err)
+static bool lies_double(const band *b)
+{
+    if (b->beside < 1 || b->n_warm < 1 || b->n_beside_warm < 1) return false;
+    double hue = (b->warm / b->n_warm) / (b->beside_warm / b->n_beside_warm);
+    return b->bare <= BARE * (b->bare + b->beside) && b->dens / b->n >= BESIDE * b->beside_dens / b->beside &&
+           hue < HUE && 1 < HUE * hue;
+}
+
+static mt_status keep_bands(mt_qc *qc, const evidence *e, const uint8_t *mask, mt_err *err)
 {
     MT_AUTO(shapes_free) shapes s = {0};
     MT_AUTO_FREE band *b = NULL;
+    const place p = {qc, e, mask};
     MT_TRY(shapes_find(&s, mask, qc->width, qc->height, true, err));
     MT_TRY(mt_alloc(&b, s.n_runs, sizeof *b, SIZE_MAX, "bands", err));
-    for (int pass = 0; pass < 2; pass++)
-        for (int32_t y = 0; y < s.height; y++)
-            for (uint32_t i = s.row_begin[y]; i < s.row_begin[y + 1]; i++) {
-                const struct shape_run *r = &s.runs[i];
-                band *p = &b[r->piece];
-                size_t row = (size_t)y * (size_t)qc->width;
-                bool keep = pass == 1 && is_band(p, qc->mask_mpp);
-                for (int32_t x = r->x0; x < r->x1; x++) {
-                    if (keep) qc->flags[row + (size_t)x] |= MT_QC_FOLD;
-                    if (pass == 1) continue;
-                    p->n++;
-                    p->proof += mask[row + (size_t)x] == 2;
-                    p->x += x;
-                    p->y += y;
-                    p->xx += (double)x * x;
-                    p->xy += (double)x * y;
-                    p->yy += (double)y * y;
-                }
-            }
+    for (int32_t y = 0; y < s.height; y++)
+        for (uint32_t i = s.row_begin[y]; i < s.row_begin[y + 1]; i++)
+            add_to_band(&b[s.runs[i].piece], &p, &s.runs[i], y);
+    for (int32_t y = 0; y < s.height; y++)
+        for (uint32_t i = s.row_begin[y]; i < s.row_begin[y + 1]; i++) {
+            const struct shape_run *r = &s.runs[i];
+            const band *of = &b[r->piece];
+            if (!is_band(of, qc->mask_mpp) || !lies_double(of)) continue;
+            for (int32_t x = r->x0; x < r->x1; x++)
+                qc->flags[(size_t)y * (size_t)qc->width + (size_t)x] |= MT_QC_FOLD;
+        }
     return MT_OK;
 }
 
@@ -191,15 +224,13 @@ mt_status qc_find_folds(mt_qc *qc, const evidence *e, mt_err *err)
 {
     MT_AUTO(fold_work_free) fold_work w = {0};
     size_t width = (size_t)qc->width, n = width * (size_t)qc->height;
-    double usual = usual_density(qc, e->dens);
+    double usual = qc_usual_density(qc, e);
     if (usual <= 0) return MT_OK;
-    MT_TRY(mt_alloc(&w.dense, n, 1, SIZE_MAX, "folds", err));
     MT_TRY(mt_alloc(&w.mask, n, 1, SIZE_MAX, "folds", err));
     for (int k = 0; k < WINDOWS; k++) {
         MT_TRY(mt_alloc(&w.cols[k], 2 * width, sizeof *w.cols[k], SIZE_MAX, "folds", err));
         MT_TRY(mt_alloc(&w.rows[k], width, sizeof *w.rows[k], SIZE_MAX, "folds", err));
     }
-    mark_dense(&w, qc, e, usual);
-    mark_double(&w, qc, e);
-    return keep_bands(qc, w.mask, err);
+    mark(&w, qc, e, usual);
+    return keep_bands(qc, e, w.mask, err);
 }

@@ -20,13 +20,16 @@
 #define LINE_THIN 0.05        /* width over length, by second moments */
 #define RING_UM 60.0          /* least radius */
 #define RING_ARC 0.15         /* of the circle a piece must cover to propose it */
-#define RING_WHOLE 0.40       /* that all thin pieces together must cover */
-enum { BINS = 48, REFITS = 3, MOST_JUDGED = 2048 };
+#define RING_WHOLE 0.65       /* on which a rim must be seen */
+#define RIM_DENSE 1.7         /* times the usual density of the tissue */
+enum { BINS = 96, REFITS = 3, MOST_JUDGED = 2048 };
 
 typedef struct grey {
     mt_qc *qc;
     double um;
     int32_t w, h;
+    const evidence *e;
+    double usual; /* density of tissue */
     uint8_t *mask, *thick;
     morph morph;
 } grey;
@@ -170,25 +173,26 @@ static bool fit_circle(circle *out, const shapes *s, uint32_t id, const piece *p
     return solve(out, &f, ox, oy);
 }
 
-/* Share of the directions in which a pixel lies on the circle. id UINT32_MAX: of any piece. */
-static double covered(const shapes *s, uint32_t id, const circle *c, double within)
+/* Share of the circle on which the rim is seen: a thin grey pixel, or, over tissue, one far denser than
+ * usual, within two pixels. own: thin pixels of piece id alone. */
+static double covered(const grey *g, const shapes *s, uint32_t id, const circle *c, bool own)
 {
-    bool seen[BINS] = {false};
     int n = 0;
-    int32_t y0 = (int32_t)MT_MAX(c->y - c->r - within, 0.0);
-    int32_t y1 = (int32_t)MT_MIN(c->y + c->r + within + 1, (double)s->height);
-    for (int32_t y = y0; y < y1; y++)
-        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++) {
-            const struct shape_run *r = &s->runs[i];
-            if (id != UINT32_MAX && r->piece != id) continue;
-            for (int32_t x = r->x0; x < r->x1; x++)
-                if (fabs(hypot(x - c->x, y - c->y) - c->r) <= within) {
-                    int bin = (int)((atan2(y - c->y, x - c->x) / (2 * M_PI) + 0.5) * BINS);
-                    seen[MT_MIN(MT_MAX(bin, 0), BINS - 1)] = true;
-                }
+    for (int k = 0; k < BINS; k++) {
+        double a = 2 * M_PI * (k + 0.5) / BINS;
+        bool seen = false;
+        for (int d = -2; d <= 2 && !seen; d++) {
+            int32_t x = (int32_t)lround(c->x + (c->r + d) * cos(a)), y = (int32_t)lround(c->y + (c->r + d) * sin(a));
+            if (x < 0 || y < 0 || x >= g->w || y >= g->h) continue;
+            size_t i = (size_t)y * (size_t)g->w + (size_t)x;
+            if (own)
+                seen = g->mask[i] && shapes_piece_at(s, x, y) == id;
+            else
+                seen = g->mask[i] || g->e->dens[i] >= RIM_DENSE * g->usual ||
+                       (g->e->code[i] & EVIDENCE_KIND) == EVIDENCE_GREY;
         }
-    for (int k = 0; k < BINS; k++)
-        n += seen[k];
+        n += seen;
+    }
     return (double)n / BINS;
 }
 
@@ -202,9 +206,8 @@ static bool find_ring(circle *c, const grey *g, const shapes *s, uint32_t id, co
         if (!(c->r >= 0.5 * least) || c->r > side || !fit_circle(&better, s, id, p, c, within)) return false;
         *c = better;
     }
-    double within = MT_MAX(0.03 * c->r, 2.5);
-    return c->r >= least && c->r < side && covered(s, id, c, within) >= RING_ARC &&
-           covered(s, UINT32_MAX, c, within) >= RING_WHOLE;
+    return c->r >= least && c->r < side && covered(g, s, id, c, true) >= RING_ARC &&
+           covered(g, s, id, c, false) >= RING_WHOLE;
 }
 
 static void flag_disc(mt_qc *qc, const circle *c, double rim)
@@ -310,8 +313,9 @@ static mt_status judge_thin(const grey *g, mt_err *err)
 }
 
 /* Grey pieces with proof and of some size go on. */
-static mt_status choose_pieces(const grey *g, const evidence *e, bool *any, mt_err *err)
+static mt_status choose_pieces(const grey *g, bool *any, mt_err *err)
 {
+    const evidence *e = g->e;
     MT_AUTO(shapes_free) shapes s = {0};
     MT_AUTO_FREE piece *p = NULL;
     size_t n = (size_t)g->w * (size_t)g->h;
@@ -331,12 +335,12 @@ static mt_status choose_pieces(const grey *g, const evidence *e, bool *any, mt_e
     return MT_OK;
 }
 
-static mt_status look(grey *g, const evidence *e, mt_err *err)
+static mt_status look(grey *g, mt_err *err)
 {
     size_t n = (size_t)g->w * (size_t)g->h;
     bool any = false;
     MT_TRY(mt_alloc(&g->mask, n, 1, SIZE_MAX, "grey mask", err));
-    MT_TRY(choose_pieces(g, e, &any, err));
+    MT_TRY(choose_pieces(g, &any, err));
     if (!any) return MT_OK;
     MT_TRY(mt_alloc(&g->thick, n, 1, SIZE_MAX, "grey mask", err));
     MT_TRY(morph_init(&g->morph, g->w, g->h, err));
@@ -347,8 +351,9 @@ static mt_status look(grey *g, const evidence *e, mt_err *err)
 
 mt_status qc_find_grey(mt_qc *qc, const evidence *e, mt_err *err)
 {
-    grey g = {.qc = qc, .um = qc->mask_mpp, .w = qc->width, .h = qc->height};
-    mt_status st = look(&g, e, err);
+    grey g = {.qc = qc, .um = qc->mask_mpp, .w = qc->width, .h = qc->height, .e = e};
+    g.usual = MT_MAX(qc_usual_density(qc, e), 12.0);
+    mt_status st = look(&g, err);
     free(g.mask);
     free(g.thick);
     morph_free(&g.morph);
