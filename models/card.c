@@ -300,6 +300,9 @@ static mt_status read_engine(mt_card *c, mt_card_extra *x, const json_t *e, cons
     if (stride < 0 || stride > 8192)
         return bad(err, what, "stride_pixels is %lld", (long long)stride);
     c->stride_px = (int32_t)stride;
+    const json_t *fast = json_object_get(e, "fast_scaling");
+    if (fast && !json_is_boolean(fast)) return bad(err, what, "engine.fast_scaling is neither true nor false");
+    c->fast_scaling = json_is_true(fast);
     MT_TRY(read_sha(c, e, what, err));
     MT_TRY(read_positive(c, e, what, err));
     MT_TRY(read_activation(c, e, what, err));

@@ -18,7 +18,7 @@ struct opts {
     int64_t threads, batch, topk;
     uint64_t memory;
     double assume_mpp, min_tissue;
-    int force, allow_upsampling, pseudonyms, cpu, stats, json, stain_fallback, strict;
+    int force, allow_upsampling, pseudonyms, cpu, stats, json, stain_fallback, strict, fast_scaling;
 };
 
 static const mt_opt options[] = {
@@ -42,6 +42,9 @@ static const mt_opt options[] = {
     OPT_STAIN_FALLBACK(stain_fallback),
     OPT_FLAG("strict", strict,
              "a native tile that will not decode fails its slide, instead of being left out and counted"),
+    OPT_FLAG("fast-scaling", fast_scaling,
+             "where tiles are 2, 4, 8 times coarser than the level, let the codec reduce them: faster, not quite the "
+             "card's filter; recorded"),
     OPT_CHOICE("qc", qc, "warn|off|reject",
                "quality control: limits that are passed give a warning; nothing is looked at; slides beyond a "
                "reject limit are set aside (warn when not given)"),
@@ -434,6 +437,7 @@ static int run(const void *opts, int n_args, char **args)
     ro.stain = o->stain;
     ro.stain_fallback_none = o->stain_fallback == 1;
     ro.strict = o->strict;
+    ro.fast_scaling = o->fast_scaling;
     code = run_batch(&ro, o);
     free(inputs);
     return code;

@@ -88,6 +88,8 @@ typedef struct mt_result {
     char started[32], finished[32]; /* RFC 3339 UTC */
     double wall_s, cpu_s;
     int threads;
+    int fast_scaling;          /* 1: the card or the user allowed tiles reduced by the codec itself */
+    int reduced_by;            /* and by what they were: 2, 4, 8, or 1 */
     mt_fetch_stats fetch;
 } mt_result;
 

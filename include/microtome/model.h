@@ -24,6 +24,7 @@ typedef struct mt_card {
     int32_t input_px;                            /* side after Resize (patch_px when there is none) */
     int bicubic;                                 /* Resize filter: 0 bilinear, 1 bicubic (both antialiased) */
     float mean[3], std[3];                       /* of Normalize, after /255; 0 and 1 when absent */
+    int fast_scaling;                            /* 1: a coarser picture may come from the codec's own reduction */
     int scale_255;                               /* 1: pixels divided by 255 (ToTensor) */
     int32_t stride_px;                           /* suggested grid step at mpp; 0 = patch_px */
     char activation[16];                         /* "softmax", "sigmoid", "none" */

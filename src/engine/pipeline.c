@@ -91,6 +91,8 @@ static void begin_result(mt_pipeline *p)
     snprintf(r->engine_version, sizeof r->engine_version, "%s", mt_version());
     snprintf(r->kernel_set, sizeof r->kernel_set, "%s", mt_cpu_name());
     r->assumed_mpp = p->assume_mpp;
+    r->fast_scaling = p->opts.fast_scaling || r->card->fast_scaling;
+    r->reduced_by = 1;
     if (p->opts.stain) r->stain.wanted = *p->opts.stain;
     r->threads = p->opts.threads;
     mt_clock_rfc3339(r->started);
@@ -179,6 +181,7 @@ static void pixels_key(char out[160], const mt_result *r)
     if (r->slide.n_optical_paths > 1 || r->slide.n_focal_planes > 1)
         snprintf(out, 160, "%s path %s plane %d", r->slide_digest, r->slide.optical_path,
                  r->slide.focal_plane);
+    if (r->fast_scaling) strcat(out, " fast");
 }
 
 mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
@@ -308,6 +311,7 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
         return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u",
                           p->plan->n_tiles, UINT32_MAX);
     p->result.plan = p->plan;
+    if (p->result.fast_scaling) p->result.reduced_by = mt_fetch_reduction(p->slide, p->plan);
     memcpy(p->plan->coords_digest, p->coords_digest, sizeof p->coords_digest);
     if (p->plan->note[0]) warn(&p->result, p->plan->note);
     if (p->plan->upsampled) {
@@ -436,6 +440,7 @@ static mt_status fetch_pass(mt_pipeline *p, const mt_budget *budget, mt_err *err
     fo.bicubic = p->result.card->bicubic;
     fo.stain = p->stain ? &p->stain->map : NULL;
     fo.strict = p->opts.strict;
+    fo.fast = p->result.fast_scaling;
     fo.progress = on_progress;
     fo.progress_ctx = &g;
     /* The walk looks at the list while workers write states: it gets its own copy. */

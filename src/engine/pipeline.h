@@ -28,6 +28,7 @@ typedef struct mt_pipeline_opts {
     const mt_tissue_source *tissue; /* NULL = detection */
     const mt_stain_request *stain;  /* NULL = none */
     int stain_fallback_none, strict;
+    int fast_scaling; /* the user allows it; the card may too */
     const mt_qc_config *qc; /* limits; NULL: no quality control */
     int qc_rejects;      /* 1: a slide beyond a reject limit is not analysed */
     int force;           /* journal and store of earlier runs are not believed */

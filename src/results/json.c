@@ -409,6 +409,11 @@ mt_status mt_write_json(const mt_result *r, const mt_slide *slide, const char *o
     tissue_block(&w, r);
     quality_block(&w, r);
     plan_block(&w, r->plan);
+    if (r->fast_scaling) {
+        mt_jw_obj(&w, "fast_scaling");
+        mt_jw_int(&w, "reduced_by", r->reduced_by);
+        mt_jw_end_obj(&w);
+    }
     provenance_block(&w, r);
     run_block(&w, r);
     mt_jw_end_obj(&w);

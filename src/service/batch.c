@@ -206,6 +206,7 @@ static void begin_pipeline_opts(run *r)
     p->stain = &r->stain;
     p->stain_fallback_none = o->stain_fallback_none != 0;
     p->strict = o->strict != 0;
+    p->fast_scaling = o->fast_scaling != 0;
     p->qc = o->qc == MT_QC_MODE_OFF ? NULL : &r->qc;
     p->qc_rejects = o->qc == MT_QC_MODE_REJECT;
     p->force = o->force;
