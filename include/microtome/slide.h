@@ -53,6 +53,9 @@ typedef struct mt_slide_info {
     uint64_t file_bytes;
     /* What the metadata says of the scope a model may declare; empty when silent. */
     char scanner[48], stain[32], organ[32];
+    /* Level-0 rectangle outside of which there is nothing but white; the whole slide where the format has
+     * no such thing. Coordinates are the slide's all the same. */
+    int64_t bounds_x, bounds_y, bounds_w, bounds_h;
     int synthetic;                /* 1 when the file declares itself drawn by `microtome synth` */
     int icc_bytes;                /* size of an embedded ICC profile of level 0, 0 when none */
     int n_optical_paths, n_focal_planes; /* 1 where the format has none */

@@ -9,7 +9,8 @@
 #include "slide/pool.h"
 
 static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_svs, &mt_format_ndpi,
-                                           &mt_format_ome, &mt_format_generic_tiff,
+                                           &mt_format_ome, &mt_format_philips, &mt_format_qptiff,
+                                           &mt_format_scn, &mt_format_bif, &mt_format_generic_tiff,
                                            &mt_format_openslide};
 
 static mt_format_info rows[MT_COUNT(formats) + 1];
@@ -144,6 +145,23 @@ static mt_status check_choice(const mt_slide_info *info, const mt_slide_opts *op
     return MT_OK;
 }
 
+/* What a format says, inside the slide; the whole slide where it says nothing. */
+static void set_bounds(mt_slide_info *info)
+{
+    const mt_level *l = &info->levels[0];
+    const int64_t x0 = MT_MAX(info->bounds_x, 0), y0 = MT_MAX(info->bounds_y, 0),
+                  x1 = MT_MIN(info->bounds_x + info->bounds_w, l->width),
+                  y1 = MT_MIN(info->bounds_y + info->bounds_h, l->height);
+    info->bounds_x = info->bounds_y = 0;
+    info->bounds_w = l->width;
+    info->bounds_h = l->height;
+    if (x0 >= x1 || y0 >= y1) return;
+    info->bounds_x = x0;
+    info->bounds_y = y0;
+    info->bounds_w = x1 - x0;
+    info->bounds_h = y1 - y0;
+}
+
 static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *opts,
                             const mt_format *const *table, size_t n, mt_err *err)
 {
@@ -155,6 +173,7 @@ static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *
     MT_TRY(probe_open(&p, path, err));
     MT_TRY(open_by_table(s, table, n, &p, err));
     if (opts) MT_TRY(check_choice(&s->info, opts, err));
+    set_bounds(&s->info);
     if (opts && opts->assume_mpp > 0.0) {
         s->info.mpp_x = s->info.mpp_y = opts->assume_mpp;
         snprintf(s->info.mpp_source, sizeof s->info.mpp_source, "assumed");

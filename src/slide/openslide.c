@@ -216,6 +216,19 @@ static void read_associated(mt_slide_info *info, openslide_t *o)
         info->associated[info->n_associated] = (mt_associated){"", 0, 0};
 }
 
+/* MIRAX and VMS canvases are much larger than what was scanned. Coordinates stay the canvas's. */
+static void read_bounds(mt_slide_info *info, openslide_t *o)
+{
+    const double most = (double)INT32_MAX, x = prop_number(o, "openslide.bounds-x"),
+                 y = prop_number(o, "openslide.bounds-y"), w = prop_number(o, "openslide.bounds-width"),
+                 h = prop_number(o, "openslide.bounds-height");
+    if (!(w >= 1.0 && h >= 1.0 && w <= most && h <= most && x <= most && y <= most)) return;
+    info->bounds_x = (int64_t)x;
+    info->bounds_y = (int64_t)y;
+    info->bounds_w = (int64_t)w;
+    info->bounds_h = (int64_t)h;
+}
+
 static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
 {
     mt_slide_info *info = &s->info;
@@ -242,6 +255,7 @@ static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
         snprintf(info->mpp_source, sizeof info->mpp_source, "openslide.mpp-x");
     }
     info->objective = prop_number(f->handle, "openslide.objective-power");
+    read_bounds(info, f->handle);
     return MT_OK;
 }
 

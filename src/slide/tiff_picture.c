@@ -176,6 +176,10 @@ mt_status mt_tiff_picture_make(mt_tiff_picture *out, const mt_tiff *t, int dir, 
 mt_status mt_tiff_picture_stream(mt_tile_span *out, const mt_tiff *t, const mt_tiff_picture *p,
                                  uint64_t i, int stream, mt_err *err)
 {
+    if (p->own) {
+        *out = (mt_tile_span){p->own, p->n_own};
+        return MT_OK;
+    }
     const uint64_t tiles = p->cut ? 1 : (uint64_t)p->tiles_x * (uint64_t)p->tiles_y;
     const uint64_t k = (p->cut ? 0 : i) + (uint64_t)stream * tiles;
     uint64_t at = mt_tiff_at(t, &p->dir->offsets, k), n = mt_tiff_at(t, &p->dir->counts, k);

@@ -123,6 +123,13 @@ static mt_status decode_stored(bool *absent, reader *r, const mt_tiff *t, const 
     return MT_OK;
 }
 
+mt_status mt_tiff_picture_decode(void *state, const mt_tiff *t, const mt_tiff_picture *p, int64_t tx,
+                                 int64_t ty, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    bool absent;
+    return decode_stored(&absent, state, t, p, tx, ty, 1, rgb, stride, NULL, err);
+}
+
 static mt_status need_fine(reader *r, const mt_tiff_picture *p, mt_err *err)
 {
     const size_t bytes = 3 * (size_t)p->tile_w * (size_t)p->tile_h;
@@ -376,6 +383,8 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
 static void close_slide(mt_slide *s)
 {
     mt_tiff_slide *ts = s->impl;
+    for (int i = 0; i < MT_MAX_ASSOCIATED; i++) free(ts->kept[i]);
+    free(ts->more);
     mt_tiff_free(&ts->tiff);
     mt_map_close(&ts->map);
     free(ts);
@@ -424,18 +433,25 @@ mt_status mt_tiff_slide_add_level(mt_slide *s, int dir, mt_err *err)
     return MT_OK;
 }
 
+/* False when there is no room for an image of this name. */
+static bool may_add(const mt_slide_info *info, const char *name, size_t n_name)
+{
+    if (!n_name || n_name >= sizeof info->associated[0].name ||
+        info->n_associated == MT_MAX_ASSOCIATED)
+        return false;
+    for (int i = 0; i < info->n_associated; i++)
+        if (strlen(info->associated[i].name) == n_name &&
+            !memcmp(info->associated[i].name, name, n_name))
+            return false;
+    return true;
+}
+
 void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name)
 {
     mt_tiff_slide *ts = s->impl;
     mt_slide_info *info = &s->info;
     mt_tiff_picture p;
-    if (!n_name || n_name >= sizeof info->associated[0].name ||
-        info->n_associated == MT_MAX_ASSOCIATED)
-        return;
-    for (int i = 0; i < info->n_associated; i++)
-        if (strlen(info->associated[i].name) == n_name &&
-            !memcmp(info->associated[i].name, name, n_name))
-            return;
+    if (!may_add(info, name, n_name)) return;
     if (mt_tiff_picture_make(&p, &ts->tiff, dir, NULL) != MT_OK) return;
     if ((uint64_t)p.width * (uint64_t)p.height > MT_CODEC_MAX_PIXELS) return;
     mt_associated *a = &info->associated[info->n_associated];
@@ -444,6 +460,71 @@ void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t
     mt_tiff_picture_shown(&p, &p);
     a->width = p.width;
     a->height = p.height;
+}
+
+/* Sides and components by the stream's own frame header; false when it has none. */
+static bool jpeg_frame(int32_t *w, int32_t *h, int *samples, const uint8_t *p, size_t n)
+{
+    size_t i = 2;
+    while (n >= 4 && i <= n - 4 && p[0] == 0xff && p[1] == 0xd8 && p[i] == 0xff) {
+        const unsigned marker = p[i + 1], len = (unsigned)(p[i + 2] << 8 | p[i + 3]);
+        if (marker >= 0xc0 && marker <= 0xc2 && n - i >= 10) {
+            *h = p[i + 5] << 8 | p[i + 6];
+            *w = p[i + 7] << 8 | p[i + 8];
+            *samples = p[i + 9];
+            return *w > 0 && *h > 0 && *w <= MT_CODEC_MAX_SIDE && *h <= MT_CODEC_MAX_SIDE;
+        }
+        if (len < 2) return false;
+        i += 2 + len;
+    }
+    return false;
+}
+
+void mt_tiff_slide_add_jpeg(mt_slide *s, uint8_t *jpeg, size_t n, const char *name)
+{
+    mt_tiff_slide *ts = s->impl;
+    mt_slide_info *info = &s->info;
+    int32_t w = 0, h = 0;
+    int samples = 0;
+    if (!may_add(info, name, strlen(name)) || !jpeg_frame(&w, &h, &samples, jpeg, n) ||
+        (samples != 1 && samples != 3) || (size_t)w * (size_t)h > MT_CODEC_MAX_PIXELS) {
+        free(jpeg);
+        return;
+    }
+    const int i = info->n_associated++;
+    ts->kept[i] = jpeg;
+    ts->associated[i] = (mt_tiff_picture){
+        .dir = &ts->tiff.dirs[0],
+        .width = w,
+        .height = h,
+        .tiles_x = 1,
+        .tiles_y = 1,
+        .tile_w = w,
+        .tile_h = h,
+        .coding = {.codec = MT_CODEC_JPEG,
+                   .colour = samples == 1 ? MT_COLOUR_GREY : MT_COLOUR_YCBCR,
+                   .samples = samples},
+        .streams = 1,
+        .turn = 1,
+        .own = jpeg,
+        .n_own = n};
+    snprintf(info->associated[i].name, sizeof info->associated[i].name, "%s", name);
+    info->associated[i].width = w;
+    info->associated[i].height = h;
+}
+
+bool mt_tiff_slide_crop(mt_slide *s, int dir, int64_t width, int64_t height)
+{
+    mt_tiff_slide *ts = s->impl;
+    for (int i = 0; i < s->info.n_levels; i++) {
+        mt_tiff_picture *p = &ts->levels[i];
+        if (p->number != dir || p->turn != 1) continue;
+        if (width < 1 || height < 1 || width > p->width || height > p->height) return false;
+        p->width = width;
+        p->height = height;
+        return true;
+    }
+    return false;
 }
 
 /* A reduced picture of other proportions (a map, a second region) is no level of this slide. */

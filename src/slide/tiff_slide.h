@@ -17,6 +17,8 @@ typedef struct mt_tiff_picture {
     int streams;               /* a tile: 1, or one a sample (PlanarConfiguration 2) */
     unsigned turn;             /* Orientation 1..8; sizes and grid here are of the stored picture */
     bool by_libtiff;           /* old-style JPEG */
+    const uint8_t *own;        /* the one tile's bytes when they lie in no directory; the slide's */
+    size_t n_own;
 } mt_tiff_picture;
 
 typedef struct mt_tiff_slide {
@@ -25,6 +27,8 @@ typedef struct mt_tiff_slide {
     mt_tiff tiff;
     mt_tiff_picture levels[MT_MAX_LEVELS];
     mt_tiff_picture associated[MT_MAX_ASSOCIATED];
+    uint8_t *kept[MT_MAX_ASSOCIATED]; /* bytes of pictures taken out of descriptions */
+    void *more;                /* of the format; freed with free() when the slide is closed */
     bool missing_from_finer;   /* a tile left out of a coarse level is drawn from the finer one */
 } mt_tiff_slide;
 
@@ -55,10 +59,24 @@ void mt_tiff_picture_shown(mt_tiff_picture *out, const mt_tiff_picture *p);
 void mt_tiff_turn(int64_t *x, int64_t *y, unsigned turn, int64_t w, int64_t h, int64_t sx,
                   int64_t sy);
 
+/* For formats that place pictures themselves: a stored tile with the state of a reader (of the ops
+ * that mt_tiff_slide_begin gave the slide). White when the file leaves it out. */
+MT_MUST_USE mt_status mt_tiff_picture_decode(void *reader, const mt_tiff *t, const mt_tiff_picture *p,
+                                             int64_t tx, int64_t ty, uint8_t *rgb, size_t stride,
+                                             mt_err *err);
+
 /* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An
  * associated image that cannot be read, has no name or a name already taken is left out. */
 MT_MUST_USE mt_status mt_tiff_slide_add_level(mt_slide *s, int dir, mt_err *err);
 void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name);
+
+/* Adds a JPEG that lies in no directory as associated image; the bytes (malloc) are taken over in any
+ * case. Left out as above. */
+void mt_tiff_slide_add_jpeg(mt_slide *s, uint8_t *jpeg, size_t n, const char *name);
+
+/* The level of this directory is smaller than its tiles: what lies beyond is padding. Before
+ * mt_tiff_slide_finish. False when the sizes are none of a part of it. */
+bool mt_tiff_slide_crop(mt_slide *s, int dir, int64_t width, int64_t height);
 
 /* Sorts the levels, finest first, and fills what follows from them. FORMAT without a level. */
 MT_MUST_USE mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err);

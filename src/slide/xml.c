@@ -2,6 +2,7 @@
 
 #include <expat.h>
 #include <string.h>
+#include <strings.h>
 #include "base/buf.h"
 
 enum { SEPARATOR = '\n', MAX_ATTRS = 1024 };
@@ -109,12 +110,23 @@ static void free_parser(XML_Parser *p)
     if (*p) XML_ParserFree(*p);
 }
 
+/* Descriptions in TIFF's 8-bit text that call themselves UTF-16: what a program's string said of
+ * itself before it was written. */
+static const char *true_encoding(const char *text, size_t n)
+{
+    enum { LOOK = 80 };
+    static const char claim[] = "encoding=\"utf-16\"";
+    for (size_t i = 0; n > 4 && text[0] == '<' && text[1] && i < LOOK && i + sizeof claim <= n; i++)
+        if (!strncasecmp(text + i, claim, sizeof claim - 1)) return "UTF-8";
+    return NULL;
+}
+
 mt_status mt_xml_parse(mt_xml *out, const void *text, size_t n, const char *what, mt_err *err)
 {
     *out = (mt_xml){{NULL, 0, 2 * MT_XML_MAX_BYTES}, NULL};
     if (n > MT_XML_MAX_BYTES)
         return mt_err_set(err, MT_ERR_LIMIT, "%s: XML of %zu bytes", what, n);
-    MT_AUTO(free_parser) XML_Parser parser = XML_ParserCreateNS(NULL, SEPARATOR);
+    MT_AUTO(free_parser) XML_Parser parser = XML_ParserCreateNS(true_encoding(text, n), SEPARATOR);
     if (!parser) return mt_err_set(err, MT_ERR_NO_MEMORY, "%s", what);
     builder b = {.parser = parser, .xml = out, .text = MT_BUF_INIT(MT_XML_MAX_BYTES)};
     XML_SetUserData(parser, &b);

@@ -19,6 +19,7 @@ typedef struct made_dir {
     int skip_tile;                      /* 1 + index of a tile to leave out */
     const void *icc;
     uint32_t icc_bytes;
+    const char *xmp;
     uint32_t step;                      /* shows every step-th pixel of the picture; 0 = 1 */
     int n_sub;                          /* so many of the following directories are its SubIFDs */
 } made_dir;
@@ -67,6 +68,7 @@ static inline void made_fields(TIFF *t, const made_dir *d)
     TIFFSetField(t, TIFFTAG_ORIENTATION, d->orientation ? d->orientation : 1);
     if (d->subfile) TIFFSetField(t, TIFFTAG_SUBFILETYPE, (uint32_t)d->subfile);
     if (d->description) TIFFSetField(t, TIFFTAG_IMAGEDESCRIPTION, d->description);
+    if (d->xmp) TIFFSetField(t, TIFFTAG_XMLPACKET, (uint32_t)strlen(d->xmp), d->xmp);
     if (d->n_sub) TIFFSetField(t, TIFFTAG_SUBIFD, (uint16_t)d->n_sub, (const uint64_t[16]){0});
     if (d->software) TIFFSetField(t, TIFFTAG_SOFTWARE, d->software);
     if (d->icc) TIFFSetField(t, TIFFTAG_ICCPROFILE, d->icc_bytes, d->icc);
