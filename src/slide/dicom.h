@@ -116,7 +116,8 @@ void mt_dicom_frames_free(mt_dicom_frames *frames);
 typedef struct mt_dicom_file {
     char *path;
     mt_dicom_facts facts;
-    char why[200];             /* BROKEN */
+    mt_status fault;           /* why it could not be followed to its end */
+    char why[200];
 } mt_dicom_file;
 
 typedef struct mt_dicom_folder {

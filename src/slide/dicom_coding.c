@@ -56,7 +56,7 @@ mt_status mt_dicom_codec(mt_codec_id *out, const char *syntax, mt_err *err)
 mt_status mt_dicom_part_check(const mt_dicom_part *p, mt_err *err)
 {
     const mt_dicom_facts *f = &p->facts;
-    mt_codec_id codec;
+    mt_codec_id codec = MT_CODEC_RAW;
     MT_TRY(mt_dicom_codec(&codec, f->syntax, err));
     if (!f->has_pixels) return mt_err_set(err, MT_ERR_FORMAT, "no pixel data (7FE0,0010)");
     if (f->rows < 1 || f->columns < 1 || f->rows > 65535 || f->columns > 65535)

@@ -93,6 +93,7 @@ static mt_status look(mt_dicom_file *file, const mt_dicom_key *key, mt_err *err)
         file->facts.kind = MT_DICOM_BROKEN;
     }
     if (st == MT_ERR_NO_MEMORY) return mt_err_set(err, st, "%s", why.text);
+    file->fault = st;
     if (st != MT_OK) snprintf(file->why, sizeof file->why, "%.199s", why.text);
     return MT_OK;
 }

@@ -108,6 +108,7 @@ static mt_status count(counts *out, const whole *w, mt_err *err)
     if (planes > w->frames || paths > w->frames || tx * ty > w->frames) goto wrong;
     if (!f->planes && w->frames % (tx * ty * paths) == 0) planes = w->frames / (tx * ty * paths);
     out->planes = planes;
+    if (planes > MAX_PLANES) goto wrong;
     if (planes <= w->frames / (tx * ty) && tx * ty * planes * paths == w->frames) return MT_OK;
 wrong:
     return mt_err_set(err, MT_ERR_FORMAT,

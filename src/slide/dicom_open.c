@@ -363,7 +363,6 @@ static mt_status no_group(const mt_dicom_file *f, mt_err *err)
     static const char *const kinds[] = {[MT_DICOM_THUMBNAIL] = "THUMBNAIL", [MT_DICOM_OVERVIEW] = "OVERVIEW",
                                         [MT_DICOM_LABEL] = "LABEL"};
     switch (f->facts.kind) {
-    case MT_DICOM_BROKEN: return mt_err_set(err, MT_ERR_FORMAT, "%s", f->why);
     case MT_DICOM_THUMBNAIL:
     case MT_DICOM_OVERVIEW:
     case MT_DICOM_LABEL:
@@ -371,7 +370,7 @@ static mt_status no_group(const mt_dicom_file *f, mt_err *err)
                           "the folder", kinds[f->facts.kind]);
     default: break;
     }
-    if (f->why[0]) return mt_err_set(err, MT_ERR_FORMAT, "%s", f->why);
+    if (f->fault) return mt_err_set(err, f->fault, "%s", f->why);
     return mt_err_set(err, MT_ERR_UNSUPPORTED, "DICOM, but no whole-slide image: SOP Class UID (0008,0016) "
                       "\"%s\"%s", f->facts.class_uid,
                       !strcmp(f->facts.class_uid, "1.2.840.10008.5.1.4.1.1.77.1.6")

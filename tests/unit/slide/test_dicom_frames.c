@@ -1,0 +1,517 @@
+/* DICOM slides made here: every way frames are stored, found and placed. */
+#include "dicom_made.h"
+
+#define SYNTAX "1.2.840.10008.1.2"
+
+static const dm_image small = {.width = 50, .height = 37, .columns = 16, .rows = 12, .icc = 10};
+
+/* ---- native ---- */
+
+static void native(void **state)
+{
+    static const struct { const char *syntax; bool bytes; } ways[] = {
+        {SYNTAX ".1", false}, {SYNTAX, false}, {SYNTAX ".2", true}, {SYNTAX ".1.99", false},
+        {SYNTAX ".1.98", true}, {SYNTAX ".1", true}};
+    for (size_t i = 0; i < MT_COUNT(ways); i++)
+        for (int planar = 0; planar < 2; planar++)
+            for (int undefined = 0; undefined < 2; undefined++) {
+                dm_image im = small;
+                im.syntax = ways[i].syntax;
+                im.bytes = ways[i].bytes;
+                im.planar = planar;
+                im.undefined = undefined;
+                im.dual = i == 0;
+                cut c = {.n = 0};
+                cut_raw(&c, 1, &im);
+                mt_slide *s = open_one(put(fresh_dir(), "a.dcm", &im, &c));
+                const mt_slide_info *info = mt_slide_get_info(s);
+                assert_string_equal(info->format, "dicom-wsi");
+                assert_int_equal(info->levels[0].tiles_x, 4);
+                assert_int_equal(info->levels[0].tiles_y, 4);
+                assert_string_equal(info->levels[0].codec, "raw");
+                assert_int_equal(info->n_warnings, 0);
+                assert_int_equal(info->icc_bytes, 10);
+                shows(s, 0, 1, 0);
+                mt_slide_close(&s);
+                cut_free(&c);
+            }
+}
+
+/* 8-bit samples in words of the other byte order come in swapped pairs. */
+static void swapped_words(void **state)
+{
+    dm_image im = small;
+    im.syntax = SYNTAX ".2";
+    cut c = {.n = 0};
+    cut_raw(&c, 2, &im);
+    for (int i = 0; i < c.n; i++) {
+        uint8_t *p = (uint8_t *)(uintptr_t)c.frames[i].data;
+        for (size_t k = 0; k + 1 < c.frames[i].n; k += 2) {
+            const uint8_t t = p[k];
+            p[k] = p[k + 1];
+            p[k + 1] = t;
+        }
+    }
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    shows(s, 0, 2, 0);
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+static void grey16(void **state)
+{
+    for (int big = 0; big < 2; big++)
+        for (int stored = 12; stored <= 16; stored += 4) {
+            const dm_image im = {.width = 20, .height = 20, .columns = 20, .rows = 20, .samples = 1, .bits = 16,
+                                 .stored = stored, .syntax = big ? SYNTAX ".2" : NULL};
+            cut c = {.n = 0};
+            uint8_t p[800];
+            const int most = (1 << stored) - 1;
+            for (int i = 0; i < 400; i++) {
+                const int v = i * most / 399;
+                p[2 * i + big] = (uint8_t)v;
+                p[2 * i + !big] = (uint8_t)(v >> 8);
+            }
+            add_frame(&c, p, sizeof p);
+            mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+            assert_int_equal(mt_slide_get_info(s)->fluorescence, 1);
+            for (int i = 0; i < 400; i += 7) {
+                const int v = i * most / 399, want = (2 * v * 255 + most) / (2 * most);
+                pixel_is(s, i % 20, i / 20, want, want, want);
+            }
+            mt_slide_close(&s);
+            cut_free(&c);
+        }
+}
+
+/* A frame too large to be read at once is read in bands of rows. */
+static void bands(void **state)
+{
+    const dm_image im = {.width = 1500, .height = 1100, .columns = 1500, .rows = 1100};
+    cut c = {.n = 0};
+    cut_raw(&c, 1, &im);
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    const mt_level *l = &mt_slide_get_info(s)->levels[0];
+    assert_true(l->tile_h < 200 && l->tiles_y > 5 && l->tile_w == 1500);
+    shows(s, 0, 1, 0);
+    mt_tile_span span;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_slide_tile_span(&span, s, 0, 0, l->tiles_y - 1, &err), &err);
+    assert_int_equal(span.size, 3 * 1500 * (1100 - (l->tiles_y - 1) * l->tile_h));
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+/* ---- encapsulated ---- */
+
+static void tables_and_fragments(void **state)
+{
+    static const dm_table tables[] = {DM_EMPTY, DM_BASIC, DM_BASIC_WRONG, DM_EXTENDED};
+    for (size_t t = 0; t < MT_COUNT(tables); t++)
+        for (int fragments = 1; fragments <= 3; fragments += 2) {
+            dm_image im = small;
+            im.syntax = SYNTAX ".4.50";
+            im.photometric = "YBR_FULL_422";
+            im.table = tables[t];
+            im.fragments = fragments;
+            cut c = {.n = 0};
+            cut_jpeg(&c, 1, &im, false);
+            mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+            assert_string_equal(mt_slide_get_info(s)->levels[0].codec, "jpeg");
+            shows(s, 0, 1, 45);
+            assert_true(warns(s, "offset table") == (tables[t] == DM_BASIC_WRONG && fragments > 1));
+            mt_tile_span span;
+            mt_err err = MT_ERR_INIT;
+            const mt_status st = mt_slide_tile_span(&span, s, 0, 1, 1, &err);
+            if (fragments > 1) {
+                assert_int_equal(st, MT_ERR_UNSUPPORTED);
+            } else {
+                tt_ok(st, &err);
+                assert_memory_equal(span.data, c.frames[5].data, c.frames[5].n);
+            }
+            mt_slide_close(&s);
+            cut_free(&c);
+        }
+}
+
+/* One frame may be any number of fragments. */
+static void one_frame_many_fragments(void **state)
+{
+    dm_image im = {.width = 40, .height = 30, .columns = 40, .rows = 30, .syntax = SYNTAX ".4.50",
+                   .photometric = "YBR_FULL_422", .fragments = 5};
+    cut c = {.n = 0};
+    cut_jpeg(&c, 1, &im, false);
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    shows(s, 0, 1, 45);
+    mt_slide_close(&s);
+    im.syntax = SYNTAX ".1.98"; /* bytes that do not say where they begin, and no table: nobody can tell */
+    im.photometric = "RGB";
+    im.width = 80;
+    cut_free(&c);
+    cut_raw(&c, 1, &im);
+    refused(put(fresh_dir(), "a", &im, &c), MT_ERR_FORMAT, "no offset table");
+    im.table = DM_EXTENDED;
+    s = open_one(put(fresh_dir(), "a", &im, &c));
+    shows(s, 0, 1, 0);
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+/* Without any marker the header tells RGB from YCbCr; with one it does not. */
+static void colours(void **state)
+{
+    static const struct { bool rgb; const char *says, *words; bool warns; } ways[] = {
+        {true, "RGB", "RGB by header", false},
+        {false, "YBR_FULL_422", "YCbCr 4:4:4 by JFIF marker", false},
+        {false, "RGB", "YCbCr 4:4:4 by JFIF marker", true}};
+    for (size_t i = 0; i < MT_COUNT(ways); i++) {
+        dm_image im = small;
+        im.syntax = SYNTAX ".4.50";
+        im.photometric = ways[i].says;
+        cut c = {.n = 0};
+        cut_jpeg(&c, 1, &im, ways[i].rgb);
+        mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+        assert_string_equal(mt_slide_get_info(s)->levels[0].colour, ways[i].words);
+        assert_true(warns(s, "photometric") == ways[i].warns);
+        shows(s, 0, 1, 45);
+        mt_slide_close(&s);
+        cut_free(&c);
+    }
+}
+
+/* ---- a file that ends too soon ---- */
+
+static void cut_short(void **state)
+{
+    for (int jpeg = 0; jpeg < 2; jpeg++) {
+        dm_image im = small;
+        cut c = {.n = 0};
+        if (jpeg) {
+            im.syntax = SYNTAX ".4.50";
+            im.photometric = "YBR_FULL_422";
+            cut_jpeg(&c, 1, &im, false);
+        } else {
+            cut_raw(&c, 1, &im);
+        }
+        im.cut = 300;
+        mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+        uint8_t p[3];
+        mt_err err = MT_ERR_INIT;
+        tt_ok(mt_slide_read_region(s, 0, 3, 3, 1, 1, p, 3, &err), &err);
+        assert_int_equal(mt_slide_read_region(s, 0, 49, 36, 1, 1, p, 3, &err), MT_ERR_FORMAT);
+        assert_non_null(strstr(err.text, "tile 3,3"));
+        assert_true(!jpeg || warns(s, "ends before its last frame"));
+        mt_slide_close(&s);
+        cut_free(&c);
+    }
+}
+
+/* The file shrinks under an open slide: that slide fails, the process does not. */
+static void shrinks_while_open(void **state)
+{
+    dm_image im = {.width = 400, .height = 300, .columns = 100, .rows = 100};
+    cut c = {.n = 0};
+    cut_raw(&c, 1, &im);
+    const char *path = put(fresh_dir(), "a", &im, &c);
+    mt_slide *s = open_one(path);
+    uint8_t p[3];
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_slide_read_region(s, 0, 3, 3, 1, 1, p, 3, &err), &err); /* mapped */
+    assert_int_equal(truncate(path, 8192), 0);
+    assert_int_equal(mt_slide_read_region(s, 0, 399, 299, 1, 1, p, 3, &err), MT_ERR_IO);
+    mt_err_clear(&err);
+    assert_int_equal(mt_slide_check(s, &err), MT_ERR_IO);
+    mt_slide_close(&s);
+    /* And one that is not mapped yet. */
+    path = put(fresh_dir(), "a", &im, &c);
+    s = open_one(path);
+    assert_int_equal(truncate(path, 8192), 0);
+    mt_err_clear(&err);
+    assert_int_equal(mt_slide_read_region(s, 0, 3, 3, 1, 1, p, 3, &err), MT_ERR_IO);
+    assert_non_null(strstr(err.text, "not the one it was"));
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+/* ---- sparse ---- */
+
+static void place_all(cut *c, const dm_image *im)
+{
+    const int across = (im->width + im->columns - 1) / im->columns;
+    for (int i = 0; i < c->n; i++) {
+        c->frames[i].x = 1 + i % across * im->columns;
+        c->frames[i].y = 1 + i / across * im->rows;
+    }
+}
+
+static void sparse_on_grid(void **state)
+{
+    for (int undefined = 0; undefined < 2; undefined++) {
+        dm_image im = small;
+        im.organization = "TILED_SPARSE";
+        im.undefined = undefined;
+        cut c = {.n = 0};
+        cut_raw(&c, 1, &im);
+        place_all(&c, &im);
+        const dm_frame first = c.frames[0]; /* any order will do */
+        c.frames[0] = c.frames[7];
+        c.frames[7] = first;
+        mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+        shows(s, 0, 1, 0);
+        assert_int_equal(mt_slide_get_info(s)->n_warnings, 0);
+        mt_slide_close(&s);
+        /* One left out, one twice, one outside, one nowhere. */
+        c.frames[7].x = c.frames[1].x;
+        c.frames[7].y = c.frames[1].y;
+        c.frames[4].x = 1 + 16 * 50;
+        c.frames[5].nowhere = true;
+        s = open_one(put(fresh_dir(), "a", &im, &c));
+        pixel_is(s, 0, 0, 255, 255, 255);
+        mt_tile_span span;
+        mt_err err = MT_ERR_INIT;
+        tt_ok(mt_slide_tile_span(&span, s, 0, 0, 0, &err), &err);
+        assert_int_equal(span.size, 0);
+        assert_true(warns(s, "1 frames lie where another"));
+        assert_true(warns(s, "1 frames lie outside"));
+        assert_true(warns(s, "1 frames state no position"));
+        uint8_t want[3];
+        pixel(want, 1, 20, 2);
+        pixel_is(s, 20, 2, want[0], want[1], want[2]);
+        mt_slide_close(&s);
+        im.absent_lab[0] = 65535 / 2; /* L 50, a and b 0 */
+        im.absent_lab[1] = im.absent_lab[2] = 128 * 257;
+        s = open_one(put(fresh_dir(), "a", &im, &c));
+        pixel_is(s, 0, 0, 119, 119, 119);
+        mt_slide_close(&s);
+        cut_free(&c);
+    }
+}
+
+/* Frames that overlap and lie off the grid: a nominal grid is drawn from them, the first one on top. */
+static void sparse_off_grid(void **state)
+{
+    dm_image im = {.width = 50, .height = 40, .columns = 16, .rows = 12, .organization = "TILED_SPARSE", .icc = 4};
+    static const int at[][2] = {{5, 3}, {13, 9}, {-4, -6}, {44, 34}, {30, 20}};
+    cut c = {.n = 0};
+    for (size_t i = 0; i < MT_COUNT(at); i++) {
+        uint8_t *p = malloc(3 * 16 * 12);
+        assert_non_null(p);
+        for (int y = 0; y < 12; y++)
+            for (int x = 0; x < 16; x++)
+                pixel(p + 3 * (16 * y + x), (int)i, at[i][0] + x, at[i][1] + y);
+        add_frame(&c, p, 3 * 16 * 12);
+        c.frames[i].x = at[i][0] + 1;
+        c.frames[i].y = at[i][1] + 1;
+        free(p);
+    }
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    mt_err err = MT_ERR_INIT;
+    uint8_t rgb[3 * 50 * 40];
+    tt_ok(mt_slide_read_region(s, 0, 0, 0, 50, 40, rgb, 150, &err), &err);
+    for (int y = 0; y < 40; y++)
+        for (int x = 0; x < 50; x++) {
+            uint8_t want[3] = {255, 255, 255};
+            for (int i = (int)MT_COUNT(at) - 1; i >= 0; i--)
+                if (x >= at[i][0] && x < at[i][0] + 16 && y >= at[i][1] && y < at[i][1] + 12) pixel(want, i, x, y);
+            if (memcmp(rgb + 3 * (50 * y + x), want, 3)) fail_msg("pixel %d,%d", x, y);
+        }
+    mt_tile_span span;
+    assert_int_equal(mt_slide_tile_span(&span, s, 0, 0, 0, &err), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_slide_max_reduce(s, 0), 1);
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+/* ---- optical paths, focal planes ---- */
+
+static mt_slide *open_at(const char *path, const char *optical_path, int plane)
+{
+    mt_err err = MT_ERR_INIT;
+    mt_slide *s = NULL;
+    mt_slide_opts o = MT_SLIDE_OPTS_INIT;
+    o.optical_path = optical_path;
+    o.focal_plane = plane;
+    tt_ok(mt_slide_open(&s, path, &o, &err), &err);
+    return s;
+}
+
+static void paths_and_planes(void **state)
+{
+    for (int sparse = 0; sparse < 2; sparse++) {
+        dm_image im = small;
+        im.n_paths = 2;
+        im.paths[0] = "DAPI";
+        im.paths[1] = "FITC";
+        im.planes = 3;
+        im.organization = sparse ? "TILED_SPARSE" : NULL;
+        cut c = {.n = 0};
+        for (int i = 0; i < 6; i++) { /* path by path, plane by plane */
+            const int before = c.n;
+            cut_raw(&c, i, &im);
+            cut one = {.n = c.n - before};
+            memcpy(one.frames, c.frames + before, (size_t)one.n * sizeof *one.frames);
+            place_all(&one, &im);
+            memcpy(c.frames + before, one.frames, (size_t)one.n * sizeof *one.frames);
+            for (int k = before; k < c.n; k++) {
+                c.frames[k].path = i / 3;
+                c.frames[k].z = 1.5 * (i % 3) - 2;
+            }
+        }
+        const char *path = put(fresh_dir(), "a", &im, &c);
+        static const struct { const char *path; int plane, picture; } asked[] = {
+            {NULL, -1, 1}, {"DAPI", 0, 0}, {"DAPI", 2, 2}, {"FITC", -1, 4}, {"FITC", 2, 5}};
+        for (size_t i = 0; i < MT_COUNT(asked); i++) {
+            mt_slide *s = open_at(path, asked[i].path, asked[i].plane);
+            const mt_slide_info *info = mt_slide_get_info(s);
+            assert_int_equal(info->n_optical_paths, 2);
+            assert_int_equal(info->n_focal_planes, 3);
+            assert_string_equal(info->optical_path, asked[i].path ? asked[i].path : "DAPI");
+            assert_int_equal(info->focal_plane, asked[i].plane < 0 ? 1 : asked[i].plane);
+            shows(s, 0, asked[i].picture, 0);
+            mt_slide_close(&s);
+        }
+        mt_slide *s = NULL;
+        mt_err err = MT_ERR_INIT;
+        mt_slide_opts o = MT_SLIDE_OPTS_INIT;
+        o.optical_path = "TRITC";
+        assert_int_equal(mt_slide_open(&s, path, &o, &err), MT_ERR_ARG);
+        assert_non_null(strstr(err.text, "\"DAPI\", \"FITC\""));
+        o.optical_path = NULL;
+        o.focal_plane = 3;
+        mt_err_clear(&err);
+        assert_int_equal(mt_slide_open(&s, path, &o, &err), MT_ERR_ARG);
+        cut_free(&c);
+    }
+}
+
+/* ---- concatenations ---- */
+
+static void concatenation(void **state)
+{
+    dm_image im = small;
+    im.concatenation = "1.2.9";
+    im.parts = 3;
+    cut all = {.n = 0};
+    cut_raw(&all, 1, &im);
+    static const int sizes[] = {5, 4, 7}, order[] = {2, 0, 1};
+    for (int fault = 0; fault < 5; fault++) {
+        const char *dir = fresh_dir(), *any = NULL;
+        for (int i = 0, at = 0; i < 3; at += sizes[i++]) {
+            cut c = {.n = sizes[i]};
+            char name[32], instance[32];
+            memcpy(c.frames, all.frames + at, (size_t)c.n * sizeof *c.frames);
+            snprintf(name, sizeof name, "%d.dcm", order[i]);
+            snprintf(instance, sizeof instance, "1.2.7.%d", i);
+            im.instance = instance;
+            im.part = i + 1;
+            im.part_offset = at + (fault == 3 && i == 1);
+            im.parts = fault == 4 ? 0 : 3;
+            if ((fault == 1 || fault == 4) && i == (fault == 1 ? 1 : 2)) continue;
+            if (fault == 2 && i == 0) continue;
+            any = put(dir, name, &im, &c);
+        }
+        if (fault == 0) {
+            mt_slide *s = open_one(any);
+            shows(s, 0, 1, 0);
+            assert_non_null(mt_slide_file(s, 2));
+            assert_null(mt_slide_file(s, 3));
+            mt_slide_close(&s);
+        } else {
+            static const char *const words[] = {"", "part 2 of a concatenation is missing",
+                                                "part 1 of a concatenation is missing",
+                                                "part 2 of a concatenation begins at frame 6", "9 frames, but"};
+            refused(any, MT_ERR_FORMAT, words[fault]);
+        }
+    }
+    cut_free(&all);
+}
+
+/* ---- refusals ---- */
+
+static void refusals(void **state)
+{
+    static const struct { dm_image im; mt_status code; const char *words; } ways[] = {
+        {{.syntax = SYNTAX ".4.201"}, MT_ERR_UNSUPPORTED, "HTJ2K"},
+        {{.syntax = SYNTAX ".4.110"}, MT_ERR_UNSUPPORTED, "JPEG XL"},
+        {{.syntax = SYNTAX ".4.70"}, MT_ERR_UNSUPPORTED, "JPEG Lossless"},
+        {{.syntax = SYNTAX ".8.1"}, MT_ERR_UNSUPPORTED, "Deflated Image Frame"},
+        {{.syntax = "1.2.3.4"}, MT_ERR_UNSUPPORTED, "1.2.3.4"},
+        {{.photometric = "PALETTE COLOR"}, MT_ERR_UNSUPPORTED, "Photometric"},
+        {{.photometric = "YBR_FULL_422"}, MT_ERR_UNSUPPORTED, "YBR_FULL_422"},
+        {{.bits = 1}, MT_ERR_UNSUPPORTED, "bits a sample"},
+        {{.no_pixels = true}, MT_ERR_FORMAT, "no pixel data"},
+        {{.no_matrix = true}, MT_ERR_FORMAT, "total pixel matrix"},
+        {{.say_frames = 15}, MT_ERR_FORMAT, "15 frames, but 50 x 37"},
+        {{.say_frames = 2000000000}, MT_ERR_FORMAT, "2000000000 frames, but"},
+        {{.width = 2000000000, .height = 2000000000}, MT_ERR_FORMAT, "16 frames, but"},
+        {{.width = 2000000000, .height = 2000000000, .organization = "TILED_SPARSE"}, MT_ERR_LIMIT, "grid"},
+        {{.class_uid = "1.2.840.10008.5.1.4.1.1.66.4"}, MT_ERR_UNSUPPORTED, "1.2.840.10008.5.1.4.1.1.66.4"},
+        {{.flavour = "LABEL"}, MT_ERR_UNSUPPORTED, "a LABEL image"},
+        {{.cut = 15000}, MT_ERR_FORMAT, ""},
+    };
+    for (size_t i = 0; i < MT_COUNT(ways); i++) {
+        dm_image im = ways[i].im;
+        im.columns = 16;
+        im.rows = 12;
+        const int w = im.width, h = im.height;
+        im.width = 50;
+        im.height = 37;
+        cut c = {.n = 0};
+        cut_raw(&c, 1, &im);
+        place_all(&c, &im);
+        if (w) im.width = w, im.height = h;
+        if (ways[i].im.cut) { /* inside the header */
+            mt_buf b = MT_BUF_INIT((size_t)1 << 24);
+            dm_image whole = im;
+            whole.cut = 0;
+            whole.frames = c.frames;
+            whole.n_frames = c.n;
+            dm_build(&b, &whole);
+            im.cut = b.len - 500;
+            mt_buf_free(&b);
+        }
+        refused(put(fresh_dir(), "a", &im, &c), ways[i].code, ways[i].words);
+        cut_free(&c);
+    }
+}
+
+static void no_spacing(void **state)
+{
+    dm_image im = small;
+    cut c = {.n = 0};
+    cut_raw(&c, 1, &im);
+    double mpp;
+    mt_err err = MT_ERR_INIT;
+    im.spacing_x = -1;
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    assert_int_equal(mt_slide_mpp(&mpp, s, &err), MT_ERR_SPACING);
+    assert_non_null(strstr(err.text, "(0028,0030)"));
+    mt_slide_close(&s);
+    im.volume_w = 0.05;
+    im.volume_h = 0.037;
+    s = open_one(put(fresh_dir(), "a", &im, &c));
+    assert_string_equal(mt_slide_get_info(s)->mpp_source, "dicom.ImagedVolumeWidth");
+    assert_true(mt_slide_get_info(s)->mpp_x > 0.9999 && mt_slide_get_info(s)->mpp_y < 1.0001);
+    mt_slide_close(&s);
+    im.spacing_x = 0.00025; /* rows come first in the file */
+    im.spacing_y = 0.0005;
+    s = open_one(put(fresh_dir(), "a", &im, &c));
+    assert_string_equal(mt_slide_get_info(s)->mpp_source, "dicom.PixelSpacing");
+    assert_true(mt_slide_get_info(s)->mpp_x == 0.25 && mt_slide_get_info(s)->mpp_y == 0.5);
+    assert_true(warns(s, "imaged volume"));
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+int main(void)
+{
+    setenv("MICROTOME_CACHE", "off", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(native), cmocka_unit_test(swapped_words), cmocka_unit_test(grey16), cmocka_unit_test(bands),
+        cmocka_unit_test(tables_and_fragments), cmocka_unit_test(one_frame_many_fragments),
+        cmocka_unit_test(colours), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
+        cmocka_unit_test(sparse_on_grid), cmocka_unit_test(sparse_off_grid), cmocka_unit_test(paths_and_planes),
+        cmocka_unit_test(concatenation), cmocka_unit_test(refusals), cmocka_unit_test(no_spacing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
