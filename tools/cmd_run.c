@@ -11,7 +11,7 @@
 struct opts {
     const char *optical_path;
     int64_t focal_plane;
-    const char *out, *model, *config, *overlap, *roi, *out_of_scope, *exports, *tissue, *stain;
+    const char *out, *model, *config, *overlap, *roi, *coords, *out_of_scope, *exports, *tissue, *stain;
     const char *qc_config, *qc_exclude;
     int qc;
     mt_opt_list wsi_dirs;
@@ -35,6 +35,9 @@ static const mt_opt options[] = {
              "tile (from the model's card when not given)"),
     OPT_REAL("min-tissue", min_tissue, "F", 0, 1,
              "score tiles with at least this share of tissue (0.25 when not given)"),
+    OPT_TEXT("coords", 0, coords, "FILE.h5|DIR",
+             "score exactly the boxes of this file of CLAM, TRIDENT or WSInfer, or of each slide's file "
+             "in this folder, in their order"),
     OPT_TEXT("roi", 0, roi, "FILE.geojson",
              "only tiles whose centre lies inside these polygons (level-0 pixels)"),
     OPT_TISSUE(tissue),
@@ -402,6 +405,10 @@ static int run(const void *opts, int n_args, char **args)
     if (!o->out) return mt_usage_error(&mt_cmd_run, "-o DIR is missing");
     size_t n = (size_t)n_args + o->wsi_dirs.n;
     if (!n) return mt_usage_error(&mt_cmd_run, "no slide, folder or list given");
+    if (o->coords && (o->roi || o->overlap || o->min_tissue >= 0))
+        return mt_usage_error(&mt_cmd_run,
+                              "--coords says where the tiles lie: not with --roi, --overlap or "
+                              "--min-tissue");
     mt_run_opts ro = MT_RUN_OPTS_INIT;
     mt_err err = MT_ERR_INIT;
     int code = resolve_overlap(&ro.overlap, o);
@@ -425,6 +432,7 @@ static int run(const void *opts, int n_args, char **args)
     ro.focal_plane = (int)o->focal_plane;
     ro.min_tissue = o->min_tissue;
     ro.roi_path = o->roi;
+    ro.coords = o->coords;
     ro.allow_out_of_scope = o->out_of_scope;
     ro.allow_upsampling = o->allow_upsampling;
     ro.exports = o->exports;
@@ -463,6 +471,9 @@ const mt_command mt_cmd_run = {
              "stopped or killed goes on where it ended when the same command is given again; a "
              "slide whose result is "
              "complete is not done twice unless --force is given.\n\n"
+             "--coords takes the tiles of another tool instead of a grid on the tissue. Boxes that "
+             "differ from the model's tile by more than 10 % fail the slide, more than 1 % is a "
+             "warning; what is scored twice in the file is scored once.\n\n"
              "A slide without spacing fails with the tags that were looked at (--assume-mpp). A "
              "slide outside the model's "
              "declared scope is refused (--allow-out-of-scope). A model that asks for a finer "

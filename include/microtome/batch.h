@@ -21,6 +21,8 @@ typedef struct mt_run_opts {
     double overlap;            /* < 0 = from the card's stride */
     double min_tissue;         /* < 0 = default */
     const char *roi_path;
+    const char *coords;        /* coordinates of CLAM, TRIDENT or WSInfer instead of the grid: a file of one slide,
+                                  or a folder (mt_coords_find); not with roi_path; NULL = none */
     const char *allow_out_of_scope; /* reason, or NULL */
     int allow_upsampling;      /* beyond 2.1 times */
     const char *exports;       /* comma-separated extra writers, or NULL */

@@ -64,7 +64,7 @@ typedef struct mt_plan_opts {
     double min_tissue;         /* keep tiles with at least this tissue fraction, 0..1 (default 0.25) */
     mt_edge_policy edge;
     const char *roi_path;      /* GeoJSON polygons in level-0 pixels; a tile is kept when its centre lies inside; NULL = none */
-    int whole_slide;           /* 1: no tissue mask, every grid cell is a tile */
+    int whole_slide;           /* 1: no tissue mask, every grid cell inside the slide's bounds is a tile */
     double max_upsample;       /* refuse when slide mpp / target mpp passes this (default 2.1) */
     const char *coords_path;   /* HDF5 coordinates of CLAM, TRIDENT or WSInfer: the tiles are exactly those boxes in
                                   that order; no grid, ROI, overlap or tissue share applies, tile_px 0 takes the

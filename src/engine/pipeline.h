@@ -21,6 +21,7 @@ typedef struct mt_pipeline_opts {
     int focal_plane;            /* DICOM: -1 = the middle one */
     double overlap, min_tissue; /* < 0: the card's stride, the default */
     const char *roi_path;       /* or NULL */
+    const char *coords;         /* file or folder of coordinates, or NULL */
     char roi_digest[65];        /* of that file */
     const char *out_of_scope;   /* reason or NULL */
     int allow_upsampling, topk;

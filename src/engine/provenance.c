@@ -134,6 +134,7 @@ mt_status mt_plan_digest(mt_plan *plan, mt_err *err)
     mt_feed_u64(&s, (uint64_t)plan->grid_cols);
     mt_feed_u64(&s, (uint64_t)plan->grid_rows);
     mt_feed_f64(&s, plan->roi_mm2);
+    if (plan->off_grid) mt_feed_str(&s, "off grid");
     mt_feed_u64(&s, plan->n_tiles);
     for (size_t i = 0; i < plan->n_tiles; i++) {
         const mt_tile *t = &plan->tiles[i];
@@ -268,6 +269,7 @@ mt_status mt_result_key(char out[65], const char *slide_digest, const char *stem
     mt_feed_f64(&s, in->overlap);
     mt_feed_f64(&s, in->min_tissue);
     mt_feed_str(&s, in->roi_digest);
+    if (in->coords_digest && in->coords_digest[0]) mt_feed_str(&s, in->coords_digest);
     mt_feed_str(&s, in->out_of_scope);
     mt_feed_u64(&s, (uint64_t)in->allow_upsampling);
     mt_feed_u64(&s, (uint64_t)in->topk);

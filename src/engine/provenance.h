@@ -31,6 +31,7 @@ typedef struct mt_result_inputs {
     const char *model_digest, *kernel_set;
     double assume_mpp, overlap, min_tissue;
     const char *roi_digest;   /* "" = no region of interest */
+    const char *coords_digest; /* "" or NULL = the grid */
     const char *out_of_scope; /* reason or NULL */
     int allow_upsampling, topk;
     const char *exports; /* writers asked for, or NULL */

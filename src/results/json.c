@@ -266,6 +266,12 @@ static void plan_block(mt_jw *w, const mt_plan *p)
     mt_jw_num(w, "min_tissue", p->min_tissue);
     mt_jw_str(w, "edge", p->edge == MT_EDGE_PAD ? "pad" : "drop");
     mt_jw_num(w, "roi_mm2", p->roi_mm2);
+    if (p->origin[0]) {
+        mt_jw_obj(w, "coords");
+        mt_jw_str(w, "origin", p->origin);
+        mt_jw_str(w, "sha256", text_or_null(p->coords_digest));
+        mt_jw_end_obj(w);
+    }
     mt_jw_end_obj(w);
 }
 

@@ -196,6 +196,7 @@ static void begin_pipeline_opts(run *r)
     p->overlap = o->overlap;
     p->min_tissue = o->min_tissue;
     p->roi_path = o->roi_path;
+    p->coords = o->coords;
     p->optical_path = o->optical_path;
     p->focal_plane = o->focal_plane;
     p->out_of_scope = o->allow_out_of_scope;
@@ -244,6 +245,22 @@ static mt_status check_roi(run *r, mt_err *err)
     return mt_file_digest(r->pipe.roi_digest, r->o->roi_path, err);
 }
 
+static mt_status check_coords(const run *r, mt_err *err)
+{
+    const char *coords = r->o->coords;
+    if (!coords) return MT_OK;
+    if (r->o->roi_path)
+        return mt_err_set(err, MT_ERR_ARG, "coordinates and a ROI exclude each other");
+    if (mt_dir_exists(coords)) return MT_OK;
+    if (!mt_file_exists(coords))
+        return mt_err_set(err, MT_ERR_NOT_FOUND, "coordinates: there is no such file or folder");
+    if (r->list.n > 1)
+        return mt_err_set(err, MT_ERR_ARG,
+                          "coordinates: a file is of one slide, %zu are given; give a folder",
+                          r->list.n);
+    return MT_OK;
+}
+
 static mt_status prepare(run *r, mt_err *err)
 {
     const mt_run_opts *o = r->o;
@@ -253,7 +270,11 @@ static mt_status prepare(run *r, mt_err *err)
     MT_TRY(resolve_exports(r, err));
     MT_TRY(mt_inputs_expand(&r->list, o->inputs, o->n_inputs, err));
     MT_TRY(mt_model_open(&r->model, o->model, &mo, err));
+    if (strcmp(mt_model_card(r->model)->task, "tile-classification"))
+        return mt_err_set(err, MT_ERR_CARD, "model %s: its task is %s, a run classifies tiles",
+                          mt_model_card(r->model)->name, mt_model_card(r->model)->task);
     MT_TRY(check_roi(r, err));
+    MT_TRY(check_coords(r, err));
     MT_TRY(mt_tissue_source_open(&r->tissue, o->tissue, err));
     MT_TRY(resolve_stain(r, err));
     MT_TRY(resolve_qc(r, err));
