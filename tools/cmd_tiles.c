@@ -251,11 +251,11 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     }
     if (!st && c->tissue && c->tissue->unreadable && o->strict)
         st = mt_err_set(err, MT_ERR_FORMAT,
-                        "level %d: tile %lld,%lld and %llu more would not decode where tissue is looked "
-                        "for, and the run is strict",
+                        "level %d: tile %lld,%lld would not decode (%llu in all) where tissue is looked "
+                        "for",
                         c->tissue->source_level, (long long)c->tissue->unreadable_x,
                         (long long)c->tissue->unreadable_y,
-                        (unsigned long long)c->tissue->unreadable - 1);
+                        (unsigned long long)c->tissue->unreadable);
     if (!st) st = mt_plan_make(&c->plan, c->slide, c->tissue, &po, err);
     free(coords);
     if (!st) st = mt_plan_digest(c->plan, err);
