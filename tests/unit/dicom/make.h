@@ -10,7 +10,7 @@
 #define UNDEFINED MT_DCM_UNDEFINED
 
 typedef struct made {
-    uint8_t bytes[1 << 14];
+    uint8_t bytes[1 << 15];
     size_t n;
     bool big, implicit;
 } made;

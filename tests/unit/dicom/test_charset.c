@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include "../../support/support.h"
 #include "base/file.h"
 #include "dicom/charset.h"
@@ -46,12 +47,59 @@ static void test_sets(void **state)
     expect("ISO_IR 13", "PN", "\xd4\xcf\xc0\xde", 0,
            "\xef\xbe\x94\xef\xbe\x8f\xef\xbe\x80\xef\xbe\x9e", 0);
     expect("\\ISO 2022 IR 149", "PN", "\x1b$)C\xfb\xf3", 0, "\xe6\xb4\xaa", 0);
+    expect("\\ISO 2022 IR 87", "PN", "\x1b$B^!;3", 0, "\xe6\xb2\xba\xe5\xb1\xb1",
+           0); /* ^ is half of it */
     expect("ISO_IR 192", "CS", "\xc3\xa4", 0, "\xef\xbf\xbd\xef\xbf\xbd",
            2); /* no set holds for CS */
     expect("ISO_IR 100", "LO", "a\nb\x01", 0, "a b ", 0);
     assert_int_equal(named("ISO_IR 999\\ISO_IR 100\\what").unknown, 2);
     assert_int_equal(named("\\ISO 2022 IR 87\\ISO 2022 IR 159").unknown, 0);
     assert_int_equal(named("ISO 2022 IR 1000000000000000000000000000").unknown, 1);
+}
+
+/* The whole text, controls and all, and the count of what meant nothing. */
+static void test_decode(void **state)
+{
+    const mt_dcm_charset cs = named("ISO 2022 IR 100\\ISO 2022 IR 144");
+    const char text[] = "J\xe9\x1b-L\xbb\t\xe9\r\n\x80\x1b$";
+    mt_buf out = MT_BUF_INIT(256);
+    assert_int_equal(mt_dcm_decode(&out, &cs, MT_VR('L', 'T'), text, sizeof text - 1), 2);
+    const char want[] = "J\xc3\xa9\xd0\x9b\t\xc3\xa9\r\n\xef\xbf\xbd\xef\xbf\xbd$";
+    assert_int_equal(out.len, sizeof want - 1);
+    assert_memory_equal(out.data, want, out.len);
+    mt_buf_free(&out);
+}
+
+/* Tables are made by whoever needs them first. */
+static void *decode_all(void *result)
+{
+    static const char *const texts[][3] = {
+        {"\\ISO 2022 IR 149", "\x1b$)C\xfb\xf3", "\xe6\xb4\xaa"},
+        {"\\ISO 2022 IR 87", "\x1b$B;3", "\xe5\xb1\xb1"},
+        {"\\ISO 2022 IR 58", "\x1b$)A\xd5\xc5", "\xe5\xbc\xa0"},
+        {"GB18030", "\xcd\xf5\x81\x30\x84\x36", "\xe7\x8e\x8b\xc2\xa5"},
+        {"ISO_IR 166", "\xa1", "\xe0\xb8\x81"}};
+    size_t good = 0;
+    for (size_t i = 0; i < MT_COUNT(texts); i++) {
+        const mt_dcm_charset cs = named(texts[i][0]);
+        const mt_dcm_element e = words("LO", texts[i][1]);
+        char got[16];
+        good += mt_dcm_utf8(got, sizeof got, &cs, &e, 0) == 0 && !strcmp(got, texts[i][2]);
+    }
+    *(size_t *)result = good;
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[4];
+    size_t good[4] = {0};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, decode_all, &good[i]), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(good[i], 5);
 }
 
 /* A backslash, ^ or = may be half of a character and then divides nothing. */
@@ -186,8 +234,10 @@ static void test_real(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets),   cmocka_unit_test(test_values), cmocka_unit_test(test_room),
-        cmocka_unit_test(test_levels), cmocka_unit_test(test_real),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_sets),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_room),    cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_real),
     };
     return cmocka_run_group_tests_name("charset", tests, NULL, NULL);
 }

@@ -91,6 +91,7 @@ static void open_and_expect(const made *m, bool allow_bare, uint64_t dataset, bo
     tt_ok(mt_dcm_open(&r, &f, m->bytes, m->n, allow_bare, &err), &err);
     assert_int_equal(f.dataset, dataset);
     assert_int_equal(f.bare, bare);
+    assert_true(f.syntax.implicit == m->implicit && f.syntax.big == m->big);
     if (!bare) {
         assert_string_equal(f.class_uid, "1.2.840.10008.5.1.4.1.1.77.1.6");
         assert_string_equal(f.instance_uid, "1.2.3.4");

@@ -197,6 +197,36 @@ static void test_sequences_in_un(void **state)
     assert_string_equal(tale(&m), "s00091001:UN:-1 i0 e00100010:PN:4 I S");
 }
 
+/* Bytes that are a VR and a short length, or a long length that happens to spell one. */
+static void test_spelled_lengths(void **state)
+{
+    static made m;
+    static const char zeros[0x4144];
+    m = (made){0};
+    head(&m, 0x00091001, "UN", UNDEFINED);
+    m.implicit = true;
+    item(&m, UNDEFINED);
+    head(&m, 0x00091002, "UN", sizeof zeros); /* 'D', 'A', 0, 0 */
+    put(&m, zeros, sizeof zeros);
+    item_end(&m);
+    sequence_end(&m);
+    m.implicit = false;
+    assert_string_equal(tale(&m), "s00091001:UN:-1 i0 e00091002:UN:16708 I S");
+    /* "??" and no length, where '?', '?', 0, 0 would be one that fits */
+    m = (made){0};
+    text(&m, 0x00080008, "??", "");
+    head(&m, 0x00091001, "OB", sizeof zeros);
+    put(&m, zeros, sizeof zeros);
+    assert_string_equal(tale(&m), "e00080008:UN:0 e00091001:OB:16708");
+    /* capitals that are no VR, short, where the value would do as a long length */
+    m = (made){0};
+    text(&m, 0x00080008, "ZX", "");
+    m.bytes[6] = 4;
+    put(&m, "\1\0\0\0", 4);
+    text(&m, 0x00100020, "LO", "x");
+    assert_string_equal(tale(&m), "e00080008:UN:4 e00100020:LO:1");
+}
+
 /* What looks like items and is none stays a value. */
 static void test_enter_refuses(void **state)
 {
@@ -263,6 +293,15 @@ static void test_tolerated(void **state)
     sequence_end(&m);
     text(&m, 0x00100020, "LO", "y");
     assert_string_equal(tale(&m), "s00081140:SQ:33 i0 e00100020:LO:1 I S e00100020:LO:1");
+    m = (made){0}; /* also between items */
+    head(&m, 0x00081140, "SQ", 40);
+    item(&m, 0);
+    item_end(&m);
+    item(&m, 0);
+    sequence_end(&m);
+    item(&m, 0);
+    text(&m, 0x00100020, "LO", "y");
+    assert_string_equal(tale(&m), "s00081140:SQ:40 i0 I i1 I i2 I S e00100020:LO:1");
     /* items that nobody ended, in a sequence of either kind */
     m = (made){0};
     head(&m, 0x00081140, "SQ", UNDEFINED);
@@ -457,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_encapsulated),
         cmocka_unit_test(test_sequences_in_un),
         cmocka_unit_test(test_enter_refuses),
+        cmocka_unit_test(test_spelled_lengths),
         cmocka_unit_test(test_tolerated),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),

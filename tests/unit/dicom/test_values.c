@@ -87,6 +87,7 @@ static void test_decimal(void **state)
         {"1e23", 1e23, true},
         {"9007199254740993", 9007199254740993.0, true},
         {"0.1", 0.1, true},
+        {"9007199254740993e1", 90071992547409930.0, true},
         {"123456789012345678901234567890", 1.2345678901234568e29, true},
         {"2.2250738585072014e-308", DBL_MIN, true},
         {"4.9e-324", 4.9e-324, true},
@@ -154,6 +155,8 @@ static void test_integers(void **state)
         {"-", 0, false},
         {"12a", 0, false},
         {"99999999999999999999999", 0, false},
+        {"9999999999999999999", 0, false},
+        {"9223372036854775808", 0, false},
     };
     for (size_t i = 0; i < MT_COUNT(rows); i++) {
         const mt_dcm_element e = words("IS", rows[i].text);
