@@ -53,9 +53,9 @@ static mt_status find_in_folder(char **out, const char *folder, const char *slid
     while (n > 1 && whole[n - 1] == '/')
         whole[--n] = 0; /* a slide may be a folder */
     const char *base = mt_path_base(whole);
-    MT_AUTO_FREE char *stem = mt_path_stem(whole);
     MT_AUTO_FREE char *found = NULL;
-    if (!stem) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+    char stem[256];
+    mt_slide_stem(stem, sizeof stem, whole); /* as results are called */
     for (int i = 0; i < 6; i++) {
         MT_AUTO_FREE char *path = NULL;
         if (i == 0) path = mt_strf("%s/%s.geojson", folder, stem);
