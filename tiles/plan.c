@@ -216,6 +216,14 @@ static mt_status push_tile(mt_plan *p, size_t *cap, const mt_tile *tile, mt_err 
     return MT_OK;
 }
 
+/* False for a cell of a canvas on which nothing was scanned. */
+static bool touches_bounds(const mt_slide_info *info, int64_t x, int64_t y, int64_t side)
+{
+    return info->bounds_w <= 0 ||
+           (x < info->bounds_x + info->bounds_w && y < info->bounds_y + info->bounds_h &&
+            x + side > info->bounds_x && y + side > info->bounds_y);
+}
+
 static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tissue *tissue,
                             const cell_set *cells, const mt_plan_opts *o, mt_err *err)
 {
@@ -224,6 +232,7 @@ static mt_status fill_tiles(mt_plan *p, const mt_slide_info *info, const mt_tiss
         for (int32_t row = 0; row < p->grid_rows; row++) {
             if (!cell_in(cells, (size_t)col, (size_t)row)) continue;
             int64_t x = (int64_t)col * p->step_l0, y = (int64_t)row * p->step_l0;
+            if (!touches_bounds(info, x, y, p->box_l0)) continue;
             double part =
                 tissue ? mt_tissue_fraction(tissue, (double)x, (double)y, p->box_l0, p->box_l0)
                        : part_inside(info, x, y, p->box_l0);

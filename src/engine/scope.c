@@ -61,6 +61,16 @@ mt_status mt_scope_check(mt_scope *out, const mt_card *card, const mt_slide_info
         out->outside = 1;
         snprintf(out->text, sizeof out->text, "outside the model's scope: synthetic slides only");
     }
+    /* A model of colours has nothing to say of channels shown in grey. */
+    if (slide->fluorescence && !matches(card->stain, "fluorescence", true, false)) {
+        if (!excused)
+            return mt_err_set(err, MT_ERR_SCOPE,
+                              "the slide is fluorescence, no brightfield colour picture, which model %s "
+                              "is for; --allow-out-of-scope REASON runs it and marks every output",
+                              card->name);
+        out->outside = 1;
+        snprintf(out->text, sizeof out->text, "outside the model's scope: fluorescence slide");
+    }
     const struct {
         const char *field, *card, *slide;
         bool stain, part;

@@ -72,10 +72,34 @@ static mt_status check_decode(const mt_tile_reader *r, int level, int64_t tx, in
     return MT_OK;
 }
 
+/* True when the tile lies outside of what was scanned, with a pixel to spare for coarse levels, whose
+ * pixels reach over the border. Huge empty canvases cost nothing. */
+static bool beyond_bounds(const mt_slide *s, int level, int64_t tx, int64_t ty)
+{
+    const mt_slide_info *i = &s->info;
+    const mt_level *l = &i->levels[level];
+    const double d = l->downsample, x0 = (double)(tx * l->tile_w) * d, y0 = (double)(ty * l->tile_h) * d,
+                 x1 = x0 + l->tile_w * d, y1 = y0 + l->tile_h * d;
+    if (i->bounds_w <= 0) return false;
+    return x1 < (double)i->bounds_x - d || y1 < (double)i->bounds_y - d ||
+           x0 > (double)(i->bounds_x + i->bounds_w) + d || y0 > (double)(i->bounds_y + i->bounds_h) + d;
+}
+
+static void white_tile(const mt_slide *s, int level, int scale, uint8_t *rgb, size_t stride)
+{
+    const mt_level *l = &s->info.levels[level];
+    const int32_t w = (l->tile_w + scale - 1) / scale, h = (l->tile_h + scale - 1) / scale;
+    for (int32_t y = 0; y < h; y++) memset(rgb + (size_t)y * stride, 255, 3 * (size_t)w);
+}
+
 mt_status mt_tile_reader_decode(mt_tile_reader *r, int level, int64_t tx, int64_t ty,
                                 int scale_denom, uint8_t *rgb, size_t stride, mt_err *err)
 {
     MT_TRY(check_decode(r, level, tx, ty, scale_denom, stride, err));
+    if (beyond_bounds(r->slide, level, tx, ty)) {
+        white_tile(r->slide, level, scale_denom, rgb, stride);
+        return MT_OK;
+    }
     return r->slide->ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err);
 }
 
@@ -85,10 +109,12 @@ mt_status mt_tile_reader_decode_rows(mt_tile_reader *r, int level, int64_t tx, i
 {
     const mt_slide_ops *ops = r->slide->ops;
     MT_TRY(check_decode(r, level, tx, ty, scale_denom, stride, err));
-    if (ops->decode_rows)
+    const bool blank = beyond_bounds(r->slide, level, tx, ty);
+    if (ops->decode_rows && !blank)
         return ops->decode_rows(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, sink,
                                 err);
-    MT_TRY(ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err));
+    if (blank) white_tile(r->slide, level, scale_denom, rgb, stride);
+    else MT_TRY(ops->decode(r->state, r->slide, level, tx, ty, scale_denom, rgb, stride, err));
     const int32_t h = r->slide->info.levels[level].tile_h;
     sink->rows(sink->ctx, rgb, stride, 0, (h + scale_denom - 1) / scale_denom);
     return MT_OK;

@@ -46,6 +46,25 @@ static void words(void **state)
     assert_int_equal(s.unverified, 1);
 }
 
+/* Channels shown in grey are no colour picture, unless the card is for them. */
+static void fluorescence(void **state)
+{
+    mt_card card = {.name = "colours"};
+    mt_slide_info slide = {.fluorescence = 1};
+    mt_scope scope;
+    mt_err err = MT_ERR_INIT;
+    assert_int_equal(mt_scope_check(&scope, &card, &slide, NULL, &err), MT_ERR_SCOPE);
+    assert_non_null(strstr(err.text, "fluorescence"));
+    mt_err_clear(&err);
+    tt_ok(mt_scope_check(&scope, &card, &slide, "study", &err), &err);
+    assert_int_equal(scope.outside, 1);
+    assert_non_null(strstr(scope.text, "fluorescence"));
+    snprintf(card.stain, sizeof card.stain, "DAPI|Fluorescence");
+    snprintf(slide.stain, sizeof slide.stain, "DAPI");
+    tt_ok(mt_scope_check(&scope, &card, &slide, NULL, &err), &err);
+    assert_int_equal(scope.outside, 0);
+}
+
 static void synthetic(void **state)
 {
     mt_card card = {.name = "demo", .synthetic_only = 1};
@@ -159,6 +178,7 @@ static void keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(synthetic),
+                                       cmocka_unit_test(fluorescence),
                                        cmocka_unit_test(budget), cmocka_unit_test(plan_digest),
                                        cmocka_unit_test(keys)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,15 @@ static void leica(void **state)
         assert_int_equal(info->bounds_w, atoi(openslide_get_property_value(o, "openslide.bounds-width")));
         assert_int_equal(info->bounds_h, atoi(openslide_get_property_value(o, "openslide.bounds-height")));
         assert_string_equal(info->scanner, "Leica SCN400");
+        /* Left of every area: white, and nobody is asked. */
+        uint8_t tile[3 * 64 * 64];
+        mt_tile_reader *r = NULL;
+        mt_err err = MT_ERR_INIT;
+        tt_ok(mt_tile_reader_new(&r, s, &err), &err);
+        memset(tile, 7, sizeof tile);
+        tt_ok(mt_tile_reader_decode(r, 0, 0, 5, 1, tile, 192, &err), &err);
+        for (size_t i = 0; i < sizeof tile; i++) assert_int_equal(tile[i], 255);
+        mt_tile_reader_free(&r);
         assert_int_equal(info->n_warnings, 0);
         openslide_close(o);
         mt_slide_close(&s);
