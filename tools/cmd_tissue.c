@@ -102,7 +102,10 @@ const mt_command mt_cmd_tissue = {
              "With --tissue the mask comes from somewhere else and is only brought to this grid: "
              "polygons as this command and QuPath write them (those of the classes Ignore*, Artifact, "
              "Background and Glass are taken away), pictures as HistoQC writes them, or a model's "
-             "answer.\n\n"
+             "answer. A tissue model is an ONNX file with a card beside it whose engine.task is "
+             "tissue: engine.source slide (the whole slide shrunk to patch_size_pixels) or tiles (at "
+             "spacing_um_px), engine.input.layout NCHW or NHWC, one output map a class, the first of "
+             "engine.thresholds.\n\n"
              "The figures go to standard output. No tissue at all is an answer, not an error.",
     .examples = "microtome tissue slide.svs -o mask.png --geojson tissue.geojson\n"
                 "microtome tissue slide.svs --tissue unet.onnx -o mask.png",
