@@ -10,6 +10,7 @@ A table is a list of cases. Members:
   format, vendor, width, height, objective, icc, optical_paths, fluorescence, codec (of level 0)
   mpp               [x, y] within 0.1 %, null when the file states none; mpp_source a regular expression
   levels            [width, height, tile width, tile height, codec] each, all of them
+  sizes             [width, height] each, all of them
   tile              [width, height, codec] of level 0
   associated        all of them: name -> [width, height]; a name that ends in ? may be missing
   warnings          a regular expression a warning; [] none at all
@@ -99,6 +100,7 @@ class Case:
         self.equal("codec of level 0", info["levels"][0]["codec"])
         levels = [[l["width"], l["height"], l["tile_width"], l["tile_height"], l["codec"]] for l in info["levels"]]
         self.equal("levels", levels)
+        self.equal("sizes of the levels", [l[:2] for l in levels])
         self.equal("tile of level 0", levels[0][2:])
         if "mpp" in c:
             self.spacing(info)
