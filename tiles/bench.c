@@ -29,7 +29,7 @@ typedef struct raw_pass {
 static void touch(const raw_pass *r, const int32_t t[2])
 {
     mt_tile_span span;
-    if (mt_slide_tile_span(&span, r->slide, 0, t[WALK_X], t[WALK_Y], NULL) != MT_OK) return;
+    if (mt_slide_tile_span(&span, r->slide, r->walk->plan->level, t[WALK_X], t[WALK_Y], NULL) != MT_OK) return;
     for (size_t i = 0; i < span.size; i += PAGE)
         (void)*(const volatile uint8_t *)(span.data + i);
 }
@@ -37,7 +37,8 @@ static void touch(const raw_pass *r, const int32_t t[2])
 static void raw_work(void *ctx, int id)
 {
     raw_pass *r = ctx;
-    const mt_level *l = &mt_slide_get_info(r->slide)->levels[0];
+    const int level = r->walk->plan->level;
+    const mt_level *l = &mt_slide_get_info(r->slide)->levels[level];
     mt_err e = MT_ERR_INIT;
     while (!mt_team_failed(&r->failed)) {
         uint64_t i = atomic_fetch_add(&r->next, 1);
@@ -50,7 +51,7 @@ static void raw_work(void *ctx, int id)
             touch(r, t);
             continue;
         }
-        if (mt_tile_reader_decode(r->readers[id], 0, t[WALK_X], t[WALK_Y], 1, r->buffers[id],
+        if (mt_tile_reader_decode(r->readers[id], level, t[WALK_X], t[WALK_Y], 1, r->buffers[id],
                                   (size_t)l->tile_w * 3, &e))
             mt_team_fail(&r->failed, &e);
         r->pixels[id * 8] += (uint64_t)l->tile_w * (uint64_t)l->tile_h;
@@ -74,7 +75,7 @@ static mt_status raw_once(mt_bench_tiling *out, raw_pass *r, int threads, mt_err
 
 static mt_status raw_buffers(raw_pass *r, int threads, mt_err *err)
 {
-    const mt_level *l = &mt_slide_get_info(r->slide)->levels[0];
+    const mt_level *l = &mt_slide_get_info(r->slide)->levels[r->walk->plan->level];
     size_t n = (size_t)threads;
     MT_TRY(mt_alloc(&r->readers, n, sizeof *r->readers, SIZE_MAX, "readers", err));
     MT_TRY(mt_alloc(&r->buffers, n, sizeof *r->buffers, SIZE_MAX, "readers", err));
@@ -122,12 +123,18 @@ static mt_status run_crops(mt_bench_tiling *out, const mt_slide *slide, const mt
     mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
     mt_fetch_stats stats;
     fo.threads = o->threads;
+    fo.fast = o->fast;
     fo.batch = 1; /* nobody here gains from groups; a network's worker asks for more */
     MT_TRY(mt_fetch_run(slide, plan, &fo, look, NULL, &stats, err));
     out->crops = stats.tiles;
     out->mpix = (double)stats.tiles * plan->out_px * plan->out_px * 1e-6;
     out->wall_s = stats.wall_s;
     out->cpu_s = stats.cpu_s;
+    out->native_needed = stats.native_needed;
+    out->native_decoded = stats.native_decoded;
+    out->peak_bytes = stats.peak_bytes;
+    out->level = plan->level;
+    out->reduced_by = o->fast ? mt_fetch_reduction(slide, plan) : 1;
     return MT_OK;
 }
 
@@ -179,13 +186,18 @@ static int32_t gcd(int32_t a, int32_t b)
     return b ? gcd(b, a % b) : a;
 }
 
+/* Pixels of a level under a grid step. */
+static int32_t step_at(const mt_plan *p)
+{
+    return (int32_t)MT_MAX(lround(p->step_l0 / p->level_downsample), 1);
+}
+
 /* Keeps at most `most` tiles: a rectangle from the middle of the slide, as near to a square as
  * whole periods of crops against native tiles allow, so that no half-used native tile at its rim
  * distorts the comparison. */
 static void keep_middle(mt_plan *p, const mt_level *l, uint64_t most)
 {
-    int32_t kx = l->tile_w / gcd(l->tile_w, p->step_l0),
-            ky = l->tile_h / gcd(l->tile_h, p->step_l0);
+    int32_t kx = l->tile_w / gcd(l->tile_w, step_at(p)), ky = l->tile_h / gcd(l->tile_h, step_at(p));
     int32_t side = (int32_t)sqrt((double)most);
     int32_t cols = MT_MIN(MT_MAX(side / kx * kx, MT_MIN(kx, side)), p->grid_cols);
     int64_t rows = MT_MIN((int64_t)(most / (uint64_t)MT_MAX(cols, 1)), p->grid_rows);
@@ -201,31 +213,59 @@ static void keep_middle(mt_plan *p, const mt_level *l, uint64_t most)
     p->n_tiles = n;
 }
 
+/* An order without sense, the same every time. */
+static void shuffle(mt_plan *p)
+{
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    for (size_t i = p->n_tiles; i > 1; i--) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        size_t j = (size_t)((state >> 33) % i);
+        mt_tile t = p->tiles[i - 1];
+        p->tiles[i - 1] = p->tiles[j];
+        p->tiles[j] = t;
+    }
+}
+
+static mt_status plan_crops(mt_plan **plan, mt_bench_tiling *out, const mt_slide *slide,
+                            const mt_bench_tiling_opts *opts, mt_err *err)
+{
+    mt_plan_opts po = MT_PLAN_OPTS_INIT;
+    po.tile_px = opts->tile_px;
+    po.mpp = opts->downsample;
+    po.whole_slide = 1;
+    po.edge = MT_EDGE_DROP;
+    MT_TRY(mt_plan_make(plan, slide, NULL, &po, err));
+    mt_plan *p = *plan;
+    if (opts->max_crops && opts->max_crops < p->n_tiles)
+        keep_middle(p, &mt_slide_get_info(slide)->levels[p->level], opts->max_crops);
+    if (!p->n_tiles)
+        return mt_err_set(err, MT_ERR_ARG, "the slide is smaller than one tile of %d px",
+                          opts->tile_px);
+    const mt_tile *first = p->tiles, *last = &p->tiles[p->n_tiles - 1];
+    out->x_l0 = first->x_l0;
+    out->y_l0 = first->y_l0;
+    out->w_l0 = last->x_l0 + last->w_l0 - first->x_l0;
+    out->h_l0 = last->y_l0 + last->h_l0 - first->y_l0;
+    if (opts->random_order) shuffle(p);
+    return MT_OK;
+}
+
 mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
                               const mt_bench_tiling_opts *opts, mt_err *err)
 {
     memset(out, 0, sizeof *out);
     if (opts->version != 1 || opts->threads < 1 || opts->threads > 256)
         return mt_err_set(err, MT_ERR_ARG, "bench with %d threads", opts->threads);
+    if (!(opts->downsample >= 1 && opts->downsample <= 64))
+        return mt_err_set(err, MT_ERR_ARG, "bench at a downsample of %g", opts->downsample);
     MT_AUTO(mt_slide_close) mt_slide *slide = NULL;
     MT_AUTO(mt_plan_free) mt_plan *plan = NULL;
-    mt_plan_opts po = MT_PLAN_OPTS_INIT;
-    po.tile_px = opts->tile_px;
-    po.whole_slide = 1;
-    po.edge = MT_EDGE_DROP;
-    MT_TRY(mt_slide_open(&slide, slide_path, NULL, err));
-    MT_TRY(mt_plan_make(&plan, slide, NULL, &po, err));
-    if (opts->max_crops && opts->max_crops < plan->n_tiles)
-        keep_middle(plan, &mt_slide_get_info(slide)->levels[0], opts->max_crops);
-    if (!plan->n_tiles)
-        return mt_err_set(err, MT_ERR_ARG, "the slide is smaller than one tile of %d px",
-                          opts->tile_px);
-    const mt_tile *first = plan->tiles, *last = &plan->tiles[plan->n_tiles - 1];
-    out->x_l0 = first->x_l0;
-    out->y_l0 = first->y_l0;
-    out->w_l0 = last->x_l0 + last->w_l0 - first->x_l0;
-    out->h_l0 = last->y_l0 + last->h_l0 - first->y_l0;
+    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
+    so.assume_mpp = 1.0; /* then the spacing of a crop is its downsample, whatever the file says */
+    MT_TRY(mt_slide_open(&slide, slide_path, &so, err));
+    MT_TRY(plan_crops(&plan, out, slide, opts, err));
     MT_TRY(run_raw(out, slide, plan, opts, err));
     MT_TRY(run_crops(out, slide, plan, opts, err));
-    return opts->with_openslide ? run_vendor(out, slide_path, plan, opts->threads, err) : MT_OK;
+    bool peer = opts->with_openslide && opts->downsample == 1;
+    return peer ? run_vendor(out, slide_path, plan, opts->threads, err) : MT_OK;
 }

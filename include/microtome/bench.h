@@ -7,6 +7,10 @@
 typedef struct mt_bench_tiling {
     uint64_t crops;
     int64_t x_l0, y_l0, w_l0, h_l0; /* rectangle of level 0 that was cut into crops */
+    int level;                 /* that the pixels came from */
+    int reduced_by;            /* by the codec: 1 unless fast */
+    uint64_t native_needed, native_decoded; /* native tiles the crops lie on; decodes done */
+    uint64_t peak_bytes;       /* of tile buffers */
     double mpix;               /* megapixels handed on */
     double wall_s, cpu_s;
     double raw_mpix, raw_wall_s, raw_cpu_s; /* the limit: native tiles decoded, nothing between */
@@ -20,13 +24,16 @@ typedef struct mt_bench_tiling_opts {
     uint64_t max_crops;        /* 0 = all; else at most so many from the middle, whole periods of crops
                                   against native tiles, so that few native tiles are cut by the rim */
     int with_raw, with_openslide;
+    int random_order;          /* 1: the plan lists the crops in an order without sense (always the same one) */
+    double downsample;         /* 1..64 pixels of level 0 a pixel of a crop, along a side */
+    int fast;                  /* 1: the codec may reduce (fast scaling) */
 } mt_bench_tiling_opts;
-#define MT_BENCH_TILING_OPTS_INIT {1, 256, 1, 2000, 1, 0}
+#define MT_BENCH_TILING_OPTS_INIT {1, 256, 1, 2000, 1, 0, 0, 1.0, 0}
 
-/* Cuts level-0 crops in order over the slide and, in the same run, times the raw limit: the same native
- * tiles by the same decoder on the same threads, each into one buffer and forgotten. The compressed
- * pages are brought in before either clock runs. with_openslide times OpenSlide's read_region on the
- * same crops. Errors: those of opening a slide, ARG, LIMIT, NO_MEMORY. */
+/* Cuts crops over the slide and, in the same run, times the raw limit: the same native tiles by the
+ * same decoder on the same threads, each into one buffer and forgotten. The compressed pages are
+ * brought in before either clock runs. with_openslide times OpenSlide's read_region on the same
+ * crops, at downsample 1 only. Errors: those of opening a slide, ARG, LIMIT, NO_MEMORY. */
 MT_API MT_MUST_USE mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
                                                  const mt_bench_tiling_opts *opts, mt_err *err);
 

@@ -51,10 +51,17 @@ expect 0 doctor --json
 json '.failed == 0 and .cores >= 1 and (.checks | length) > 3 and all(.checks[]; .ok)'
 
 slide a.svs --size 1500x1200
-expect 0 bench tiling "$REPLY" --tile-px 256 --threads 2 --openslide
+expect 0 bench tiling "$REPLY" --tile-px 256 --threads 2 --peers openslide --json
 silent err
-json '.bench == "tiling" and .threads == 2 and .crops == 5 * 4 and .tiling.mpix > 1 and .raw.mpix_per_cpu_s > 0 and .of_raw > 0 and .of_openslide > 0 and .peak_rss_bytes > 0'
-expect 0 bench tiling "$REPLY" --no-raw --crops 4 --cpu ref
+json '.rounds == 3 and .native_needed == .native_decoded and .of_raw_range[0] <= .of_raw and .of_raw <= .of_raw_range[1] and .bench == "tiling" and .threads == 2 and .crops == 5 * 4 and .tiling.mpix_per_cpu_s > 1 and .raw.mpix_per_cpu_s > 0 and .of_raw > 0 and .of_openslide > 0 and .peak_rss_bytes > 0'
+expect 0 bench tiling "$REPLY" --tile-px 64 --order random --rounds 1
+prints '^of raw'
+prints 'random order'
+expect 0 bench tiling "$REPLY" --tile-px 64 --downsample 2 --rounds 1 --json
+json '.level == 0 and .reduced_by == 1 and .downsample == 2 and .fast_scaling == false'
+expect 0 bench tiling "$REPLY" --tile-px 64 --downsample 2 --fast-scaling --rounds 1 --json
+json '.level == 0 and .reduced_by == 2 and .fast_scaling == true'
+expect 0 bench tiling "$REPLY" --no-raw --crops 4 --cpu ref --json
 json '.crops == 4 and .kernels == "ref" and .raw == null and .openslide == null and .of_raw == null'
 expect 1 bench tiling "$work/none.svs"
 silent out
