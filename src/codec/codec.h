@@ -100,6 +100,18 @@ MT_MUST_USE mt_status mt_decoder_decode_planes(mt_decoder *decoder, const mt_cod
 void mt_codec_describe(char words[48], char warning[160], const mt_coding *coding,
                        const void *data, size_t size);
 
+/* What a stream's own header says of size and colours, without decoding it. */
+typedef struct mt_stream_head {
+    uint32_t w, h;
+    unsigned components, bits;
+    unsigned sub_h, sub_v;      /* of the first component against the others: 2, 2 is 4:2:0 */
+    enum { MT_SAYS_NOTHING, MT_SAYS_RGB, MT_SAYS_YCBCR } says;
+    const char *by;             /* "JFIF marker", "Adobe marker", "component names", "MCT" */
+} mt_stream_head;
+
+/* False when the data do not hold such a header. JPEG and JPEG 2000 only. */
+bool mt_codec_head(mt_stream_head *out, mt_codec_id id, const void *data, size_t size);
+
 /* "jpeg", "jp2k", "lzw", "deflate", "raw", "packbits", "zstd", "jpegls", "rle". */
 const char *mt_codec_name(mt_codec_id id);
 

@@ -143,6 +143,13 @@ bool mt_jp2k_head(mt_stream_head *out, const uint8_t *data, size_t size)
     return out->components > 0;
 }
 
+bool mt_codec_head(mt_stream_head *out, mt_codec_id id, const void *data, size_t size)
+{
+    return id == MT_CODEC_JPEG   ? mt_jpeg_head(out, data, size)
+           : id == MT_CODEC_JP2K ? mt_jp2k_head(out, data, size)
+                                 : false;
+}
+
 /* ---- words ---- */
 
 static const char *ratio(const mt_stream_head *h)

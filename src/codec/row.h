@@ -49,14 +49,7 @@ void mt_ycc_to_rgb(uint8_t rgb[3], int y, int cb, int cr);
  * many there were. */
 size_t mt_packbits_unpack(uint8_t *to, size_t step, size_t want, const uint8_t *data, size_t size);
 
-/* A look into a stream without decoding it: what its own header says of size and colours. */
-typedef struct mt_stream_head {
-    uint32_t w, h;
-    unsigned components, bits;
-    unsigned sub_h, sub_v;      /* of the first component against the others: 2, 2 is 4:2:0 */
-    enum { MT_SAYS_NOTHING, MT_SAYS_RGB, MT_SAYS_YCBCR } says;
-    const char *by;             /* "JFIF marker", "Adobe marker", "component names", "MCT" ... */
-} mt_stream_head;
+/* mt_codec_head for each of the two. */
 bool mt_jpeg_head(mt_stream_head *out, const uint8_t *data, size_t size);
 bool mt_jp2k_head(mt_stream_head *out, const uint8_t *data, size_t size);
 

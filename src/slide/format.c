@@ -8,7 +8,8 @@
 #include <string.h>
 #include "slide/pool.h"
 
-static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_svs, &mt_format_ndpi,
+static const mt_format *const formats[] = {&mt_format_dicom, &mt_format_png, &mt_format_jpeg,
+                                           &mt_format_svs, &mt_format_ndpi,
                                            &mt_format_ome, &mt_format_philips, &mt_format_qptiff,
                                            &mt_format_scn, &mt_format_bif, &mt_format_generic_tiff,
                                            &mt_format_openslide};

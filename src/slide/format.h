@@ -61,7 +61,7 @@ typedef struct mt_format {
     mt_status (*open)(mt_slide *s, mt_probe *p, mt_err *err);
 } mt_format;
 
-extern const mt_format mt_format_svs, mt_format_ndpi, mt_format_ome, mt_format_philips,
+extern const mt_format mt_format_png, mt_format_jpeg, mt_format_svs, mt_format_ndpi, mt_format_ome, mt_format_philips,
     mt_format_qptiff, mt_format_scn, mt_format_bif, mt_format_generic_tiff, mt_format_openslide, mt_format_dicom;
 
 /* mt_slide_open with a table of one's own. When its last row is OpenSlide's, that one is asked for

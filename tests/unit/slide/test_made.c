@@ -463,7 +463,7 @@ static void refusals(void **state)
     mt_err err = MT_ERR_INIT;
     assert_int_equal(mt_slide_open(&s, tt_tmp_file("absent.svs"), NULL, &err), MT_ERR_NOT_FOUND);
     mt_err_clear(&err);
-    assert_int_equal(mt_slide_open(&s, tt_tmp(), NULL, &err), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_slide_open(&s, tt_tmp(), NULL, &err), MT_ERR_UNSUPPORTED); /* a folder without DICOM */
     const char *path = tt_tmp_file("text.svs");
     FILE *f = fopen(path, "w");
     fclose(f);
