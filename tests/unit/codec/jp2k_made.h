@@ -21,8 +21,9 @@ static inline OPJ_BOOL sink_seek(OPJ_OFF_T n, void *user) { return OPJ_FALSE; }
 
 /* Lossless codestream of components with the given subsampling; component c at (x, y) is value(c,
  * x, y). */
-static inline size_t jp2k_make(uint8_t *out, size_t room, uint32_t w, uint32_t h, int comps, int dx,
-                               int dy, int bits, int (*value)(int c, int x, int y))
+static inline size_t jp2k_make_mct(uint8_t *out, size_t room, uint32_t w, uint32_t h, int comps,
+                                   int dx, int dy, int bits, int (*value)(int c, int x, int y),
+                                   int mct)
 {
     opj_image_cmptparm_t parm[3];
     memset(parm, 0, sizeof parm);
@@ -46,7 +47,7 @@ static inline size_t jp2k_make(uint8_t *out, size_t room, uint32_t w, uint32_t h
     par.tcp_numlayers = 1;
     par.cp_disto_alloc = 1;
     par.numresolution = 4;
-    par.tcp_mct = 0;
+    par.tcp_mct = (char)mct;
     opj_codec_t *codec = opj_create_compress(OPJ_CODEC_J2K);
     assert_true(opj_setup_encoder(codec, &par, im));
     sink s = {out, 0, room};
@@ -61,6 +62,13 @@ static inline size_t jp2k_make(uint8_t *out, size_t room, uint32_t w, uint32_t h
     opj_destroy_codec(codec);
     opj_image_destroy(im);
     return s.n;
+}
+
+/* As above, without a component transform. */
+static inline size_t jp2k_make(uint8_t *out, size_t room, uint32_t w, uint32_t h, int comps, int dx,
+                               int dy, int bits, int (*value)(int c, int x, int y))
+{
+    return jp2k_make_mct(out, room, w, h, comps, dx, dy, bits, value, 0);
 }
 
 #endif
