@@ -15,6 +15,7 @@
 #define WARM_RATIO 350    /* red OD x 1000 / green OD */
 #define GREEN_LITTLE 30   /* OD x 1000 */
 #define GREEN_MUCH 100
+#define GREEN_OPAQUE 150  /* so much of the least OD x 1000 where hardly any light comes through */
 #define GREYISH 720       /* least OD x 1000 / most OD */
 #define GREYISH_OD 180
 #define GREY 860
@@ -63,9 +64,9 @@ void evidence_free(evidence **e)
 static uint8_t code_of(int32_t r, int32_t g, int32_t b)
 {
     int32_t most = MT_MAX(MT_MAX(r, g), b), least = MT_MIN(MT_MIN(r, g), b);
-    if (least >= OPAQUE_OD) return EVIDENCE_OPAQUE;
     if (r + g + b < 3 * DENSE) return 0;
     int32_t green = MT_MIN(r, b) - g;
+    if (least >= OPAQUE_OD && green * 1000 < GREEN_OPAQUE * least) return EVIDENCE_OPAQUE;
     if (green > GREEN_LITTLE) return EVIDENCE_GREEN | (green > GREEN_MUCH ? 2 : 1);
     if (least * 1000 >= most * GREY && least >= GREY_OD) return EVIDENCE_GREY | 2;
     if (least * 1000 >= most * GREYISH && least >= GREYISH_OD) return EVIDENCE_GREYISH;

@@ -9,8 +9,10 @@
  * function and its slope: A. N. Kolmogorov 1941; as a measure of focus it needs no reference.
  *
  * Only pairs of pixels well inside the tissue count, so the rim of a biopsy has no say. Native tiles are
- * sampled: of every block of k x k tiles the one with most tissue, k such that at most every 16th pixel
- * of level 0 is decoded, less sparsely where a slide has little tissue. Sums are whole numbers. */
+ * sampled: of every block of k x k tiles one in its middle that is full of tissue, k such that at most every 16th pixel
+ * of level 0 is decoded, less sparsely where a slide has little tissue. Blocks that do not agree with
+ * their neighbours, or that lie near the limit, are looked at more closely, with as many tiles again at
+ * most. Sums are whole numbers. */
 #include <math.h>
 #include <string.h>
 #include "base/workers.h"
@@ -25,6 +27,8 @@
 #define SHARE 4.0           /* every SHARE^2 th pixel of level 0 */
 #define LEAST_TILES 24
 #define CELL_PAIRS 2000     /* a cell with fewer has no value of its own */
+#define UNSURE 0.05         /* so near the limit a block is looked at more closely */
+#define CLOSER 4            /* tiles of such a block, at most */
 #define FLAT 10000.0        /* mean square, 1e-4 OD: nothing to see in 0.01 OD */
 #define NATIVE_CEILING ((size_t)512 << 20)
 #define NATIVES_MEMORY ((size_t)256 << 20)
@@ -42,7 +46,9 @@ typedef struct focus {
     int32_t tile_w, tile_h;
     int64_t level_w, level_h;
     int64_t (*tiles)[2];
-    size_t n_tiles;
+    size_t n_tiles, first;     /* tiles from `first` on are still to be decoded */
+    int k;                     /* side of a block */
+    cell *tile_sums;           /* of each tile */
     int32_t cols, rows;        /* of cells */
     cell *cells;
     int32_t od[LEVELS];        /* 1e-4 OD of SCALE x green */
@@ -75,24 +81,43 @@ static uint32_t tissue_under(const focus *f, int64_t tx, int64_t ty)
     return n;
 }
 
-/* Of each block of k x k tiles the one with most tissue. Counts only when tiles is NULL. */
+typedef struct block {
+    int64_t x0, x1, y0, y1; /* tiles */
+    uint32_t most;          /* tissue of the tile that has most */
+} block;
+
+static block block_at(const focus *f, const mt_level *l, int64_t bx, int64_t by, int k)
+{
+    block b = {bx * k, MT_MIN((bx + 1) * k, l->tiles_x), by * k, MT_MIN((by + 1) * k, l->tiles_y), 0};
+    for (int64_t ty = b.y0; ty < b.y1; ty++)
+        for (int64_t tx = b.x0; tx < b.x1; tx++)
+            b.most = MT_MAX(b.most, tissue_under(f, tx, ty));
+    return b;
+}
+
+/* Of a block the tile nearest to its middle among those that have nearly most tissue. */
+static void middle_tile(int64_t at[2], const focus *f, const block *b)
+{
+    int64_t best = INT64_MAX;
+    for (int64_t ty = b->y0; ty < b->y1; ty++)
+        for (int64_t tx = b->x0; tx < b->x1; tx++) {
+            int64_t dx = 2 * tx - (b->x0 + b->x1 - 1), dy = 2 * ty - (b->y0 + b->y1 - 1), d = dx * dx + dy * dy;
+            if (d >= best || 5 * (uint64_t)tissue_under(f, tx, ty) < 4 * (uint64_t)b->most) continue;
+            best = d;
+            at[0] = tx;
+            at[1] = ty;
+        }
+}
+
+/* One tile of each block of k x k that has tissue. Counts only when tiles is NULL. */
 static size_t choose_tiles(focus *f, const mt_level *l, int k, int64_t (*tiles)[2])
 {
     size_t n = 0;
-    for (int64_t by = 0; by < l->tiles_y; by += k)
-        for (int64_t bx = 0; bx < l->tiles_x; bx += k) {
-            uint32_t most = 0;
-            int64_t at[2] = {0, 0};
-            for (int64_t ty = by; ty < MT_MIN(by + k, l->tiles_y); ty++)
-                for (int64_t tx = bx; tx < MT_MIN(bx + k, l->tiles_x); tx++) {
-                    uint32_t t = tissue_under(f, tx, ty);
-                    if (t <= most) continue;
-                    most = t;
-                    at[0] = tx;
-                    at[1] = ty;
-                }
-            if (!most) continue;
-            if (tiles) memcpy(tiles[n], at, sizeof at);
+    for (int64_t by = 0; by * k < l->tiles_y; by++)
+        for (int64_t bx = 0; bx * k < l->tiles_x; bx++) {
+            block b = block_at(f, l, bx, by, k);
+            if (!b.most) continue;
+            if (tiles) middle_tile(tiles[n], f, &b);
             n++;
         }
     return n;
@@ -105,7 +130,9 @@ static mt_status plan_tiles(focus *f, mt_err *err)
     size_t n = choose_tiles(f, l, k, NULL);
     for (; k > 1 && n < LEAST_TILES; k--)
         n = choose_tiles(f, l, k - 1, NULL);
-    MT_TRY(mt_alloc(&f->tiles, n, sizeof *f->tiles, SIZE_MAX, "focus tiles", err));
+    f->k = k;
+    MT_TRY(mt_alloc(&f->tiles, 2 * n, sizeof *f->tiles, SIZE_MAX, "focus tiles", err));
+    MT_TRY(mt_alloc(&f->tile_sums, 2 * n, sizeof *f->tile_sums, SIZE_MAX, "focus tiles", err));
     f->n_tiles = choose_tiles(f, l, k, f->tiles);
     return MT_OK;
 }
@@ -172,6 +199,16 @@ static void add_cell(cell *to, const cell *c)
     __atomic_fetch_add(&to->n, c->n, __ATOMIC_RELAXED);
 }
 
+/* To the cell, which other tiles share, and to the tile, which is this worker's. */
+static void add_sums(focus *f, size_t tile, int32_t cy, int32_t cx, const cell *sum)
+{
+    cell *own = &f->tile_sums[tile];
+    add_cell(&f->cells[(size_t)cy * (size_t)f->cols + (size_t)cx], sum);
+    own->d1 += sum->d1;
+    own->d4 += sum->d4;
+    own->n += sum->n;
+}
+
 static inline void add_pair(cell *c, int32_t here, int32_t near, int32_t far)
 {
     int64_t a = near - here, b = far - here;
@@ -180,8 +217,9 @@ static inline void add_pair(cell *c, int32_t here, int32_t near, int32_t far)
     c->n++;
 }
 
-static void add_plane(focus *f, const int32_t *plane, const int64_t t[2], int32_t w, int32_t h)
+static void add_plane(focus *f, const int32_t *plane, size_t tile, int32_t w, int32_t h)
 {
+    const int64_t *t = f->tiles[tile];
     double um_l0 = f->qc->mask_mpp / f->qc->px_l0, side = CELL * f->qc->mask_mpp;
     double x_um = (double)t[0] * f->tile_w * f->ds * um_l0, y_um = (double)t[1] * f->tile_h * f->ds * um_l0;
     const size_t pitch = (size_t)f->plane_w;
@@ -191,7 +229,7 @@ static void add_plane(focus *f, const int32_t *plane, const int64_t t[2], int32_
         for (int32_t i = 0; i + LAG < w; i++) {
             int32_t c = MT_MIN((int32_t)((x_um + (i + 0.5) * f->um) / side), f->cols - 1);
             if (c != cx) {
-                if (cx >= 0) add_cell(&f->cells[(size_t)cy * (size_t)f->cols + (size_t)cx], &sum);
+                if (cx >= 0) add_sums(f, tile, cy, cx, &sum);
                 sum = (cell){0, 0, 0};
                 cx = c;
             }
@@ -200,7 +238,7 @@ static void add_plane(focus *f, const int32_t *plane, const int64_t t[2], int32_
             if (p[1] >= 0 && p[LAG] >= 0) add_pair(&sum, p[0], p[1], p[LAG]);
             if (p[pitch] >= 0 && p[LAG * pitch] >= 0) add_pair(&sum, p[0], p[pitch], p[LAG * pitch]);
         }
-        if (cx >= 0) add_cell(&f->cells[(size_t)cy * (size_t)f->cols + (size_t)cx], &sum);
+        if (cx >= 0) add_sums(f, tile, cy, cx, &sum);
     }
 }
 
@@ -208,7 +246,7 @@ static void tile_job(void *ctx, int worker, size_t i)
 {
     focus *f = ctx;
     mt_err e = MT_ERR_INIT;
-    const int64_t *t = f->tiles[i];
+    const int64_t *t = f->tiles[i += f->first];
     if (mt_team_failed(&f->failed)) return;
     mt_status st = mt_tile_reader_decode(f->readers[worker], f->level, t[0], t[1], 1, f->natives[worker],
                                          (size_t)f->tile_w * 3, &e);
@@ -221,7 +259,71 @@ static void tile_job(void *ctx, int worker, size_t i)
     int32_t w = (int32_t)((double)MT_MIN(f->tile_w, f->level_w - t[0] * f->tile_w) / step);
     int32_t h = (int32_t)((double)MT_MIN(f->tile_h, f->level_h - t[1] * f->tile_h) / step);
     fill_plane(f, f->planes[worker], f->natives[worker], t, w, h);
-    add_plane(f, f->planes[worker], t, w, h);
+    add_plane(f, f->planes[worker], i, w, h);
+}
+
+/* NaN when there is too little to see. */
+static double sharpness(const cell *c)
+{
+    if (c->n < CELL_PAIRS || (double)c->d4 < FLAT * (double)c->n || !c->d1) return NAN;
+    double s = 1.0 - log((double)c->d4 / (double)c->d1) / log(16.0);
+    return MT_MIN(MT_MAX(s, 0.0), 1.0);
+}
+
+/* ---- a closer look ---- */
+
+/* Further tiles of a block: as far as can be from those taken, with half the tissue at least. */
+static void take_more(focus *f, const mt_level *l, size_t own, size_t most)
+{
+    block b = block_at(f, l, f->tiles[own][0] / f->k, f->tiles[own][1] / f->k, f->k);
+    size_t first = f->n_tiles;
+    for (int n = 1; n < CLOSER && f->n_tiles < most; n++) {
+        int64_t best = 0, at[2] = {0, 0};
+        for (int64_t ty = b.y0; ty < b.y1; ty++)
+            for (int64_t tx = b.x0; tx < b.x1; tx++) {
+                int64_t dx = tx - f->tiles[own][0], dy = ty - f->tiles[own][1], d = dx * dx + dy * dy;
+                for (size_t i = first; i < f->n_tiles; i++) {
+                    dx = tx - f->tiles[i][0];
+                    dy = ty - f->tiles[i][1];
+                    d = MT_MIN(d, dx * dx + dy * dy);
+                }
+                if (d <= best || 2 * (uint64_t)tissue_under(f, tx, ty) < b.most) continue;
+                best = d;
+                at[0] = tx;
+                at[1] = ty;
+            }
+        if (!best) return;
+        memcpy(f->tiles[f->n_tiles++], at, sizeof at);
+    }
+}
+
+/* Blocks are compared with the four beside them. */
+static mt_status choose_closer(focus *f, double focus_min, mt_err *err)
+{
+    const mt_level *l = &mt_slide_get_info(f->slide)->levels[f->level];
+    int64_t bw = (l->tiles_x + f->k - 1) / f->k, bh = (l->tiles_y + f->k - 1) / f->k;
+    MT_AUTO_FREE float *v = NULL;
+    f->first = f->n_tiles;
+    if (f->k == 1) return MT_OK;
+    MT_TRY(mt_alloc(&v, (size_t)bw * (size_t)bh, sizeof *v, SIZE_MAX, "focus blocks", err));
+    for (int64_t i = 0; i < bw * bh; i++)
+        v[i] = NAN;
+    for (size_t i = 0; i < f->first; i++)
+        v[f->tiles[i][1] / f->k * bw + f->tiles[i][0] / f->k] = (float)sharpness(&f->tile_sums[i]);
+    size_t most = 2 * f->first;
+    for (size_t i = 0; i < f->first && f->n_tiles < most; i++) {
+        int64_t bx = f->tiles[i][0] / f->k, by = f->tiles[i][1] / f->k;
+        double here = (double)v[by * bw + bx];
+        bool closer = fabs(here - focus_min) < UNSURE;
+        const int64_t near[4][2] = {{bx - 1, by}, {bx + 1, by}, {bx, by - 1}, {bx, by + 1}};
+        for (int k = 0; k < 4; k++) {
+            if (near[k][0] < 0 || near[k][1] < 0 || near[k][0] >= bw || near[k][1] >= bh) continue;
+            double other = (double)v[near[k][1] * bw + near[k][0]];
+            closer |= !isnan(here) && !isnan(other) && (here < focus_min) != (other < focus_min);
+        }
+        if (closer) take_more(f, l, i, most);
+    }
+    return MT_OK;
 }
 
 static mt_status get_workers(focus *f, mt_err *err)
@@ -255,18 +357,11 @@ static void focus_free(focus *f)
     free(f->natives);
     free(f->planes);
     free(f->tiles);
+    free(f->tile_sums);
     free(f->cells);
 }
 
 /* ---- from sums to values ---- */
-
-/* NaN when there is too little to see. */
-static double sharpness(const cell *c)
-{
-    if (c->n < CELL_PAIRS || (double)c->d4 < FLAT * (double)c->n || !c->d1) return NAN;
-    double s = 1.0 - log((double)c->d4 / (double)c->d1) / log(16.0);
-    return MT_MIN(MT_MAX(s, 0.0), 1.0);
-}
 
 typedef struct value {
     double sharp;
@@ -290,24 +385,21 @@ static double quantile(const value *v, size_t n, uint64_t total, double q)
     return n ? v[n - 1].sharp : NAN;
 }
 
-static mt_status fill_figures(focus *f, double focus_min, mt_err *err)
+static mt_status fill_figures(focus *f, mt_err *err)
 {
     mt_qc_figures *g = &f->qc->figures;
     MT_AUTO_FREE value *v = NULL;
     size_t n_cells = (size_t)f->cols * (size_t)f->rows, n = 0;
-    uint64_t total = 0, blurred = 0;
+    uint64_t total = 0;
     MT_TRY(mt_alloc(&v, n_cells, sizeof *v, SIZE_MAX, "focus figures", err));
     for (size_t i = 0; i < n_cells; i++) {
         double s = sharpness(&f->cells[i]);
         if (isnan(s)) continue;
         v[n++] = (value){s, f->cells[i].n};
         total += f->cells[i].n;
-        if (s < focus_min) blurred += f->cells[i].n;
     }
     g->focus_mpp = f->um;
     g->focus_level = f->level;
-    g->focus_tiles = f->n_tiles;
-    g->focus_pixels = (uint64_t)f->n_tiles * (uint64_t)f->tile_w * (uint64_t)f->tile_h;
     if (!n) return MT_OK;
     qsort(v, n, sizeof *v, by_sharpness);
     g->focus_p05 = quantile(v, n, total, 0.05);
@@ -315,7 +407,6 @@ static mt_status fill_figures(focus *f, double focus_min, mt_err *err)
     g->focus_p50 = quantile(v, n, total, 0.50);
     g->focus_p75 = quantile(v, n, total, 0.75);
     g->focus_p95 = quantile(v, n, total, 0.95);
-    g->share[0] = (double)blurred / (double)total;
     return MT_OK;
 }
 
@@ -355,16 +446,23 @@ static void flag_cells(focus *f, double focus_min)
         }
 }
 
-/* Share of the tissue that lies under the tiles that were decoded. */
-static double share_looked_at(const focus *f)
+/* What was found and what it took. */
+static void account(focus *f)
 {
-    uint64_t tissue = 0, seen = 0;
-    for (int32_t y = 0; y < f->qc->height; y++)
-        for (int32_t x = 0; x < f->qc->width; x++)
-            tissue += is_tissue(f->qc, x, y);
+    mt_qc_figures *g = &f->qc->figures;
+    uint64_t tissue = 0, seen = 0, blurred = 0;
+    size_t n = (size_t)f->qc->width * (size_t)f->qc->height;
+    for (size_t i = 0; i < n; i++) {
+        unsigned flags = f->qc->flags[i];
+        tissue += (flags & MT_QC_TISSUE) && !(flags & QC_HIDES);
+        blurred += (flags & MT_QC_FOCUS) != 0;
+    }
     for (size_t i = 0; i < f->n_tiles; i++)
         seen += tissue_under(f, f->tiles[i][0], f->tiles[i][1]);
-    return tissue ? MT_MIN((double)seen / (double)tissue, 1.0) : 0;
+    g->focus_measured = tissue ? MT_MIN((double)seen / (double)tissue, 1.0) : 0;
+    g->focus_tiles = f->n_tiles;
+    g->focus_pixels = (uint64_t)f->n_tiles * (uint64_t)f->tile_w * (uint64_t)f->tile_h;
+    if (tissue && !isnan(g->focus_p50)) g->share[0] = (double)blurred / (double)tissue;
 }
 
 static mt_status run(focus *f, double focus_min, mt_err *err)
@@ -384,11 +482,13 @@ static mt_status run(focus *f, double focus_min, mt_err *err)
     if (!f->n_tiles) return MT_OK;
     MT_TRY(get_workers(f, err));
     mt_workers_each(f->threads, f->n_tiles, tile_job, f);
+    MT_TRY(fill_figures(f, err)); /* before the closer look, which is no fair sample */
+    MT_TRY(choose_closer(f, focus_min, err));
+    mt_workers_each(f->threads, f->n_tiles - f->first, tile_job, f);
     if (f->failed.set) return mt_err_set(err, f->failed.err.code, "%s", f->failed.err.text);
     MT_TRY(mt_slide_check(f->slide, err));
-    MT_TRY(fill_figures(f, focus_min, err));
-    f->qc->figures.focus_measured = share_looked_at(f);
     flag_cells(f, focus_min);
+    account(f);
     return MT_OK;
 }
 

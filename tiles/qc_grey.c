@@ -2,8 +2,9 @@
  *
  * A piece of grey is taken apart by an opening into its thick parts (wider than THICK) and its thin
  * ones. Thick and long is a stroke of a black pen, thick and compact is dirt. Thin and straight for
- * more than a millimetre is the edge of a coverslip, thin along a circle the rim of a bubble, whose
- * inside is flagged too. All lengths are fixed in micrometres. */
+ * most of a millimetre is the edge of a coverslip. Rims of bubbles are looked for by themselves, over
+ * tissue too: thin pieces along a circle, of which enough is seen; what they enclose is flagged. All
+ * lengths are fixed in micrometres. */
 #include <math.h>
 #include <string.h>
 #include "tiles/morph.h"
@@ -12,16 +13,18 @@
 
 #define LEAST_UM2 760.0       /* dust below this is passed over */
 #define LEAST_SEEDS 0.05      /* of a piece must be surely grey */
-#define THICK_UM 88.0
+#define THICK_UM 64.0
+#define GAP_UM 32.0           /* nuclei under black ink leave gaps */
 #define STROKE_UM2 100000.0   /* least area of a pen stroke */
 #define STROKE_UM 1000.0      /* and its length */
 #define STROKE_LONG 8.0       /* area over squared thickness: a disc has 5, a stroke of 1:6 has 8 */
-#define LINE_UM 1200.0
+#define LINE_UM 800.0
 #define LINE_THIN 0.05        /* width over length, by second moments */
-#define RING_UM 60.0          /* least radius */
-#define RING_ARC 0.15         /* of the circle a piece must cover to propose it */
+#define RING_UM 120.0         /* least radius */
+#define RING_ARC 0.12         /* of the circle a piece must cover to propose it */
 #define RING_WHOLE 0.65       /* on which a rim must be seen */
 #define RIM_DENSE 1.7         /* times the usual density of the tissue */
+#define RIM_UM 60.0           /* most mean thickness */
 enum { BINS = 96, REFITS = 3, MOST_JUDGED = 2048 };
 
 typedef struct grey {
@@ -30,19 +33,20 @@ typedef struct grey {
     int32_t w, h;
     const evidence *e;
     double usual; /* density of tissue */
-    uint8_t *mask, *thick;
+    uint8_t *mask, *thick, *rim;
     morph morph;
 } grey;
 
 /* What is left when everything narrower than THICK is worn away and what stays grows back. */
 static void open_thick(const grey *g)
 {
-    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1);
+    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1), gap = MT_MAX((int32_t)lround(GAP_UM / g->um / 2), 1);
     size_t n = (size_t)g->w * (size_t)g->h;
-    morph_erode(&g->morph, g->thick, g->mask, r);
+    morph_dilate(&g->morph, g->thick, g->mask, gap);
+    morph_erode(&g->morph, g->thick, g->thick, gap + r);
     morph_dilate(&g->morph, g->thick, g->thick, r);
     for (size_t i = 0; i < n; i++)
-        g->thick[i] = g->thick[i] && g->mask[i];
+        g->thick[i] = g->thick[i] && (g->mask[i] || g->e->code[i]);
 }
 
 /* ---- measures of a piece ---- */
@@ -121,6 +125,13 @@ static double thickness(const piece *p)
     return 2 * p->n / MT_MAX(p->edges, 1.0);
 }
 
+static bool is_line(const grey *g, const piece *p)
+{
+    double length, width;
+    extent(&length, &width, p);
+    return length * g->um >= LINE_UM && width <= LINE_THIN * length;
+}
+
 /* ---- circles ---- */
 
 typedef struct circle {
@@ -173,8 +184,7 @@ static bool fit_circle(circle *out, const shapes *s, uint32_t id, const piece *p
     return solve(out, &f, ox, oy);
 }
 
-/* Share of the circle on which the rim is seen: a thin grey pixel, or, over tissue, one far denser than
- * usual, within two pixels. own: thin pixels of piece id alone. */
+/* Share of the circle on which a rim pixel lies within two pixels; own: of piece id alone. */
 static double covered(const grey *g, const shapes *s, uint32_t id, const circle *c, bool own)
 {
     int n = 0;
@@ -184,12 +194,7 @@ static double covered(const grey *g, const shapes *s, uint32_t id, const circle 
         for (int d = -2; d <= 2 && !seen; d++) {
             int32_t x = (int32_t)lround(c->x + (c->r + d) * cos(a)), y = (int32_t)lround(c->y + (c->r + d) * sin(a));
             if (x < 0 || y < 0 || x >= g->w || y >= g->h) continue;
-            size_t i = (size_t)y * (size_t)g->w + (size_t)x;
-            if (own)
-                seen = g->mask[i] && shapes_piece_at(s, x, y) == id;
-            else
-                seen = g->mask[i] || g->e->dens[i] >= RIM_DENSE * g->usual ||
-                       (g->e->code[i] & EVIDENCE_KIND) == EVIDENCE_GREY;
+            seen = g->rim[(size_t)y * (size_t)g->w + (size_t)x] && (!own || shapes_piece_at(s, x, y) == id);
         }
         n += seen;
     }
@@ -222,6 +227,66 @@ static void flag_disc(mt_qc *qc, const circle *c, double rim)
         for (int32_t x = x0; x < x1; x++)
             qc->flags[(size_t)y * (size_t)qc->width + (size_t)x] |= MT_QC_BUBBLE;
     }
+}
+
+/* A line goes on over tissue, where its pieces are not so clean: it is followed both ways while half of
+ * the last stretch is seen. */
+static void follow_line(const grey *g, const piece *p)
+{
+    double a = 0.5 * atan2(2 * p->xy, p->xx - p->yy), ux = cos(a), uy = sin(a);
+    for (int way = -1; way <= 1; way += 2) {
+        uint64_t seen = ~UINT64_C(0); /* of the last 64 steps */
+        for (int64_t k = 0; __builtin_popcountll(seen) >= 32; k++) {
+            bool here = false;
+            int32_t x = 0, y = 0;
+            for (int d = -2; d <= 2; d++) {
+                x = (int32_t)lround(p->x + way * (double)k * ux - d * uy);
+                y = (int32_t)lround(p->y + way * (double)k * uy + d * ux);
+                if (x < 0 || y < 0 || x >= g->w || y >= g->h) continue;
+                size_t i = (size_t)y * (size_t)g->w + (size_t)x;
+                if (!g->rim[i]) continue;
+                g->qc->flags[i] |= MT_QC_EDGE;
+                here = true;
+            }
+            if (x < -2 || y < -2 || x > g->w + 2 || y > g->h + 2) break;
+            seen = seen << 1 | here;
+        }
+    }
+}
+
+/* A rim is grey over glass; over tissue it is far denser than usual. Nuclei are too, but in specks; what
+ * is wide is no rim. */
+static mt_status find_rings(grey *g, mt_err *err)
+{
+    MT_AUTO(shapes_free) shapes s = {0};
+    MT_AUTO_FREE piece *p = NULL;
+    size_t n = (size_t)g->w * (size_t)g->h;
+    double least = 0.15 * 2 * M_PI * RING_UM / g->um;
+    int judged = 0;
+    MT_TRY(mt_alloc(&g->rim, n, 1, SIZE_MAX, "rims", err));
+    for (size_t i = 0; i < n; i++)
+        g->rim[i] = g->e->code[i] != EVIDENCE_INK && ((g->e->code[i] & EVIDENCE_KIND) == EVIDENCE_GREY ||
+                                                      g->e->dens[i] >= RIM_DENSE * g->usual);
+    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1);
+    morph_erode(&g->morph, g->thick, g->rim, r);
+    morph_dilate(&g->morph, g->thick, g->thick, r);
+    for (size_t i = 0; i < n; i++)
+        g->rim[i] = g->rim[i] && !g->thick[i];
+    MT_TRY(shapes_find(&s, g->rim, g->w, g->h, true, err));
+    MT_TRY(measure(&p, &s, NULL, err));
+    for (uint32_t i = 0; i < s.n_runs && judged < MOST_JUDGED; i++) {
+        circle c;
+        double length, width;
+        if (s.runs[i].piece != i || p[i].n < 2 * least) continue;
+        extent(&length, &width, &p[i]);
+        if (length < 1.5 * RING_UM / g->um || thickness(&p[i]) * g->um > RIM_UM) continue;
+        judged++;
+        if (is_line(g, &p[i]))
+            follow_line(g, &p[i]);
+        else if (find_ring(&c, g, &s, i, &p[i]))
+            flag_disc(g->qc, &c, 1.5);
+    }
+    return MT_OK;
 }
 
 /* ---- verdicts ---- */
@@ -258,13 +323,6 @@ static mt_status judge_thick(const grey *g, mt_err *err)
     return MT_OK;
 }
 
-static bool is_line(const grey *g, const piece *p)
-{
-    double length, width;
-    extent(&length, &width, p);
-    return length * g->um >= LINE_UM && width <= LINE_THIN * length;
-}
-
 /* Rags of an opening belong to what they hang on. */
 static bool hangs_on(const grey *g, const shapes *s, uint32_t id, const piece *p, uint8_t bit)
 {
@@ -277,6 +335,16 @@ static bool hangs_on(const grey *g, const shapes *s, uint32_t id, const piece *p
                     if (g->qc->flags[(size_t)yy * (size_t)g->w + (size_t)x] & bit) return true;
         }
     return false;
+}
+
+static double share_of(const grey *g, const shapes *s, uint32_t id, const piece *p, uint8_t bit)
+{
+    uint64_t n = 0;
+    for (int32_t y = p->y0; y < p->y1; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++)
+            for (int32_t x = s->runs[i].x0; s->runs[i].piece == id && x < s->runs[i].x1; x++)
+                n += (g->qc->flags[(size_t)y * (size_t)g->w + (size_t)x] & bit) != 0;
+    return (double)n / p->n;
 }
 
 static mt_status judge_thin(const grey *g, mt_err *err)
@@ -293,16 +361,17 @@ static mt_status judge_thin(const grey *g, mt_err *err)
     MT_TRY(measure(&p, &s, NULL, err));
     MT_TRY(mt_alloc(&bit, s.n_runs, 1, SIZE_MAX, "pieces", err));
     for (uint32_t i = 0; i < s.n_runs; i++) {
-        circle c;
         if (s.runs[i].piece != i) continue;
         bit[i] = MT_QC_DARK;
         double length, width;
         extent(&length, &width, &p[i]);
         if (p[i].n < least || length < 1.5 * RING_UM / g->um || ++judged > MOST_JUDGED) continue;
         if (is_line(g, &p[i])) {
+            follow_line(g, &p[i]);
             bit[i] = MT_QC_EDGE;
-        } else if (find_ring(&c, g, &s, i, &p[i])) {
-            flag_disc(g->qc, &c, 1.5);
+        } else if (share_of(g, &s, i, &p[i], MT_QC_EDGE) >= 0.5) {
+            bit[i] = MT_QC_EDGE;
+        } else if (share_of(g, &s, i, &p[i], MT_QC_BUBBLE) >= 0.5) {
             bit[i] = MT_QC_BUBBLE;
         } else if (hangs_on(g, &s, i, &p[i], MT_QC_PEN)) {
             bit[i] = MT_QC_PEN;
@@ -340,10 +409,11 @@ static mt_status look(grey *g, mt_err *err)
     size_t n = (size_t)g->w * (size_t)g->h;
     bool any = false;
     MT_TRY(mt_alloc(&g->mask, n, 1, SIZE_MAX, "grey mask", err));
-    MT_TRY(choose_pieces(g, &any, err));
-    if (!any) return MT_OK;
     MT_TRY(mt_alloc(&g->thick, n, 1, SIZE_MAX, "grey mask", err));
     MT_TRY(morph_init(&g->morph, g->w, g->h, err));
+    MT_TRY(find_rings(g, err));
+    MT_TRY(choose_pieces(g, &any, err));
+    if (!any) return MT_OK;
     open_thick(g);
     MT_TRY(judge_thick(g, err));
     return judge_thin(g, err);
@@ -356,6 +426,7 @@ mt_status qc_find_grey(mt_qc *qc, const evidence *e, mt_err *err)
     mt_status st = look(&g, err);
     free(g.mask);
     free(g.thick);
+    free(g.rim);
     morph_free(&g.morph);
     return st;
 }
