@@ -1,5 +1,6 @@
 // rooms: codec base
-/* JPEG tiles. The first byte holds choices, the next two the length of the shared tables; the size
+/* JPEG tiles. The first byte holds choices, the next two the length of the shared tables or of a head
+ * that stands apart; the size
  * of the picture is looked up in the stream, as a file would state it. A decoder that has decoded
  * before must give what a fresh one gives. */
 #include <stdlib.h>
@@ -33,12 +34,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    .colour = data[0] & 1 ? MT_COLOUR_RGB : MT_COLOUR_YCBCR,
                    .samples = 3,
                    .tables = n_tables ? data + 3 : NULL,
-                   .n_tables = n_tables};
+                   .n_tables = n_tables,
+                   .tables_are_header = n_tables && data[0] & 8};
     const uint8_t *tile = data + 3 + n_tables;
     const size_t n_tile = size - 3 - n_tables;
     mt_pixels out = {used, 3 * SIDE, 16, 16, 1 << (data[0] >> 1 & 3), NULL};
     int components = 3;
-    if (find_size(&out.w, &out.h, &components, tile, n_tile) && components == 1) {
+    const bool apart = c.tables_are_header;
+    if (find_size(&out.w, &out.h, &components, apart ? c.tables : tile, apart ? n_tables : n_tile) &&
+        components == 1) {
         c.colour = data[0] & 1 ? MT_COLOUR_GREY : MT_COLOUR_GREY_INVERTED;
         c.samples = 1;
     }
