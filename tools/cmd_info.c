@@ -1,5 +1,6 @@
 /* microtome info: what a slide says of itself. */
 #include <stdio.h>
+#include <string.h>
 #include "command.h"
 #include "microtome/slide.h"
 #include "talk.h"
@@ -25,20 +26,34 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "FILE.png", "where --associated writes"),
     OPT_OPTICAL_PATH(optical_path),
     OPT_FOCAL_PLANE(focal_plane),
-    OPT_FLAG("formats", formats, "list the slide formats this build reads, and stop"),
+    OPT_FLAG("formats", formats, "list the slide formats this build reads and what of them was tried on real files, and stop"),
     OPT_FLAG("schema", schema, "print the JSON schema of --json, and stop"),
     OPT_END,
 };
+
+static json_t *features_json(const char *format)
+{
+    json_t *list = json_array();
+    for (const mt_format_feature *f = mt_slide_features(); f->format; f++)
+        if (!strcmp(f->format, format))
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s}", "feature", f->feature, "proof", f->proof));
+    return list;
+}
 
 static int list_formats(int json)
 {
     json_t *list = json ? json_array() : NULL;
     for (const mt_format_info *f = mt_slide_formats(); f->name; f++) {
-        if (json)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", f->name, "description",
-                                                  f->description, "proof", f->proof));
-        else
-            printf("%-14s %-26s %s\n", f->name, f->proof, f->description);
+        if (json) {
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", f->name,
+                                                  "description", f->description, "proof", f->proof,
+                                                  "features", features_json(f->name)));
+            continue;
+        }
+        printf("%-15s %-21s %s\n", f->name, f->proof, f->description);
+        for (const mt_format_feature *k = mt_slide_features(); k->format; k++)
+            if (!strcmp(k->format, f->name)) printf("  %-13s %-21s %s\n", "", k->proof, k->feature);
     }
     return json ? mt_json_print(list) : MT_EXIT_OK;
 }

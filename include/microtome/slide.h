@@ -151,4 +151,11 @@ typedef struct mt_format_info {
 } mt_format_info;
 MT_API const mt_format_info *mt_slide_formats(void);
 
+/* What within a format was tried on real files and what on files made by ourselves only; format is a name of the
+ * table above, NULL ends it. */
+typedef struct mt_format_feature {
+    const char *format, *feature, *proof;
+} mt_format_feature;
+MT_API const mt_format_feature *mt_slide_features(void);
+
 #endif

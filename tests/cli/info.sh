@@ -37,7 +37,13 @@ expect 0 info --formats
 prints '^aperio-svs ' '^generic-tiff ' '^openslide '
 not_prints '\(null\)'
 expect 0 info --formats --json
-json 'length >= 3 and all(.[]; (.name | length) > 0 and (.proof | test("proven on real files|fixture only")))'
+json 'length >= 3 and all(.[], .[].features[]; .proof == "proven on real files" or .proof == "fixture only") and all(.[]; .name | length > 0)'
+
+# The README has the same table, row for row.
+jq -r '.[] | "| `\(.name)` | \(.description) | \(.proof) |", (.features[] | "| | \(.feature) | \(.proof) |")' "$work/.out" >"$work/rows"
+that test "$(wc -l <"$work/rows")" -gt 10
+last=(README.md: rows of the table under Formats)
+that diff "$work/rows" <(sed -n '/^## Formats/,/^## [^F]/p' "$MT_SOURCE_DIR/README.md" | grep -E '\| (proven on real files|fixture only) \|$')
 
 # JSON is what its schema says, and the schema is no empty promise: it refuses what is not in it.
 expect 0 info --schema
