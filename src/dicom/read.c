@@ -22,6 +22,7 @@ typedef struct frame {
     mt_vr vr;
     uint8_t kind;
     bool undefined, implicit, big;
+    bool un;        /* of a value written as UN: implicit little endian, or should be */
     bool is_signed; /* Pixel Representation of the set, for what is US or SS */
 } frame;
 
@@ -31,6 +32,7 @@ struct mt_dcm_reader {
     uint64_t origin;
     uint8_t *inflated; /* owned; data points at it */
     int top, depth;    /* of the stack; number of open items */
+    bool trial;        /* looks whether a value is a sequence: takes those inside it as they are */
     size_t last;       /* position of the element reported last, for mt_dcm_enter */
     size_t nonzero;    /* a byte that is not 0 was seen here: what is before it is no padding */
     frame stack[MAX_OPEN];
@@ -244,31 +246,67 @@ static bool only_padding(mt_dcm_reader *r, size_t end)
     return true;
 }
 
-static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, const header *h, size_t at,
-                                mt_err *err)
+/* What a sequence or pixel data inherits. PS3.5 6.2.2: values in UN are implicit little endian,
+ * whatever is around them. */
+static frame child_of(const mt_dcm_element *e, frame_kind kind, const frame *f)
+{
+    return (frame){.tag = e->tag,
+                   .vr = e->vr,
+                   .kind = (uint8_t)kind,
+                   .implicit = e->implicit || e->un,
+                   .big = f->big && !e->un,
+                   .un = e->un,
+                   .is_signed = f->is_signed};
+}
+
+static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err)
 {
     const frame *f = &r->stack[r->top];
-    frame child = {.tag = out->tag,
-                   .vr = h->vr,
-                   .kind = SEQUENCE,
-                   .implicit = h->implicit,
-                   .big = f->big,
-                   .is_signed = f->is_signed};
+    const size_t at = r->last;
     const bool pixels = mt_dcm_is_pixels(out->tag);
-    const bool unknown = h->vr == MT_VR('U', 'N');
-    if (h->vr == MT_VR('S', 'Q') || (unknown && !pixels)) {
-        if (unknown) { /* PS3.5 6.2.2: implicit little endian, whatever is around it */
-            child.implicit = true;
-            child.big = false;
-        }
-        out->event = MT_DCM_SEQUENCE;
-    } else if (h->vr >> 8 == 'O' || pixels) {
-        child.kind = PIXELS;
+    if (out->un && !pixels && out->vr != MT_VR('S', 'Q')) out->vr = MT_VR('U', 'N');
+    if (pixels || (out->vr >> 8 == 'O' && !out->un)) {
         out->event = MT_DCM_PIXELS;
-    } else {
-        return wrong(r, out->tag, at, err, "undefined length of a value that is no sequence");
+        return push(r, child_of(out, PIXELS, f), MT_DCM_UNDEFINED, out->tag, at, err);
     }
-    return push(r, child, MT_DCM_UNDEFINED, out->tag, at, err);
+    if (out->vr != MT_VR('S', 'Q') && out->vr != MT_VR('U', 'N'))
+        return wrong(r, out->tag, at, err, "undefined length of a value that is no sequence");
+    out->event = MT_DCM_SEQUENCE;
+    return push(r, child_of(out, SEQUENCE, f), MT_DCM_UNDEFINED, out->tag, at, err);
+}
+
+/* Opens the value of e, which begins at `start`, as a sequence when it is one from end to end;
+ * otherwise nothing moves. Sequences in UN inside it are not looked into: each is tried when its
+ * turn comes, so that the cost does not double with every level. */
+static mt_status enter(mt_dcm_reader *r, const mt_dcm_element *e, size_t start, mt_err *err)
+{
+    mt_dcm_reader inside = *r;
+    inside.pos = start;
+    MT_TRY(push(&inside, child_of(e, SEQUENCE, &r->stack[r->top]), (uint32_t)e->length, e->tag,
+                r->last, err));
+    mt_dcm_reader ahead = inside;
+    mt_dcm_element in;
+    ahead.trial = true;
+    while (ahead.top >= inside.top)
+        MT_TRY(mt_dcm_next(&in, &ahead, err));
+    *r = inside;
+    return MT_OK;
+}
+
+static mt_status open_defined(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err)
+{
+    const frame *f = &r->stack[r->top];
+    if (!out->un || out->length == 0) {
+        out->event = MT_DCM_SEQUENCE;
+        return push(r, child_of(out, SEQUENCE, f), (uint32_t)out->length, out->tag, r->last, err);
+    }
+    if (!r->trial && enter(r, out, r->pos, NULL) == MT_OK) {
+        out->event = MT_DCM_SEQUENCE;
+        return MT_OK;
+    }
+    out->vr = MT_VR('U', 'N');
+    r->pos += out->length;
+    return MT_OK;
 }
 
 static mt_status next_element(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err)
@@ -307,21 +345,16 @@ static mt_status next_element(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err
                                 .value = r->data + r->pos,
                                 .big = f->big,
                                 .implicit = h.implicit};
-        if (h.length == MT_DCM_UNDEFINED) return open_undefined(out, r, &h, at, err);
-        if (h.length > left - h.size) return overrun(r, tag, at, h.length, left - h.size, err);
-        if (h.vr == MT_VR('S', 'Q')) {
-            out->event = MT_DCM_SEQUENCE;
-            return push(r,
-                        (frame){.tag = tag,
-                                .vr = h.vr,
-                                .kind = SEQUENCE,
-                                .implicit = h.implicit,
-                                .big = f->big,
-                                .is_signed = f->is_signed},
-                        h.length, tag, at, err);
+        if (!f->implicit && p[4] == 'U' && p[5] == 'N') { /* who wrote it did not know; we may */
+            out->un = true;
+            out->big = false;
+            out->vr = mt_dcm_dict_vr(tag, f->is_signed);
         }
+        if (h.length == MT_DCM_UNDEFINED) return open_undefined(out, r, err);
+        if (h.length > left - h.size) return overrun(r, tag, at, h.length, left - h.size, err);
+        if (out->vr == MT_VR('S', 'Q')) return open_defined(out, r, err);
         if (tag == PIXEL_REPRESENTATION && h.length >= 2)
-            f->is_signed = get16(out->value, f->big) & 1;
+            f->is_signed = get16(out->value, out->big) & 1;
         r->pos += h.length;
         return MT_OK;
     }
@@ -383,18 +416,12 @@ static mt_status next_item(mt_dcm_element *out, mt_dcm_reader *r, mt_err *err)
             f->count++;
             return MT_OK;
         }
-        MT_TRY(push(r,
-                    (frame){.tag = f->tag,
-                            .vr = f->vr,
-                            .kind = ITEM,
-                            .count = f->count,
-                            .implicit = f->implicit,
-                            .big = f->big,
-                            .is_signed = f->is_signed},
-                    length, f->tag, at, err));
+        frame inside = *f;
+        inside.kind = ITEM;
+        MT_TRY(push(r, inside, length, f->tag, at, err));
         f->count++;
         frame *item = &r->stack[r->top];
-        if (f->vr == MT_VR('U', 'N') && is_explicit_after_all(r, item)) item->implicit = false;
+        if (f->un && is_explicit_after_all(r, item)) item->implicit = false;
         out->depth = r->depth;
         out->implicit = item->implicit;
         return MT_OK;
@@ -429,24 +456,7 @@ mt_status mt_dcm_enter(mt_dcm_reader *r, const mt_dcm_element *e, mt_err *err)
     if (e->event != MT_DCM_ELEMENT || e->value > end || e->value + e->length != end ||
         r->stack[r->top].kind > ITEM)
         return mt_err_set(err, MT_ERR_INTERNAL, "only the element reported last can be entered");
-    const frame *f = &r->stack[r->top];
-    const frame inside = {.tag = e->tag,
-                          .vr = e->vr,
-                          .kind = SEQUENCE,
-                          .big = e->big && e->vr != MT_VR('U', 'N'),
-                          .implicit = e->implicit || e->vr == MT_VR('U', 'N'),
-                          .is_signed = f->is_signed};
-    mt_dcm_reader trial = *r;
-    trial.pos -= (size_t)e->length;
-    MT_TRY(push(&trial, inside, (uint32_t)e->length, e->tag, r->last, err));
-    mt_dcm_reader ahead = trial;
-    mt_dcm_element in;
-    while (ahead.top >= trial.top) {
-        MT_TRY(mt_dcm_next(&in, &ahead, err));
-        if (in.event == MT_DCM_END) break;
-    }
-    *r = trial;
-    return MT_OK;
+    return enter(r, e, r->pos - (size_t)e->length, err);
 }
 
 uint64_t mt_dcm_tell(const mt_dcm_reader *r)
@@ -469,6 +479,8 @@ bool mt_dcm_hides_items(const mt_dcm_element *e)
 static mt_status inflate(mt_dcm_reader *r, const void *data, size_t size, size_t ceiling,
                          mt_err *err)
 {
+    ceiling = MT_MIN(ceiling,
+                     size < SIZE_MAX / 2048 ? size * 1032 + 64 : ceiling); /* it cannot hold more */
     struct libdeflate_decompressor *z = libdeflate_alloc_decompressor();
     if (!z) return mt_err_set(err, MT_ERR_NO_MEMORY, "deflate decoder");
     enum libdeflate_result result = LIBDEFLATE_INSUFFICIENT_SPACE;

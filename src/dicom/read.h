@@ -45,7 +45,8 @@ typedef enum mt_dcm_event {
 typedef struct mt_dcm_element {
     mt_dcm_event event;
     mt_dcm_tag tag;       /* of the element; of items the sequence's */
-    mt_vr vr;             /* as written; implicit: from the dictionary, UN when unknown */
+    mt_vr vr;             /* as written; implicit, and where UN is written: the dictionary's */
+    bool un;              /* UN is written; the value is little endian, items in it implicit */
     int depth;            /* 0 in the data set itself, +1 in every item; ITEM and its end: inside */
     uint32_t item;        /* ITEM and its end: number in the sequence, from 0; FRAGMENT: likewise,
                            * table included; SEQUENCE_END, PIXELS_END: how many there were */
@@ -76,8 +77,10 @@ MT_MUST_USE mt_status mt_dcm_next(mt_dcm_element *out, mt_dcm_reader *reader, mt
  * data set itself it does nothing. The next event is the one behind the end. */
 MT_MUST_USE mt_status mt_dcm_skip(mt_dcm_reader *reader, mt_err *err);
 
-/* True for an ELEMENT of VR UN whose bytes are items, as sequences become under a writer who did
- * not know them (PS3.5 6.2.2 note), and as private ones are in implicit data sets. */
+/* Elements that an archive did not know and wrote as UN are told with the VR of the dictionary
+ * (PS3.5 6.2.2 note 2), sequences among them opened when their value is one from end to end. What
+ * only its private creator knows stays UN; true when its value begins like items, as private
+ * sequences in implicit data sets do. */
 bool mt_dcm_hides_items(const mt_dcm_element *e);
 
 /* Right after the ELEMENT e: reads its value as a sequence after all. The next events are its items

@@ -10,8 +10,9 @@
 
 static void print_head(const mt_dcm_element *e)
 {
+    const mt_vr written = e->un ? MT_VR('U', 'N') : e->vr; /* judges leave known ones as they are */
     printf("%d %04x%04x %c%c ", e->depth, (unsigned)(e->tag >> 16), (unsigned)(e->tag & 0xffff),
-           e->vr >> 8, e->vr & 0xff);
+           written >> 8, written & 0xff);
     if (e->length == MT_DCM_UNDEFINED)
         printf("u");
     else
@@ -31,6 +32,11 @@ static mt_status print_all(mt_dcm_reader *r, mt_err *err)
             break;
         case MT_DCM_SEQUENCE:
             print_head(&e);
+            if (e.un && e.length != MT_DCM_UNDEFINED) {
+                printf(" %08x\n", (unsigned)libdeflate_crc32(0, e.value, (size_t)e.length));
+                MT_TRY(mt_dcm_skip(r, err));
+                break;
+            }
             printf(" sequence\n");
             break;
         case MT_DCM_ITEM:
