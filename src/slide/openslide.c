@@ -260,8 +260,7 @@ static mt_status open_foreign(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_openslide = {
-    {"openslide", "slides of other makers, read through OpenSlide (tried on Hamamatsu NDPI)",
-     "proven on real files"},
+    {"openslide", "slides of other makers, read through OpenSlide", "fixture only"},
     detect,
     open_foreign,
 };
