@@ -147,6 +147,7 @@ static mt_status decode_picture(mt_decoder *d, const mt_coding *c, const void *d
     const mt_codec_row *row = NULL;
     const uint8_t *bytes = data;
     MT_TRY(find_row(&row, d, c, out, err));
+    if (!size) return mt_err_set(err, MT_ERR_FORMAT, "%s data of 0 bytes", row->name);
     if (c->lsb_first && row->unpack) MT_TRY(turn(d, &bytes, size, err));
     if (row->decode) return row->decode(d->state[c->codec], c, bytes, size, out, err);
     const size_t want = mt_samples_bytes(c, out);
@@ -176,6 +177,8 @@ mt_status mt_decoder_decode_planes(mt_decoder *d, const mt_coding *c, const mt_c
     MT_TRY(mt_scratch_need(&d->samples, plane * (size_t)n, err));
     for (int i = 0; i < n; i++) {
         const uint8_t *bytes = planes[i].data;
+        if (!planes[i].size)
+            return mt_err_set(err, MT_ERR_FORMAT, "sample %d: %s data of 0 bytes", i, row->name);
         if (c->lsb_first) MT_TRY(turn(d, &bytes, planes[i].size, err));
         mt_status st = row->unpack(d->state[c->codec], d->samples.p + (size_t)i * plane, plane,
                                    bytes, planes[i].size, err);
