@@ -23,9 +23,11 @@
 #define OPAQUE_OD 700     /* of the brightest channel: no section is so thick */
 #define HUE_STEPS 16      /* a doubling of the ratio */
 #define HUE_ZERO 40       /* ratio 1 */
-#define HUE_PROVES 8.6    /* steps from the slide's own hue: a factor of 1.45 */
-#define HUE_BELONGS 4.6   /* 1.22 */
-#define HUE_USUAL 28, 34  /* ratios 0.59 to 0.77: looked at when the slide has too little tissue */
+#define HUE_PROVES 8.6    /* steps above the slide's own hue: a factor of 1.45 */
+#define HUE_BELONGS 4.0   /* less: a factor of 1.22 */
+#define LOW_PROVES 6.0    /* below it tissue keeps closer, 4.5 beyond its lower fifth at least */
+#define LOW_BELONGS 2.4
+#define HUE_USUAL 28      /* ratio 0.59: where a slide has too little tissue to tell */
 #define INK_LEAST_UM2 20000.0
 #define INK_SEEDS 0.10    /* of a piece of ink must prove it */
 #define INK_MORE 0.01     /* the same once so much of that kind is proven: */
@@ -95,36 +97,45 @@ static bool has_hue(uint8_t code)
     return code && (code & EVIDENCE_KIND) <= EVIDENCE_COLD;
 }
 
-/* Median hue of what can be tissue. */
-static double usual_hue(const evidence *e)
+typedef struct hues {
+    double usual, low_proves; /* median of what can be tissue; steps below it that prove ink */
+} hues;
+
+/* Place in the histogram below which a share of it lies. */
+static double quantile(const uint64_t hist[64], int first, int last, uint64_t total, double share)
 {
-    static const int usual[2] = {HUE_USUAL};
-    uint64_t hist[64] = {0}, total = 0, below = 0;
+    uint64_t below = 0;
+    for (int k = first; k <= last; k++) {
+        if ((double)(below + hist[k]) >= share * (double)total)
+            return k - 0.5 + (share * (double)total - (double)below) / (double)hist[k];
+        below += hist[k];
+    }
+    return last;
+}
+
+static hues slide_hues(const evidence *e)
+{
+    const int first = 20, last = 36; /* ratios 0.42 to 0.84 */
+    uint64_t hist[64] = {0}, total = 0;
     size_t n = (size_t)e->width * (size_t)e->height;
     for (size_t i = 0; i < n; i++)
         if (has_hue(e->code[i])) hist[e->code[i] & 63]++;
-    for (int k = 20; k <= 36; k++) /* 0.42 to 0.84 */
+    for (int k = first; k <= last; k++)
         total += hist[k];
-    double middle = 0.5 * (usual[0] + usual[1]);
-    if (total < 64) return middle;
-    for (int k = 20; k <= 36; k++) {
-        if (2 * (below + hist[k]) >= total)
-            return k - 0.5 + ((double)total / 2 - (double)below) / (double)hist[k];
-        below += hist[k];
-    }
-    return middle;
+    if (total < 64) return (hues){HUE_USUAL, HUE_PROVES};
+    double usual = quantile(hist, first, last, total, 0.5), fifth = quantile(hist, first, last, total, 0.2);
+    return (hues){usual, MT_MIN(MT_MAX(usual - fifth + 4.5, LOW_PROVES), HUE_PROVES)};
 }
 
 /* 0: no ink, 1: ink when it hangs together with proof, 2: proof. */
-static int ink_of(uint8_t code, double usual)
+static int ink_of(uint8_t code, hues h)
 {
     if ((code & EVIDENCE_KIND) == EVIDENCE_GREEN) return code & 3;
     if (!has_hue(code)) return 0;
-    double off = (code & 63) - usual;
-    bool warm = (code & EVIDENCE_KIND) == EVIDENCE_WARM;
-    if (off >= HUE_PROVES && warm) return 2;
-    if (off <= -HUE_PROVES && !warm) return 2;
-    return off >= HUE_BELONGS || (off <= -HUE_BELONGS && !warm);
+    double off = (code & 63) - h.usual;
+    if ((code & EVIDENCE_KIND) == EVIDENCE_WARM) return off >= HUE_PROVES ? 2 : off >= HUE_PROVES - HUE_BELONGS;
+    if (off <= -h.low_proves) return 2;
+    return off >= HUE_PROVES - HUE_BELONGS || off <= -h.low_proves + LOW_BELONGS;
 }
 
 /* 0 warm, 1 cold, 2 green: which ink a proof speaks of. */
@@ -199,9 +210,9 @@ mt_status evidence_find_ink(evidence *e, double px_um, mt_err *err)
     size_t n = (size_t)e->width * (size_t)e->height;
     int level[256];
     bool any = false;
-    double usual = usual_hue(e);
+    hues h = slide_hues(e);
     for (int k = 0; k < 256; k++)
-        level[k] = ink_of((uint8_t)k, usual);
+        level[k] = ink_of((uint8_t)k, h);
     for (size_t i = 0; i < n && !any; i++)
         any = level[e->code[i]] == 2;
     if (!any) return MT_OK;

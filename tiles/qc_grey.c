@@ -1,10 +1,9 @@
 /* Grey things: what is darker than the glass and has no colour, or lets nothing through.
  *
- * A piece of grey is taken apart by an opening into its thick parts (wider than THICK) and its thin
- * ones. Thick and long is a stroke of a black pen, thick and compact is dirt. Thin and straight for
- * most of a millimetre is the edge of a coverslip. Rims of bubbles are looked for by themselves, over
- * tissue too: thin pieces along a circle, of which enough is seen; what they enclose is flagged. All
- * lengths are fixed in micrometres. */
+ * Rims of bubbles and edges of the coverslip come first, over tissue too: thin pieces along a circle of
+ * which enough is seen (what it encloses is flagged), thin pieces along a straight line, which is
+ * followed. Then long strokes of a pen's width, then the rest, which is dirt. All lengths are fixed in
+ * micrometres. */
 #include <math.h>
 #include <string.h>
 #include "tiles/morph.h"
@@ -14,9 +13,10 @@
 #define LEAST_UM2 760.0       /* dust below this is passed over */
 #define LEAST_SEEDS 0.05      /* of a piece must be surely grey */
 #define THICK_UM 64.0
-#define GAP_UM 32.0           /* nuclei under black ink leave gaps */
+#define GAP_UM 80.0           /* nuclei under black ink leave gaps */
 #define STROKE_UM2 100000.0   /* least area of a pen stroke */
 #define STROKE_UM 1000.0      /* and its length */
+#define STROKE_WIDE_UM 45.0   /* and its mean width: lines and rims are thinner */
 #define STROKE_LONG 8.0       /* area over squared thickness: a disc has 5, a stroke of 1:6 has 8 */
 #define LINE_UM 800.0
 #define LINE_THIN 0.05        /* width over length, by second moments */
@@ -38,15 +38,14 @@ typedef struct grey {
 } grey;
 
 /* What is left when everything narrower than THICK is worn away and what stays grows back. */
-static void open_thick(const grey *g)
+static void open_thick(const grey *g, const uint8_t *mask)
 {
-    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1), gap = MT_MAX((int32_t)lround(GAP_UM / g->um / 2), 1);
+    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1);
     size_t n = (size_t)g->w * (size_t)g->h;
-    morph_dilate(&g->morph, g->thick, g->mask, gap);
-    morph_erode(&g->morph, g->thick, g->thick, gap + r);
+    morph_erode(&g->morph, g->thick, mask, r);
     morph_dilate(&g->morph, g->thick, g->thick, r);
     for (size_t i = 0; i < n; i++)
-        g->thick[i] = g->thick[i] && (g->mask[i] || g->e->code[i]);
+        g->thick[i] = g->thick[i] && mask[i];
 }
 
 /* ---- measures of a piece ---- */
@@ -267,9 +266,7 @@ static mt_status find_rings(grey *g, mt_err *err)
     for (size_t i = 0; i < n; i++)
         g->rim[i] = g->e->code[i] != EVIDENCE_INK && ((g->e->code[i] & EVIDENCE_KIND) == EVIDENCE_GREY ||
                                                       g->e->dens[i] >= RIM_DENSE * g->usual);
-    int32_t r = MT_MAX((int32_t)lround(THICK_UM / g->um / 2), 1);
-    morph_erode(&g->morph, g->thick, g->rim, r);
-    morph_dilate(&g->morph, g->thick, g->thick, r);
+    open_thick(g, g->rim);
     for (size_t i = 0; i < n; i++)
         g->rim[i] = g->rim[i] && !g->thick[i];
     MT_TRY(shapes_find(&s, g->rim, g->w, g->h, true, err));
@@ -303,23 +300,43 @@ static void flag_pieces(mt_qc *qc, const shapes *s, const uint8_t *bit)
         }
 }
 
-static mt_status judge_thick(const grey *g, mt_err *err)
+static double share_of(const grey *g, const shapes *s, uint32_t id, const piece *p, uint8_t bit)
+{
+    uint64_t n = 0;
+    for (int32_t y = p->y0; y < p->y1; y++)
+        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++)
+            for (int32_t x = s->runs[i].x0; s->runs[i].piece == id && x < s->runs[i].x1; x++)
+                n += (g->qc->flags[(size_t)y * (size_t)g->w + (size_t)x] & bit) != 0;
+    return (double)n / p->n;
+}
+
+/* Strokes of black ink, and of green over tissue, which is grey there: long, of pen's width, whatever
+ * gaps the nuclei under them leave. What is flagged leaves the mask. */
+static mt_status find_strokes(const grey *g, mt_err *err)
 {
     MT_AUTO(shapes_free) shapes s = {0};
     MT_AUTO_FREE piece *p = NULL;
     MT_AUTO_FREE uint8_t *bit = NULL;
+    int32_t gap = MT_MAX((int32_t)lround(GAP_UM / g->um / 2), 1);
+    size_t n = (size_t)g->w * (size_t)g->h;
+    morph_dilate(&g->morph, g->thick, g->mask, gap);
+    morph_erode(&g->morph, g->thick, g->thick, gap);
+    for (size_t i = 0; i < n; i++)
+        g->thick[i] = g->thick[i] && (g->mask[i] || g->e->code[i]);
     MT_TRY(shapes_find(&s, g->thick, g->w, g->h, true, err));
     MT_TRY(measure(&p, &s, NULL, err));
     MT_TRY(mt_alloc(&bit, s.n_runs, 1, SIZE_MAX, "pieces", err));
     for (uint32_t i = 0; i < s.n_runs; i++) {
-        if (s.runs[i].piece != i) continue;
         double length, width, t = thickness(&p[i]);
+        if (s.runs[i].piece != i) continue;
         extent(&length, &width, &p[i]);
-        bool stroke = p[i].n * g->um * g->um >= STROKE_UM2 && p[i].n >= STROKE_LONG * t * t &&
-                      MT_MAX(length, p[i].n / (2 * t)) * g->um >= STROKE_UM;
-        bit[i] = stroke ? MT_QC_PEN : MT_QC_DARK;
+        if (p[i].n * g->um * g->um >= STROKE_UM2 && t * g->um >= STROKE_WIDE_UM && p[i].n >= STROKE_LONG * t * t &&
+            length * g->um >= STROKE_UM && share_of(g, &s, i, &p[i], MT_QC_BUBBLE | MT_QC_EDGE) < 0.5)
+            bit[i] = MT_QC_PEN;
     }
     flag_pieces(g->qc, &s, bit);
+    for (size_t i = 0; i < n; i++)
+        g->mask[i] = g->mask[i] && !(g->qc->flags[i] & MT_QC_PEN);
     return MT_OK;
 }
 
@@ -337,17 +354,8 @@ static bool hangs_on(const grey *g, const shapes *s, uint32_t id, const piece *p
     return false;
 }
 
-static double share_of(const grey *g, const shapes *s, uint32_t id, const piece *p, uint8_t bit)
-{
-    uint64_t n = 0;
-    for (int32_t y = p->y0; y < p->y1; y++)
-        for (uint32_t i = s->row_begin[y]; i < s->row_begin[y + 1]; i++)
-            for (int32_t x = s->runs[i].x0; s->runs[i].piece == id && x < s->runs[i].x1; x++)
-                n += (g->qc->flags[(size_t)y * (size_t)g->w + (size_t)x] & bit) != 0;
-    return (double)n / p->n;
-}
-
-static mt_status judge_thin(const grey *g, mt_err *err)
+/* The rest is dirt, but for what belongs to a line, a rim or a stroke. */
+static mt_status judge_rest(const grey *g, mt_err *err)
 {
     MT_AUTO(shapes_free) shapes s = {0};
     MT_AUTO_FREE piece *p = NULL;
@@ -355,8 +363,11 @@ static mt_status judge_thin(const grey *g, mt_err *err)
     size_t n = (size_t)g->w * (size_t)g->h;
     double least = MT_MAX(RING_ARC * 2 * M_PI * RING_UM / g->um, 12.0);
     int judged = 0;
-    for (size_t i = 0; i < n; i++)
+    open_thick(g, g->mask);
+    for (size_t i = 0; i < n; i++) {
+        if (g->thick[i]) g->qc->flags[i] |= MT_QC_DARK;
         g->mask[i] = g->mask[i] && !g->thick[i];
+    }
     MT_TRY(shapes_find(&s, g->mask, g->w, g->h, true, err));
     MT_TRY(measure(&p, &s, NULL, err));
     MT_TRY(mt_alloc(&bit, s.n_runs, 1, SIZE_MAX, "pieces", err));
@@ -414,9 +425,8 @@ static mt_status look(grey *g, mt_err *err)
     MT_TRY(find_rings(g, err));
     MT_TRY(choose_pieces(g, &any, err));
     if (!any) return MT_OK;
-    open_thick(g);
-    MT_TRY(judge_thick(g, err));
-    return judge_thin(g, err);
+    MT_TRY(find_strokes(g, err));
+    return judge_rest(g, err);
 }
 
 mt_status qc_find_grey(mt_qc *qc, const evidence *e, mt_err *err)
