@@ -285,7 +285,9 @@ static void native(maker *m, const dm_image *im)
 
 static bool is_native(const char *syntax)
 {
-    const char *tail = syntax + strlen("1.2.840.10008.1.2");
+    static const char root[] = "1.2.840.10008.1.2";
+    const char *tail = syntax + strlen(root);
+    if (strncmp(syntax, root, strlen(root))) return false;
     return !strcmp(tail, "") || !strcmp(tail, ".1") || !strcmp(tail, ".2") || !strcmp(tail, ".1.99");
 }
 
