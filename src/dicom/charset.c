@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <iconv.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "dicom/vr.h"
@@ -106,15 +107,10 @@ static size_t write_entry(uint8_t *p, set_id id, size_t i)
     }
 }
 
-/* Code points of a set, 0 where it has none. Made once by asking iconv, kept for the life of the
- * process. NULL when memory has run out; all zeros when this system's iconv does not know the
- * set. */
-static const uint16_t *table_of(set_id id)
+/* Code points of a set, 0 where it has none; all 0 when this system's iconv does not know it. */
+static uint16_t *make_table(set_id id)
 {
-    static _Atomic(uint16_t *) tables[SETS];
-    uint16_t *t = atomic_load_explicit(&tables[id], memory_order_acquire);
-    if (t) return t;
-    t = calloc(sets[id].entries, sizeof *t);
+    uint16_t *t = calloc(sets[id].entries, sizeof *t);
     if (!t) return NULL;
     iconv_t cd = iconv_open("UTF-16LE", sets[id].iconv_name);
     for (size_t i = 0; cd != (iconv_t)-1 && i < sets[id].entries; i++) {
@@ -122,17 +118,27 @@ static const uint16_t *table_of(set_id id)
         char *from = (char *)in, *to = (char *)out;
         size_t left = write_entry(in, id, i), room = sizeof out;
         iconv(cd, NULL, NULL, NULL, NULL);
-        const bool good =
-            iconv(cd, &from, &left, &to, &room) == 0 && left == 0 && room == sizeof out - 2;
-        if (good) t[i] = (uint16_t)(out[0] | out[1] << 8);
+        const bool whole = iconv(cd, &from, &left, &to, &room) == 0 && left == 0;
+        if (whole && room == sizeof out - 2) t[i] = (uint16_t)(out[0] | out[1] << 8);
     }
     if (cd != (iconv_t)-1) iconv_close(cd);
-    uint16_t *first = NULL;
-    if (atomic_compare_exchange_strong_explicit(&tables[id], &first, t, memory_order_acq_rel,
-                                                memory_order_acquire))
-        return t;
-    free(t);
-    return first;
+    return t;
+}
+
+/* Made once, by whoever asks first, and kept for the life of the process. NULL when memory has run
+ * out. */
+static const uint16_t *table_of(set_id id)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static _Atomic(uint16_t *) tables[SETS];
+    uint16_t *t = atomic_load_explicit(&tables[id], memory_order_acquire);
+    if (t) return t;
+    pthread_mutex_lock(&lock);
+    t = atomic_load_explicit(&tables[id], memory_order_relaxed);
+    if (!t) t = make_table(id);
+    atomic_store_explicit(&tables[id], t, memory_order_release);
+    pthread_mutex_unlock(&lock);
+    return t;
 }
 
 /* ---- Which set ---- */
