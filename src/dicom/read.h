@@ -69,7 +69,8 @@ MT_MUST_USE mt_status mt_dcm_reader_new(mt_dcm_reader **out, const void *data, s
 void mt_dcm_reader_free(mt_dcm_reader **reader);
 
 /* The next event. FORMAT: cannot be followed from here (the reader then stays at its end). The
- * string of the error names tag and offset. After the last: END, again and again. */
+ * string of the error names tag and offset; where only the value of an element is too long for what
+ * it lies in, *out still says what and where it is. After the last: END, again and again. */
 MT_MUST_USE mt_status mt_dcm_next(mt_dcm_element *out, mt_dcm_reader *reader, mt_err *err);
 
 /* After SEQUENCE, ITEM or PIXELS: leaves it without reporting what is inside nor its end event; one

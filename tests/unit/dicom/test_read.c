@@ -463,6 +463,7 @@ static void test_refused(void **state)
     tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, explicit_little, 500, 0, &err), &err);
     assert_int_equal(mt_dcm_next(&e, r, &err), MT_ERR_FORMAT);
     assert_non_null(strstr(err.text, "at byte 500:"));
+    assert_true(e.tag == 0x00100020 && e.length == 9 && e.offset == 500 && e.value == m.bytes + 8);
     assert_int_equal(mt_dcm_next(&e, r, NULL), MT_OK);
     assert_int_equal(e.event, MT_DCM_END);
     mt_dcm_reader_free(&r);
