@@ -3,6 +3,10 @@
 #include "tests/unit/slide/judge.h"
 
 #include <jpeglib.h>
+#include <malloc.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "slide/format.h"
 
 static void refused(const char *path, const char *says)
 {
@@ -315,13 +319,82 @@ static void ventana_overlaps(void **state)
     mt_slide_close(&s);
 }
 
+/* ---- a million tiles ---- */
+
+static void put_uint(FILE *f, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++) fputc((int)(v >> (8 * i) & 255), f);
+}
+
+/* Nothing is kept a tile: the arrays of offsets stay in the map. The file is holes but for its head:
+ * every tile is left out. */
+static void a_million_tiles(void **state)
+{
+    const char *path = tt_tmp_file("million.tif");
+    FILE *f = fopen(path, "wb");
+    const uint64_t n = 1000000, offsets = 4096, counts = offsets + 8 * n, end = counts + 8 * n;
+    const uint64_t fields[][4] = {{256, 4, 1, 256000}, {257, 4, 1, 256000}, {258, 3, 1, 8}, {259, 3, 1, 7},
+                                  {262, 3, 1, 6}, {277, 3, 1, 3}, {322, 3, 1, 256}, {323, 3, 1, 256},
+                                  {324, 16, n, offsets}, {325, 16, n, counts}};
+    fwrite("II\x2b\0\x08\0\0\0", 1, 8, f);
+    put_uint(f, 16, 8);
+    put_uint(f, MT_COUNT(fields), 8);
+    for (size_t i = 0; i < MT_COUNT(fields); i++) {
+        put_uint(f, fields[i][0], 2);
+        put_uint(f, fields[i][1], 2);
+        put_uint(f, fields[i][2], 8);
+        put_uint(f, fields[i][3], 8);
+    }
+    put_uint(f, 0, 8);
+    fclose(f);
+    assert_int_equal(truncate(path, (off_t)end), 0);
+    const size_t before = mallinfo2().uordblks;
+    const double start = mt_clock_wall();
+    mt_slide *s = opened(path);
+    const double took = mt_clock_wall() - start;
+    assert_int_equal(mt_slide_get_info(s)->levels[0].tiles_x, 1000);
+    assert_true(mallinfo2().uordblks < before + (1 << 18)); /* 0 under a sanitizer */
+    assert_true(took < 1.0); /* a millisecond; other work may be in the way */
+    uint8_t *rgb = region(s, 0, 200000, 200000, 300, 300);
+    assert_int_equal(rgb[0], 255);
+    free(rgb);
+    mt_slide_close(&s);
+}
+
+/* ---- bounds through OpenSlide ---- */
+
+/* The same file by OpenSlide's row: the same canvas, bounds and pixels. */
+static void bounds_by_openslide(void **state)
+{
+    static const mt_format *const table[] = {&mt_format_openslide};
+    const char *path = made_scn("bounds.scn", true, "brightfield");
+    mt_slide *ours = opened(path), *theirs = NULL;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_slide_open_with(&theirs, path, NULL, table, 1, &err), &err);
+    const mt_slide_info *a = mt_slide_get_info(ours), *b = mt_slide_get_info(theirs);
+    assert_string_equal(b->format, "openslide");
+    assert_int_equal(a->bounds_x, b->bounds_x);
+    assert_int_equal(a->bounds_y, b->bounds_y);
+    assert_int_equal(a->bounds_w, b->bounds_w);
+    assert_int_equal(a->bounds_h, b->bounds_h);
+    uint8_t *pa = region(ours, 0, 0, 0, 1000, 800), *pb = region(theirs, 0, 0, 0, 1000, 800);
+    int worst = 0;
+    for (size_t i = 0; i < 3 * 1000 * 800; i++) worst = MT_MAX(worst, abs(pa[i] - pb[i]));
+    assert_true(worst <= 1);
+    free(pa);
+    free(pb);
+    mt_slide_close(&ours);
+    mt_slide_close(&theirs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philips),            cmocka_unit_test(philips_refusals),
         cmocka_unit_test(qptiff_brightfield), cmocka_unit_test(qptiff_fluorescence),
         cmocka_unit_test(leica),              cmocka_unit_test(ventana),
-        cmocka_unit_test(ventana_overlaps),
+        cmocka_unit_test(ventana_overlaps),   cmocka_unit_test(a_million_tiles),
+        cmocka_unit_test(bounds_by_openslide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
