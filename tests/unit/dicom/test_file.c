@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <libdeflate.h>
+#include <unistd.h>
 #include "../../support/support.h"
 #include "base/file.h"
 #include "make.h"
@@ -247,6 +249,61 @@ static void test_heads_cut(void **state)
     }
 }
 
+static void at(int fd, uint64_t where, const made *m)
+{
+    assert_int_equal(pwrite(fd, m->bytes, m->n, (off_t)where), m->n);
+}
+
+/* Fragments far beyond 4 GiB, in a file that is mostly holes. */
+static void test_beyond_4_gib(void **state)
+{
+    static made m;
+    const uint32_t length = 0xfffffff0;
+    const char *path = tt_tmp_file("large.dcm");
+    const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    m = (made){0};
+    meta(&m, "1.2.840.10008.1.2.4.50", true);
+    body(&m);
+    head(&m, 0x7fe00010, "OB", UNDEFINED);
+    item(&m, 0);
+    const uint64_t first = m.n;
+    if (ftruncate(fd, (off_t)(first + 3 * (8 + (uint64_t)length) + 8)))
+        skip(); /* no such files here */
+    at(fd, 0, &m);
+    for (uint64_t i = 0; i < 3; i++) {
+        m = (made){0};
+        item(&m, length);
+        at(fd, first + i * (8 + (uint64_t)length), &m);
+    }
+    m = (made){0};
+    sequence_end(&m);
+    at(fd, first + 3 * (8 + (uint64_t)length), &m);
+    close(fd);
+    mt_map map;
+    mt_dcm_reader *r = NULL;
+    mt_dcm_file f;
+    mt_dcm_element e;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_map_open(&map, path, &err), &err);
+    tt_ok(mt_dcm_open(&r, &f, map.data, map.size, false, &err), &err);
+    int fragments = 0;
+    do {
+        tt_ok(mt_dcm_next(&e, r, &err), &err);
+        if (e.event == MT_DCM_FRAGMENT && e.item > 0) {
+            assert_true(e.offset == first + (e.item - 1) * (8 + (uint64_t)length) &&
+                        e.length == length);
+            assert_true(e.value == map.data + e.offset + 8);
+            fragments++;
+        }
+        if (e.event == MT_DCM_PIXELS_END) assert_true(e.length == 8 + 3 * (8 + (uint64_t)length));
+    } while (e.event != MT_DCM_END);
+    assert_int_equal(fragments, 3);
+    mt_dcm_reader_free(&r);
+    mt_map_close(&map);
+    unlink(path);
+}
+
 /* The real ones that are special; all of them are compared element for element elsewhere. */
 static void test_real(void **state)
 {
@@ -296,7 +353,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_syntaxes),  cmocka_unit_test(test_heads),
         cmocka_unit_test(test_bare),      cmocka_unit_test(test_deflated),
-        cmocka_unit_test(test_heads_cut), cmocka_unit_test(test_real),
+        cmocka_unit_test(test_heads_cut), cmocka_unit_test(test_beyond_4_gib),
+        cmocka_unit_test(test_real),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
