@@ -309,6 +309,20 @@ static void print_plan(const cut *c, const char *path)
     printf("plan       sha256 %s\n", p->digest);
 }
 
+static json_t *triple(const double v[3])
+{
+    return json_pack("[o, o, o]", mt_jn(v[0]), mt_jn(v[1]), mt_jn(v[2]));
+}
+
+/* What the slide's own figures were, so that the tiles can be made again. */
+static json_t *measured_json(const mt_stain *s)
+{
+    return json_pack("{s:o, s:o, s:[o, o], s:o, s:o, s:I}", "hematoxylin", triple(s->vectors[0]),
+                     "eosin", triple(s->vectors[1]), "strength", mt_jn(s->strength[0]),
+                     mt_jn(s->strength[1]), "mean", triple(s->lab_mean), "std", triple(s->lab_std),
+                     "pixels", (json_int_t)s->pixels);
+}
+
 static json_t *plan_json(const cut *c, const char *path, const char *folder, int stats)
 {
     const mt_plan *p = c->plan;
@@ -329,6 +343,7 @@ static json_t *plan_json(const cut *c, const char *path, const char *folder, int
     json_object_set_new(j, "stain_applied", json_boolean(c->stain != NULL));
     if (c->not_normalised[0])
         json_object_set_new(j, "not_normalised", mt_js(c->not_normalised));
+    if (c->measured.pixels) json_object_set_new(j, "stain_measured", measured_json(&c->measured));
     json_object_set_new(j, "unreadable", json_integer((json_int_t)c->stats.unreadable));
     if (stats) json_object_set_new(j, "stats", mt_fetch_json(&c->stats));
     return j;

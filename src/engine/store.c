@@ -195,6 +195,10 @@ static void write_provenance(writer *w, const mt_result *r, const char *scores_k
     attr_int(w, f, "upsampled", p->upsampled);
     attr_text(w, f, "out_of_scope", r->out_of_scope);
     attr_int(w, f, "scope_unverified", r->scope_unverified);
+    attr_text(w, f, "tissue_source", r->tissue_origin.kind[0] ? r->tissue_origin.kind : "detected");
+    attr_text(w, f, "tissue_sha256", r->tissue_origin.digest);
+    attr_text(w, f, "stain_normalisation",
+              mt_stain_method_name(r->stain.applied ? r->stain.wanted.method : MT_STAIN_NONE));
 }
 
 /* File options of a store that lives in memory: a full disk is then met by our own writer, which
