@@ -44,6 +44,8 @@ static void slide_block(mt_jw *w, const mt_result *r)
     mt_jw_str(w, "mpp_source", text_or_null(s->mpp_source));
     mt_jw_bool(w, "mpp_assumed", r->assumed_mpp > 0);
     mt_jw_bool(w, "synthetic", s->synthetic);
+    if (s->n_optical_paths > 1) mt_jw_str(w, "optical_path", s->optical_path);
+    if (s->n_focal_planes > 1) mt_jw_int(w, "focal_plane", s->focal_plane);
     size_of_slide(w, s);
     mt_jw_end_obj(w);
 }

@@ -94,6 +94,33 @@ static inline void cut_jpeg(cut *c, int n, const dm_image *im, bool rgb)
     mt_jpeg_encoder_free(&e);
 }
 
+/* DICOM RLE (PS3.5 G): three segments of literal runs. */
+static inline void cut_rle(cut *c, int n, const dm_image *im)
+{
+    const size_t px = (size_t)im->columns * (size_t)im->rows;
+    for (int y = 0; y < im->height; y += im->rows)
+        for (int x = 0; x < im->width; x += im->columns) {
+            uint8_t *p = frame_rgb(n, x, y, im->columns, im->rows, im->width, im->height);
+            mt_buf b = MT_BUF_INIT((size_t)1 << 24);
+            uint8_t head[64] = {3};
+            mt_buf_append(&b, head, sizeof head);
+            for (size_t k = 0; k < 3; k++) {
+                for (int i = 0; i < 4; i++) head[4 + 4 * k + (size_t)i] = (uint8_t)(b.len >> 8 * i);
+                for (size_t at = 0; at < px; at += 100) {
+                    const size_t run = px - at < 100 ? px - at : 100;
+                    const uint8_t literal = (uint8_t)(run - 1);
+                    mt_buf_append(&b, &literal, 1);
+                    for (size_t i = 0; i < run; i++) mt_buf_append(&b, &p[3 * (at + i) + k], 1);
+                }
+                if (b.len % 2) mt_buf_append(&b, "", 1);
+            }
+            memcpy(b.data, head, sizeof head);
+            add_frame(c, b.data, b.len);
+            mt_buf_free(&b);
+            free(p);
+        }
+}
+
 static inline void make_dir(const char *dir)
 {
     mt_err err = MT_ERR_INIT;

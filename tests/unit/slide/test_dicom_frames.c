@@ -134,6 +134,20 @@ static void tables_and_fragments(void **state)
         }
 }
 
+static void rle(void **state)
+{
+    dm_image im = small;
+    im.syntax = SYNTAX ".5";
+    im.planar = 1; /* whatever it says: segments are planes */
+    cut c = {.n = 0};
+    cut_rle(&c, 1, &im);
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    assert_string_equal(mt_slide_get_info(s)->levels[0].codec, "rle");
+    shows(s, 0, 1, 0);
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
 /* One frame may be any number of fragments. */
 static void one_frame_many_fragments(void **state)
 {
@@ -509,7 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(native), cmocka_unit_test(swapped_words), cmocka_unit_test(grey16), cmocka_unit_test(bands),
         cmocka_unit_test(tables_and_fragments), cmocka_unit_test(one_frame_many_fragments),
-        cmocka_unit_test(colours), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
+        cmocka_unit_test(colours), cmocka_unit_test(rle), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
         cmocka_unit_test(sparse_on_grid), cmocka_unit_test(sparse_off_grid), cmocka_unit_test(paths_and_planes),
         cmocka_unit_test(concatenation), cmocka_unit_test(refusals), cmocka_unit_test(no_spacing),
     };
