@@ -345,7 +345,14 @@ static mt_status add_folder(mt_inputs *out, folders *all, const char *path, mt_e
 {
     const folder *f;
     const size_t first = out->n;
-    MT_TRY(look_into(&f, all, path, err));
+    mt_err why = MT_ERR_INIT;
+    mt_status st = look_into(&f, all, path, &why);
+    if (st == MT_ERR_LIMIT) { /* too many files for a series: no place of DICOM slides */
+        mt_log(MT_LOG_WARN, "a folder of too many files was not searched for DICOM slides");
+        MT_TRY(look_into(&f, all, path, err));
+    } else if (st != MT_OK) {
+        return mt_err_set(err, st, "%s: %s", path, why.text);
+    }
     MT_TRY(add_files(out, path, f, err));
     if (out->n == first && f->list.n == 1) return add(out, path, 0.0, err);
     for (size_t i = 0; i < f->list.n; i++) MT_TRY(add(out, f->list.slides[i].path, 0.0, err));

@@ -19,9 +19,6 @@
 #define MT_DICOM_MAX_PATHS 64
 #define MT_DICOM_MAX_SIDE INT32_MAX
 #define MT_DICOM_MAX_TILES ((int64_t)1 << 24)
-#define MT_DICOM_INFLATED ((size_t)512 << 20)
-/* Values of a header that are looked at are short; elements above this are not even passed by. */
-#define MT_DICOM_MAX_VALUE ((uint64_t)64 << 20)
 
 /* Digest of an identifier under a key of the folder's own: it can be compared and says nothing. */
 typedef struct mt_dicom_id { uint64_t a, b; } mt_dicom_id;

@@ -163,8 +163,8 @@ static mt_status look_at_all(mt_dicom_folder *f, const memory *m, mt_err *err)
             headers += file->facts.header_bytes;
         }
         f->looked_at += there;
-        /* A broken file is looked at again each time: it may still be on its way. */
-        if (there && file->facts.kind != MT_DICOM_BROKEN) all[n_all++] = file->facts;
+        /* What could not be followed is looked at again each time: it may still be on its way. */
+        if (there && file->facts.kind != MT_DICOM_BROKEN && !file->fault) all[n_all++] = file->facts;
         if (there && file->facts.kind != MT_DICOM_FOREIGN) f->files[kept++] = *file;
         else free(file->path);
     }

@@ -126,9 +126,6 @@ static mt_status read_all_frames(mt_dicom_slide *ds, mt_slide_info *info, mt_err
             mt_slide_warn(info, "the image of %lld x %lld pixels ends before its last frame; what is "
                           "missing cannot be read", (long long)p->facts.width, (long long)p->facts.height);
         if (st == MT_OK) {
-            if (p->frames.doubtful && volume)
-                mt_slide_warn(info, "the offset table of the image of %lld x %lld pixels is wrong and was "
-                              "not used", (long long)p->facts.width, (long long)p->facts.height);
             ds->parts[kept++] = *p;
             continue;
         }
@@ -302,6 +299,17 @@ static void describe(mt_slide *s, mt_dicom_slide *ds)
                       "shown");
 }
 
+/* Known from the index, fresh or kept. */
+static void warn_tables(mt_slide_info *info, const mt_dicom_slide *ds)
+{
+    for (uint32_t i = 0; i < ds->n_parts; i++) {
+        const mt_dicom_part *p = &ds->parts[i];
+        if (p->frames.doubtful && p->facts.kind == MT_DICOM_VOLUME)
+            mt_slide_warn(info, "the offset table of the image of %lld x %lld pixels is wrong and was not "
+                          "used", (long long)p->facts.width, (long long)p->facts.height);
+    }
+}
+
 /* A level whose header cannot be followed is missed only by whoever knows that it was there. */
 static void warn_broken(mt_slide_info *info, const mt_dicom_folder *folder, const mt_dicom_facts *base)
 {
@@ -322,6 +330,7 @@ static mt_status open_group(mt_slide *s, mt_dicom_folder *folder, const mt_dicom
         MT_TRY(read_all_frames(ds, &s->info, err));
         remember_frames(ds);
     }
+    warn_tables(&s->info, ds);
     MT_TRY(mt_dicom_levels_make(ds, &s->info, opts, err));
     if (!ds->n_levels) return mt_err_set(err, MT_ERR_UNSUPPORTED, "no level of this slide can be read");
     qsort(s->files.names, (size_t)s->files.n, sizeof *s->files.names, by_name);
