@@ -265,7 +265,7 @@ static mt_status open_undefined(mt_dcm_element *out, mt_dcm_reader *r, mt_err *e
     const size_t at = r->last;
     const bool pixels = mt_dcm_is_pixels(out->tag);
     if (out->un && !pixels && out->vr != MT_VR('S', 'Q')) out->vr = MT_VR('U', 'N');
-    if (pixels || (out->vr >> 8 == 'O' && !out->un)) {
+    if (pixels || out->vr >> 8 == 'O') {
         out->event = MT_DCM_PIXELS;
         return push(r, child_of(out, PIXELS, f), MT_DCM_UNDEFINED, out->tag, at, err);
     }

@@ -282,6 +282,11 @@ static void test_spelled_lengths(void **state)
     sequence_end(&m);
     m.implicit = false;
     assert_string_equal(tale(&m), "s00091001:UN:-1 i0 e00091002:UN:16708 I S");
+    m = (made){.implicit = true}; /* outside UN nothing is turned */
+    head(&m, 0x00081140, "SQ", 16);
+    item(&m, 8);
+    head(&m, 0x00100030, "DA", sizeof zeros);
+    assert_non_null(strstr(tale(&m), "s00081140:SQ:16 i0 !(0010,0030) "));
     /* "??" and no length, where '?', '?', 0, 0 would be one that fits */
     m = (made){0};
     text(&m, 0x00080008, "??", "");
