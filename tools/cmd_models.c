@@ -97,6 +97,9 @@ static void card(json_t *j, const mt_card *c, const char *digest)
     number(j, "stride_px", c->stride_px ? c->stride_px : c->patch_px, "px");
     field(j, "activation", c->activation);
     thresholds(j, c);
+    field(j, "normalise_stain", c->normalise_stain);
+    field(j, "input_layout", c->nhwc ? "NHWC" : "NCHW");
+    if (!strcmp(c->task, "tissue")) field(j, "looks_at", c->whole_slide ? "slide" : "tiles");
     field(j, "stain", c->stain);
     field(j, "organ", c->organ);
     field(j, "scanner", c->scanner);

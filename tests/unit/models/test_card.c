@@ -321,9 +321,54 @@ static void real_card(void **s)
     mt_model_close(&m);
 }
 
+/* Cards of task tissue and of stain normalisation: what they say, and what they may not. */
+static void tissue_and_stain(void **state)
+{
+    mt_card c;
+    mt_card_extra x;
+    mt_err err = MT_ERR_INIT;
+    const char *slide = "{\"patch_size_pixels\":500,\"engine\":{\"task\":\"tissue\",\"input\":{\"layout\":\"NHWC\"},"
+                        "\"thresholds\":[{\"value\":0.6}]}}";
+    tt_ok(mt_card_parse(&c, &x, slide, strlen(slide), "card", "unet", &err), &err);
+    assert_true(c.nhwc && c.whole_slide && c.n_classes == 1 && c.input_px == 500 && c.thresholds[0].value == 0.6);
+    assert_string_equal(c.activation, "sigmoid");
+    const char *tiles = "{\"patch_size_pixels\":256,\"spacing_um_px\":4,\"engine\":{\"task\":\"tissue\"}}";
+    tt_ok(mt_card_parse(&c, &x, tiles, strlen(tiles), "card", "unet", &err), &err);
+    assert_true(!c.nhwc && !c.whole_slide && c.mpp == 4);
+    static const char *const engines[][2] = {
+        {"\"normalise_stain\":false", ""},
+        {"\"normalise_stain\":null", ""},
+        {"\"normalise_stain\":true", "macenko"},
+        {"\"normalise_stain\":\"reinhard\"", "reinhard"},
+        {"\"normalise_stain\":{\"method\":\"macenko\",\"target\":{\"b\":1,\"a\":2}}", "macenko"},
+    };
+    char text[400];
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+        snprintf(text, sizeof text, "{\"patch_size_pixels\":500,\"engine\":{\"task\":\"tissue\",%s}}", engines[i][0]);
+        tt_ok(mt_card_parse(&c, &x, text, strlen(text), "card", "unet", &err), &err);
+        assert_string_equal(c.normalise_stain, engines[i][1]);
+    }
+    assert_string_equal(c.stain_target, "{\"a\":2,\"b\":1}");
+    static const char *const bad[][2] = {
+        {"\"normalise_stain\":\"vahadane\"", "vahadane"},
+        {"\"normalise_stain\":{\"target\":{}}", "normalise_stain"},
+        {"\"normalise_stain\":{\"method\":\"macenko\",\"target\":\"x.json\"}", "no object"},
+        {"\"source\":\"thumbnail\"", "neither slide nor tiles"},
+        {"\"source\":\"tiles\"", "needs spacing_um_px"},
+        {"\"input\":{\"layout\":\"HWC\"}", "input layout HWC is not handled (NCHW is, and NHWC)"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        mt_err_clear(&err);
+        snprintf(text, sizeof text, "{\"patch_size_pixels\":500,\"engine\":{\"task\":\"tissue\",%s}}", bad[i][0]);
+        assert_int_equal(mt_card_parse(&c, &x, text, strlen(text), "card", "unet", &err), MT_ERR_CARD);
+        if (!strstr(err.text, bad[i][1])) fail_msg("%s: \"%s\"", bad[i][0], err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tissue_and_stain),
         cmocka_unit_test(zoo_card_as_it_is),
         cmocka_unit_test(engine_key),
         cmocka_unit_test(cards_that_are_refused),
