@@ -15,7 +15,10 @@ static int dir_with_xmp(const mt_tiff *t, const char *word)
     return -1;
 }
 
-static bool detect(const mt_probe *p) { return dir_with_xmp(&p->tiff, "iScan") >= 0; }
+static bool detect(const mt_probe *p)
+{
+    return dir_with_xmp(&p->tiff, "iScan") >= 0;
+}
 
 static mt_status parse_xmp(mt_xml *out, const mt_tiff *t, int dir, mt_err *err)
 {
@@ -23,7 +26,8 @@ static mt_status parse_xmp(mt_xml *out, const mt_tiff *t, int dir, mt_err *err)
     snprintf(what, sizeof what, "IFD %d: XMP", dir);
     /* Padding behind the last element is usual. */
     size_t n = t->dirs[dir].xmp.n;
-    while (n && !t->dirs[dir].xmp.p[n - 1]) n--;
+    while (n && !t->dirs[dir].xmp.p[n - 1])
+        n--;
     return mt_xml_parse(out, t->dirs[dir].xmp.p, n, what, err);
 }
 
@@ -58,10 +62,11 @@ static mt_status check_areas(const mt_xml_node *info, const mt_tiff_dir *d, mt_e
                       rows = mt_facts_whole(mt_xml_attr_of(area, "NumRows"), 0);
         if (cols != (int64_t)((d->width + d->tile_w - 1) / d->tile_w) ||
             rows != (int64_t)((d->height + d->tile_h - 1) / d->tile_h))
-            return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                              "BIF: an area of %lld x %lld tiles in a picture of %llu x %llu pixels",
-                              (long long)cols, (long long)rows, (unsigned long long)d->width,
-                              (unsigned long long)d->height);
+            return mt_err_set(
+                err, MT_ERR_UNSUPPORTED,
+                "BIF: an area of %lld x %lld tiles in a picture of %llu x %llu pixels",
+                (long long)cols, (long long)rows, (unsigned long long)d->width,
+                (unsigned long long)d->height);
         MT_TRY(check_joints(area, err));
     }
     return n ? MT_OK : mt_err_set(err, MT_ERR_UNSUPPORTED, "BIF: no scanned area");
@@ -128,7 +133,8 @@ static mt_status read_metadata(mt_slide_info *info, const mt_tiff *t, mt_err *er
         const double mpp = mt_facts_number(mt_xml_attr_of(scan, "ScanRes")),
                      mag = mt_facts_number(mt_xml_attr_of(scan, "Magnification"));
         const char *model = mt_xml_attr_of(scan, "ScannerModel");
-        snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at, "ScanRes of the iScan XMP (tag 700)");
+        snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at,
+                 "ScanRes of the iScan XMP (tag 700)");
         mt_facts_set_spacing(info, (mt_spacing){mpp, mpp}, "ventana.ScanRes");
         if (mag <= 1000.0) info->objective = mag;
         if (model) snprintf(info->scanner, sizeof info->scanner, "%.40s", model);
@@ -147,5 +153,7 @@ static mt_status open_bif(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_bif = {
-    {"ventana-bif", "Ventana BIF without overlaps, single file", "fixture only"}, detect, open_bif,
+    {"ventana-bif", "Ventana BIF without overlaps, single file", "fixture only"},
+    detect,
+    open_bif,
 };

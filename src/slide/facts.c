@@ -40,8 +40,10 @@ void mt_facts_compare_with_tags(mt_slide_info *info, const mt_tiff_dir *d)
 {
     const mt_spacing tags = mt_facts_tag_spacing(d);
     if (info->mpp_x <= 0.0 || tags.x <= 0.0 || tags.y <= 0.0) return;
-    if (fabs(tags.x / info->mpp_x - 1.0) <= 0.02 && fabs(tags.y / info->mpp_y - 1.0) <= 0.02) return;
-    mt_slide_warn(info, "%s says %.6g x %.6g um/px, the resolution tags %.6g x %.6g; used the former",
+    if (fabs(tags.x / info->mpp_x - 1.0) <= 0.02 && fabs(tags.y / info->mpp_y - 1.0) <= 0.02)
+        return;
+    mt_slide_warn(info,
+                  "%s says %.6g x %.6g um/px, the resolution tags %.6g x %.6g; used the former",
                   info->mpp_source, info->mpp_x, info->mpp_y, tags.x, tags.y);
 }
 
@@ -55,7 +57,8 @@ int64_t mt_facts_whole(const char *text, int64_t otherwise)
     if (!text || !*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 15)
         return otherwise;
     int64_t v = 0;
-    for (; *text; text++) v = 10 * v + (*text - '0');
+    for (; *text; text++)
+        v = 10 * v + (*text - '0');
     return v;
 }
 
@@ -64,4 +67,7 @@ bool mt_facts_begins(const char *text, const char *word)
     return text && !strncasecmp(text, word, strlen(word));
 }
 
-bool mt_facts_is(const char *text, const char *word) { return text && !strcasecmp(text, word); }
+bool mt_facts_is(const char *text, const char *word)
+{
+    return text && !strcasecmp(text, word);
+}

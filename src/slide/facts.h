@@ -7,7 +7,9 @@
 
 /* Micrometres a pixel by XResolution, YResolution and ResolutionUnit (tags 282, 283, 296); 0 where
  * they say nothing of a microscope: 72 or 300 dpi is what programs write that know nothing. */
-typedef struct mt_spacing { double x, y; } mt_spacing;
+typedef struct mt_spacing {
+    double x, y;
+} mt_spacing;
 mt_spacing mt_facts_tag_spacing(const mt_tiff_dir *d);
 
 /* Takes a spacing over when both sides lie between 0.01 and 100 um/px; false otherwise. */

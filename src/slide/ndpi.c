@@ -11,13 +11,7 @@
 #include "slide/ndpi.h"
 #include "slide/tiff_slide.h"
 
-enum {
-    MODEL = 272,
-    SOURCE_LENS = 65421,
-    Z_OFFSET = 65424,
-    FILTER_SET = 65434,
-    WAVELENGTH = 65451
-};
+enum { MODEL = 272, SOURCE_LENS = 65421, Z_OFFSET = 65424, FILTER_SET = 65434, WAVELENGTH = 65451 };
 
 typedef struct ndpi {
     mt_map map;
@@ -25,8 +19,8 @@ typedef struct ndpi {
     mt_tiff tiff;
     mt_ndpi_strip levels[MT_MAX_LEVELS];
     mt_ndpi_strip macro;
-    mt_tiff_picture chart;         /* the map: uncompressed */
-    int macro_at, chart_at;        /* among the associated images; -1: none */
+    mt_tiff_picture chart;  /* the map: uncompressed */
+    int macro_at, chart_at; /* among the associated images; -1: none */
 } ndpi;
 
 static bool detect(const mt_probe *p)
@@ -72,8 +66,7 @@ static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, i
 {
     const ndpi *n = s->impl;
     mt_err why = MT_ERR_INIT;
-    mt_status st =
-        mt_ndpi_strip_decode(state, &n->levels[level], tx, ty, scale, rgb, stride, &why);
+    mt_status st = mt_ndpi_strip_decode(state, &n->levels[level], tx, ty, scale, rgb, stride, &why);
     if (mt_map_faulted(&n->map) || st != MT_OK) MT_TRY(check(s, err));
     if (st == MT_OK) return MT_OK;
     return mt_err_set(err, st, "level %d: tile %lld,%lld: %s", level, (long long)tx, (long long)ty,
@@ -126,7 +119,8 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
 static void close_slide(mt_slide *s)
 {
     ndpi *n = s->impl;
-    for (int i = 0; i < MT_MAX_LEVELS; i++) mt_ndpi_strip_free(&n->levels[i]);
+    for (int i = 0; i < MT_MAX_LEVELS; i++)
+        mt_ndpi_strip_free(&n->levels[i]);
     mt_ndpi_strip_free(&n->macro);
     mt_tiff_free(&n->tiff);
     mt_map_close(&n->map);
@@ -156,7 +150,8 @@ static void choose_plane(mt_slide_info *info, const mt_tiff *t, int asked, doubl
         if (!(number_of(t, i, SOURCE_LENS) > 0.0)) continue;
         const double h = number_of(t, i, Z_OFFSET);
         int k = 0;
-        while (k < n && heights[k] < h) k++;
+        while (k < n && heights[k] < h)
+            k++;
         if (isnan(h) || (k < n && heights[k] == h) || n == (int)MT_COUNT(heights)) continue;
         memmove(heights + k + 1, heights + k, (size_t)(n - k) * sizeof *heights);
         heights[k] = h;
@@ -204,7 +199,7 @@ static mt_status add_level(mt_slide *s, int dir, mt_err *err)
 static void name_associated(mt_slide_info *info, int *at, const char *name, int64_t w, int64_t h)
 {
     if (info->n_associated == MT_MAX_ASSOCIATED) return;
-    mt_associated *a = &info->associated[*at = info->n_associated++];
+    mt_associated *a = &info->associated[ *at = info->n_associated++];
     snprintf(a->name, sizeof a->name, "%s", name);
     a->width = w;
     a->height = h;
@@ -234,9 +229,12 @@ static mt_status sort_out(mt_slide *s, int focal_plane, mt_err *err)
     double plane;
     choose_plane(&s->info, &n->tiff, focal_plane, &plane);
     for (int i = 0; i < n->tiff.n_chain; i++) {
-        const double lens = number_of(&n->tiff, i, SOURCE_LENS), z = number_of(&n->tiff, i, Z_OFFSET);
-        if (lens > 0.0 && (isnan(z) || isnan(plane) || z == plane)) MT_TRY(add_level(s, i, err));
-        else if (lens < 0.0) add_associated(s, i, lens);
+        const double lens = number_of(&n->tiff, i, SOURCE_LENS),
+                     z = number_of(&n->tiff, i, Z_OFFSET);
+        if (lens > 0.0 && (isnan(z) || isnan(plane) || z == plane))
+            MT_TRY(add_level(s, i, err));
+        else if (lens < 0.0)
+            add_associated(s, i, lens);
     }
     if (!s->info.n_levels)
         return mt_err_set(err, MT_ERR_UNSUPPORTED,
@@ -251,7 +249,8 @@ static void read_spacing(mt_slide_info *info, const mt_tiff_dir *d)
     snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at,
              "XResolution, YResolution, ResolutionUnit (tags 282, 283, 296) of the finest level");
     const double unit = d->res_unit == 3 ? 10000.0 : d->res_unit == 2 ? 25400.0 : 0.0;
-    const double x = d->x_res > 0.0 ? unit / d->x_res : 0.0, y = d->y_res > 0.0 ? unit / d->y_res : 0.0;
+    const double x = d->x_res > 0.0 ? unit / d->x_res : 0.0,
+                 y = d->y_res > 0.0 ? unit / d->y_res : 0.0;
     if (!(x >= 0.01 && x <= 100.0 && y >= 0.01 && y <= 100.0)) return;
     info->mpp_x = x;
     info->mpp_y = y;
@@ -262,8 +261,9 @@ static void read_spacing(mt_slide_info *info, const mt_tiff_dir *d)
 static int finest_dir(const ndpi *n)
 {
     for (int i = 0; i < n->tiff.n_chain; i++)
-        if (n->tiff.dirs[i].width == (uint64_t)n->levels[0].width
-            && number_of(&n->tiff, i, SOURCE_LENS) > 0.0) return i;
+        if (n->tiff.dirs[i].width == (uint64_t)n->levels[0].width &&
+            number_of(&n->tiff, i, SOURCE_LENS) > 0.0)
+            return i;
     return 0;
 }
 
@@ -286,8 +286,8 @@ static void read_metadata(mt_slide *s)
     for (int i = 1; i < info->n_levels; i++) {
         const double x = (double)info->levels[0].width / (double)info->levels[i].width,
                      y = (double)info->levels[0].height / (double)info->levels[i].height;
-        if (fabs(x / y - 1.0) > 0.02 + 2.0 / (double)MT_MIN(info->levels[i].width,
-                                                           info->levels[i].height))
+        if (fabs(x / y - 1.0) >
+            0.02 + 2.0 / (double)MT_MIN(info->levels[i].width, info->levels[i].height))
             mt_slide_warn(info, "level %d has other proportions than level 0", i);
     }
 }
@@ -335,5 +335,7 @@ static mt_status open_ndpi(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_ndpi = {
-    {"hamamatsu-ndpi", "Hamamatsu NDPI, single file", "proven on real files"}, detect, open_ndpi,
+    {"hamamatsu-ndpi", "Hamamatsu NDPI, single file", "proven on real files"},
+    detect,
+    open_ndpi,
 };

@@ -14,28 +14,33 @@
 enum { NDPI_HEADERS = 3 };
 
 /* Head of the JPEG of so many rows, SOI to SOS; its own copy. */
-typedef struct mt_ndpi_header { uint8_t *p; size_t n; int32_t rows; } mt_ndpi_header;
+typedef struct mt_ndpi_header {
+    uint8_t *p;
+    size_t n;
+    int32_t rows;
+} mt_ndpi_header;
 
 typedef struct mt_ndpi_strip {
-    const uint8_t *data;           /* in the map */
+    const uint8_t *data; /* in the map */
     size_t size;
     int64_t width, height;
     int32_t tile_w, tile_h;
     int64_t tiles_x, tiles_y;
-    int32_t block_h;               /* rows of an interval: the height of a block (MCU) */
-    int64_t block_rows;            /* of the level */
-    int64_t per_row;               /* intervals in a row of blocks; 0: no restart markers */
-    size_t body;                   /* where the entropy-coded bytes begin */
+    int32_t block_h;    /* rows of an interval: the height of a block (MCU) */
+    int64_t block_rows; /* of the level */
+    int64_t per_row;    /* intervals in a row of blocks; 0: no restart markers */
+    size_t body;        /* where the entropy-coded bytes begin */
     const mt_tiff *tiff;
-    mt_tiff_array low, high;       /* the file's table: place of interval i in the strip; count 0: none */
-    uint64_t *found;               /* or the places that were searched for */
+    mt_tiff_array low, high; /* the file's table: place of interval i in the strip; count 0: none */
+    uint64_t *found;         /* or the places that were searched for */
     mt_ndpi_header headers[NDPI_HEADERS]; /* of a tile, of the lowest tile, of a row of blocks */
-    mt_coding coding;              /* without its head */
+    mt_coding coding;                     /* without its head */
 } mt_ndpi_strip;
 
 /* Reads what the strip's own header says. `table` may be NULL (no McuStarts tags). UNSUPPORTED: too
  * large to decode at once and without markers, or no baseline JPEG; FORMAT: broken. */
-MT_MUST_USE mt_status mt_ndpi_strip_make(mt_ndpi_strip *out, const mt_tiff *t, int dir, mt_err *err);
+MT_MUST_USE mt_status mt_ndpi_strip_make(mt_ndpi_strip *out, const mt_tiff *t, int dir,
+                                         mt_err *err);
 void mt_ndpi_strip_free(mt_ndpi_strip *s);
 
 /* Decodes tile (tx, ty) reduced by `scale`; what the file does not hold is white. */

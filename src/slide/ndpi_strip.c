@@ -4,21 +4,21 @@
 #include "base/bytes.h"
 
 enum {
-    TILE_PIXELS = 1 << 18,      /* a tile of about so many, where the strip leaves the choice */
+    TILE_PIXELS = 1 << 18, /* a tile of about so many, where the strip leaves the choice */
     MAX_INTERVALS = 1 << 24,
-    MAX_SEARCH = 256 << 20,     /* bytes of a strip that is searched for markers */
+    MAX_SEARCH = 256 << 20, /* bytes of a strip that is searched for markers */
     MAX_HEADER = 1 << 16
 };
 
 /* ---- the strip's own header ---- */
 
 typedef struct head {
-    uint32_t w, h;              /* 0 when the side passes what JPEG can say */
+    uint32_t w, h; /* 0 when the side passes what JPEG can say */
     unsigned components;
     int32_t block_w, block_h;
-    uint64_t interval;          /* blocks; 0 without restart markers */
-    size_t size_at;             /* where the frame's height stands */
-    size_t end;                 /* behind the scan's header */
+    uint64_t interval; /* blocks; 0 without restart markers */
+    size_t size_at;    /* where the frame's height stands */
+    size_t end;        /* behind the scan's header */
 } head;
 
 static bool read_frame(head *h, const uint8_t *p, size_t n, size_t at)
@@ -28,7 +28,8 @@ static bool read_frame(head *h, const uint8_t *p, size_t n, size_t at)
     h->h = (uint32_t)(p[1] << 8 | p[2]);
     h->w = (uint32_t)(p[3] << 8 | p[4]);
     h->components = p[5];
-    if ((h->components != 1 && h->components != 3) || n < 6 + 3 * (size_t)h->components) return false;
+    if ((h->components != 1 && h->components != 3) || n < 6 + 3 * (size_t)h->components)
+        return false;
     int32_t mh = 1, mv = 1;
     for (unsigned i = 0; i < h->components && h->components > 1; i++) {
         const int32_t ch = p[7 + 3 * i] >> 4, cv = p[7 + 3 * i] & 15;
@@ -53,7 +54,8 @@ static mt_status read_head(head *h, const uint8_t *data, size_t size, mt_err *er
         uint8_t ff = 0, marker = 0xff;
         uint16_t len = 0;
         bool whole = mt_bytes_u8(&c, &ff) && ff == 0xff;
-        while (whole && marker == 0xff) whole = mt_bytes_u8(&c, &marker);
+        while (whole && marker == 0xff)
+            whole = mt_bytes_u8(&c, &marker);
         whole = whole && mt_bytes_u16(&c, &len) && len >= 2;
         const size_t at = c.pos;
         const uint8_t *p = whole ? mt_bytes_take(&c, len - 2u) : NULL;
@@ -154,7 +156,8 @@ static int64_t rows_of_a_tile(const mt_ndpi_strip *s)
 {
     const int64_t row = (int64_t)s->tile_w * s->block_h;
     int64_t rows = 8;
-    while (2 * rows * row <= TILE_PIXELS && rows * s->block_h < 512) rows *= 2;
+    while (2 * rows * row <= TILE_PIXELS && rows * s->block_h < 512)
+        rows *= 2;
     return rows;
 }
 
@@ -194,9 +197,10 @@ static mt_status one_tile(mt_ndpi_strip *s, const head *h, mt_err *err)
     }
     if (s->width > MT_CODEC_MAX_SIDE || s->height > MT_CODEC_MAX_SIDE ||
         (uint64_t)s->width * (uint64_t)s->height > MT_CODEC_MAX_PIXELS)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "%lld x %lld pixels without restart markers are too many to decode at once",
-                          (long long)s->width, (long long)s->height);
+        return mt_err_set(
+            err, MT_ERR_UNSUPPORTED,
+            "%lld x %lld pixels without restart markers are too many to decode at once",
+            (long long)s->width, (long long)s->height);
     s->tile_w = (int32_t)s->width;
     s->tile_h = (int32_t)s->height;
     s->tiles_x = s->tiles_y = 1;
@@ -236,16 +240,16 @@ static mt_status make(mt_ndpi_strip *s, const mt_tiff *t, int dir, mt_err *err)
     MT_TRY(read_head(&h, s->data, s->size, err));
     s->body = h.end;
     s->coding = (mt_coding){.codec = MT_CODEC_JPEG,
-                            .colour = h.components == 1    ? MT_COLOUR_GREY
+                            .colour = h.components == 1     ? MT_COLOUR_GREY
                                       : d->photometric == 2 ? MT_COLOUR_RGB
                                                             : MT_COLOUR_YCBCR,
                             .samples = (int)h.components,
                             .tables_are_header = true};
     const uint64_t blocks = h.block_w ? (uint64_t)((s->width + h.block_w - 1) / h.block_w) : 0;
-    const bool cut = h.interval && blocks % h.interval == 0 &&
-                     h.interval * (uint64_t)h.block_w <= MT_CODEC_MAX_SIDE &&
-                     8 * h.interval * (uint64_t)h.block_w * (uint64_t)h.block_h <=
-                         MT_CODEC_MAX_PIXELS;
+    const bool cut =
+        h.interval && blocks % h.interval == 0 &&
+        h.interval * (uint64_t)h.block_w <= MT_CODEC_MAX_SIDE &&
+        8 * h.interval * (uint64_t)h.block_w * (uint64_t)h.block_h <= MT_CODEC_MAX_PIXELS;
     return cut ? cut_at_markers(s, t, dir, &h, err) : one_tile(s, &h, err);
 }
 
@@ -261,7 +265,8 @@ mt_status mt_ndpi_strip_make(mt_ndpi_strip *out, const mt_tiff *t, int dir, mt_e
 
 void mt_ndpi_strip_free(mt_ndpi_strip *s)
 {
-    for (int i = 0; i < NDPI_HEADERS; i++) free(s->headers[i].p);
+    for (int i = 0; i < NDPI_HEADERS; i++)
+        free(s->headers[i].p);
     free(s->found);
     *s = (mt_ndpi_strip){0};
 }
@@ -293,7 +298,10 @@ static mt_status decode_run(mt_decoder *d, const mt_ndpi_strip *s, const mt_ndpi
     return mt_decoder_decode(d, &c, s->data + from, (size_t)(to - from), &out, err);
 }
 
-static int32_t divide_up(int32_t a, int scale) { return (a + scale - 1) / scale; }
+static int32_t divide_up(int32_t a, int scale)
+{
+    return (a + scale - 1) / scale;
+}
 
 mt_status mt_ndpi_strip_decode(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx, int64_t ty,
                                int scale, uint8_t *rgb, size_t stride, mt_err *err)
@@ -306,8 +314,8 @@ mt_status mt_ndpi_strip_decode(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx
     if (s->per_row <= 1) {
         const int64_t rows = s->per_row ? s->tile_h / s->block_h : 1;
         return decode_run(d, s, header, (uint64_t)(ty * rows),
-                          s->per_row ? (uint64_t)(header->rows / s->block_h) : 1, scale, rgb, stride,
-                          err);
+                          s->per_row ? (uint64_t)(header->rows / s->block_h) : 1, scale, rgb,
+                          stride, err);
     }
     const int64_t row = ty * (s->tile_h / s->block_h);
     for (int32_t i = 0; i < header->rows / s->block_h; i++)

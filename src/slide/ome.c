@@ -14,15 +14,15 @@
 typedef struct ome_image {
     const mt_xml_node *node, *pixels;
     int64_t w, h, z, c, t;
-    int64_t samples;            /* of the first channel: 3 is RGB in one directory */
-    int first_dir;              /* of the first plane when its TiffData do not say; planes count on */
+    int64_t samples; /* of the first channel: 3 is RGB in one directory */
+    int first_dir;   /* of the first plane when its TiffData do not say; planes count on */
 } ome_image;
 
 typedef struct ome {
     mt_slide *s;
     mt_tiff_slide *ts;
     mt_xml xml;
-    const char *uuid;           /* of this file; NULL when not said */
+    const char *uuid; /* of this file; NULL when not said */
 } ome;
 
 static bool detect(const mt_probe *p)
@@ -50,7 +50,10 @@ static mt_status read_image(ome_image *out, const mt_xml_node *node, mt_err *err
 }
 
 /* Channels that lie in directories of their own. */
-static int64_t planes_of(const ome_image *i) { return MT_MAX(i->c / MT_MAX(i->samples, 1), 1); }
+static int64_t planes_of(const ome_image *i)
+{
+    return MT_MAX(i->c / MT_MAX(i->samples, 1), 1);
+}
 
 /* Directory of channel plane `c` at the first focal plane and time; -1: not in this file. */
 static int dir_of(const ome *o, const ome_image *image, int64_t c)
@@ -60,10 +63,12 @@ static int dir_of(const ome *o, const ome_image *image, int64_t c)
     if (!data) return first < o->ts->tiff.n_chain ? (int)first : -1;
     for (; data; data = mt_xml_next(data, "TiffData")) {
         const char *ifd = mt_xml_attr_of(data, "IFD");
-        const int64_t from = mt_facts_whole(mt_xml_attr_of(data, "FirstC"), 0) / MT_MAX(image->samples, 1);
+        const int64_t from =
+            mt_facts_whole(mt_xml_attr_of(data, "FirstC"), 0) / MT_MAX(image->samples, 1);
         const int64_t n = mt_facts_whole(mt_xml_attr_of(data, "PlaneCount"), ifd ? 1 : INT32_MAX);
         if (mt_facts_whole(mt_xml_attr_of(data, "FirstZ"), 0) ||
-            mt_facts_whole(mt_xml_attr_of(data, "FirstT"), 0) || c < from || c - from >= n) continue;
+            mt_facts_whole(mt_xml_attr_of(data, "FirstT"), 0) || c < from || c - from >= n)
+            continue;
         const mt_xml_node *uuid = mt_xml_child(data, "UUID");
         if (uuid && o->uuid && strcmp(uuid->text, o->uuid)) return -1;
         const int64_t dir = mt_facts_whole(ifd, ifd ? -1 : image->first_dir) + (c - from);
@@ -77,10 +82,13 @@ static int dir_of(const ome *o, const ome_image *image, int64_t c)
 /* Micrometres a unit; 0 for those that are no length. */
 static double unit_in_um(const char *unit)
 {
-    static const struct { const char *name; double um; } units[] = {
-        {"\xc2\xb5m", 1.0},    {"\xce\xbcm", 1.0},     {"um", 1.0},  {"nm", 1e-3}, {"pm", 1e-6},
-        {"\xc3\x85", 1e-4},    {"\xe2\x84\xab", 1e-4}, {"mm", 1e3},  {"cm", 1e4},  {"dm", 1e5},
-        {"m", 1e6},            {"in", 25400.0},        {"mil", 25.4}, {"fm", 1e-9}};
+    static const struct {
+        const char *name;
+        double um;
+    } units[] = {
+        {"\xc2\xb5m", 1.0}, {"\xce\xbcm", 1.0},     {"um", 1.0},   {"nm", 1e-3}, {"pm", 1e-6},
+        {"\xc3\x85", 1e-4}, {"\xe2\x84\xab", 1e-4}, {"mm", 1e3},   {"cm", 1e4},  {"dm", 1e5},
+        {"m", 1e6},         {"in", 25400.0},        {"mil", 25.4}, {"fm", 1e-9}};
     for (size_t i = 0; unit && i < MT_COUNT(units); i++)
         if (!strcmp(unit, units[i].name)) return units[i].um;
     return unit ? 0.0 : 1.0;
@@ -98,7 +106,8 @@ static double physical_size(const mt_xml_node *pixels, const char *axis)
 static void read_spacing(ome *o, const ome_image *image, const mt_tiff_dir *d)
 {
     mt_slide_info *info = &o->s->info;
-    const mt_spacing stated = {physical_size(image->pixels, "X"), physical_size(image->pixels, "Y")};
+    const mt_spacing stated = {physical_size(image->pixels, "X"),
+                               physical_size(image->pixels, "Y")};
     snprintf(info->mpp_looked_at, sizeof info->mpp_looked_at,
              "PhysicalSizeX, PhysicalSizeY of the OME-XML");
     if (!mt_facts_set_spacing(info, stated, "ome.PhysicalSizeX"))
@@ -174,7 +183,9 @@ static bool half_or_less(const ome_image *a, int64_t w, int64_t h)
 
 static const char *role_of(const ome_image *image)
 {
-    static const struct { const char *word, *role; } words[] = {
+    static const struct {
+        const char *word, *role;
+    } words[] = {
         {"label", "label"}, {"macro", "macro"}, {"overview", "macro"}, {"thumbnail", "thumbnail"}};
     const char *name = mt_xml_attr_of(image->node, "Name");
     for (const char *p = name; p && *p; p++)
@@ -199,7 +210,8 @@ static mt_status add_reduced_pages(ome *o, const ome_image *image, int dir, mt_e
 /* Images after the first: associated by their name, levels by their proportions. */
 static mt_status add_further_images(ome *o, const ome_image *first, bool pyramid, mt_err *err)
 {
-    int next = first->first_dir + (int)MT_MIN(planes_of(first), (int64_t)MT_TIFF_MAX_DIRS), left = 0;
+    int next = first->first_dir + (int)MT_MIN(planes_of(first), (int64_t)MT_TIFF_MAX_DIRS),
+        left = 0;
     int64_t w = first->w, h = first->h;
     const mt_xml_node *node = mt_xml_next(first->node, "Image");
     for (; node; node = mt_xml_next(node, "Image")) {
@@ -261,7 +273,8 @@ static mt_status read_ome(ome *o, const mt_probe *p, mt_err *err)
                           "OME-XML: the slide's pixels are in no directory of this file");
     const mt_tiff_dir *d = &o->ts->tiff.dirs[dir];
     if (image.w != (int64_t)d->width || image.h != (int64_t)d->height)
-        mt_slide_warn(&o->s->info, "OME-XML says %lld x %lld pixels, IFD %d has %llu x %llu; used the latter",
+        mt_slide_warn(&o->s->info,
+                      "OME-XML says %lld x %lld pixels, IFD %d has %llu x %llu; used the latter",
                       (long long)image.w, (long long)image.h, dir, (unsigned long long)d->width,
                       (unsigned long long)d->height);
     image.w = (int64_t)d->width;
@@ -283,5 +296,7 @@ static mt_status open_ome(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_ome = {
-    {"ome-tiff", "OME-TIFF, single file", "proven on real files"}, detect, open_ome,
+    {"ome-tiff", "OME-TIFF, single file", "proven on real files"},
+    detect,
+    open_ome,
 };

@@ -99,8 +99,8 @@ static uint8_t *from_base64(size_t *n, const char *text, size_t n_text)
     return out;
 }
 
-static void add_associated(mt_slide *s, const mt_xml_node *root, const char *name, const char *dir_word,
-                           const char *type)
+static void add_associated(mt_slide *s, const mt_xml_node *root, const char *name,
+                           const char *dir_word, const char *type)
 {
     const mt_tiff_slide *ts = s->impl;
     const int before = s->info.n_associated;
@@ -131,24 +131,29 @@ static int level_spacings(mt_spacing out[MT_MAX_LEVELS], const mt_xml_node *wsi)
     return n;
 }
 
-static void crop_levels(mt_slide *s, const int *dirs, int n, const mt_spacing *spacings, int n_spacings)
+static void crop_levels(mt_slide *s, const int *dirs, int n, const mt_spacing *spacings,
+                        int n_spacings)
 {
     const mt_tiff_slide *ts = s->impl;
     if (n_spacings < n) {
-        mt_slide_warn(&s->info, "the XML has pixel spacings of %d of %d levels; the padding of the "
-                      "others is shown", n_spacings, n);
+        mt_slide_warn(&s->info,
+                      "the XML has pixel spacings of %d of %d levels; the padding of the "
+                      "others is shown",
+                      n_spacings, n);
         n = n_spacings;
     }
     const mt_tiff_dir *finest = &ts->tiff.dirs[dirs[0]];
     for (int i = 1; i < n; i++) {
         /* Levels halve; the spacings are rounded, or measured, so a whole factor is meant. */
-        const double x = round(spacings[i].x / spacings[0].x), y = round(spacings[i].y / spacings[0].y);
+        const double x = round(spacings[i].x / spacings[0].x),
+                     y = round(spacings[i].y / spacings[0].y);
         const double w = (double)finest->width / x, h = (double)finest->height / y;
         if (!(x >= 1.0 && y >= 1.0) || w < 1.0 || h < 1.0 ||
             !mt_tiff_slide_crop(s, dirs[i], (int64_t)w, (int64_t)h))
-            mt_slide_warn(&s->info, "level %d: its pixel spacing in the XML, %.6g um, does not go with "
-                          "%llu x %llu pixels", i, spacings[i].x,
-                          (unsigned long long)ts->tiff.dirs[dirs[i]].width,
+            mt_slide_warn(&s->info,
+                          "level %d: its pixel spacing in the XML, %.6g um, does not go with "
+                          "%llu x %llu pixels",
+                          i, spacings[i].x, (unsigned long long)ts->tiff.dirs[dirs[i]].width,
                           (unsigned long long)ts->tiff.dirs[dirs[i]].height);
     }
 }
@@ -176,12 +181,15 @@ static void read_metadata(mt_slide_info *info, const mt_xml_node *root, const mt
     if (!mt_facts_set_spacing(info, own, "philips.DICOM_PIXEL_SPACING") && n)
         mt_facts_set_spacing(info, levels[0], "philips.DICOM_PIXEL_SPACING");
     else if (n && (levels[0].x < 0.98 * own.x || levels[0].x > 1.02 * own.x))
-        mt_slide_warn(info, "the slide's DICOM_PIXEL_SPACING is %.6g um, that of level 0 %.6g; used the former",
-                      own.x, levels[0].x);
+        mt_slide_warn(
+            info,
+            "the slide's DICOM_PIXEL_SPACING is %.6g um, that of level 0 %.6g; used the former",
+            own.x, levels[0].x);
     const char *maker = value(root, "DICOM_MANUFACTURER"),
                *model = value(root, "DICOM_MANUFACTURERS_MODEL_NAME");
-    if (maker) snprintf(info->scanner, sizeof info->scanner, "%.20s%s%.20s", maker, model ? " " : "",
-                        model ? model : "");
+    if (maker)
+        snprintf(info->scanner, sizeof info->scanner, "%.20s%s%.20s", maker, model ? " " : "",
+                 model ? model : "");
 }
 
 static mt_status read_slide(mt_slide *s, mt_xml *xml, mt_err *err)
@@ -215,5 +223,7 @@ static mt_status open_philips(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_philips = {
-    {"philips-tiff", "Philips TIFF, single file", "fixture only"}, detect, open_philips,
+    {"philips-tiff", "Philips TIFF, single file", "fixture only"},
+    detect,
+    open_philips,
 };

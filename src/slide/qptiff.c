@@ -15,7 +15,9 @@ static bool detect(const mt_probe *p)
     return p->tiff.n_dirs > 0 && mt_tiff_contains(&p->tiff.dirs[0].description, ROOT);
 }
 
-typedef struct page { char type[24], objective[24]; } page;
+typedef struct page {
+    char type[24], objective[24];
+} page;
 
 /* A directory without such a description is nothing of this slide. */
 static mt_status read_page(page *out, const mt_tiff *t, int dir, mt_err *err)
@@ -111,5 +113,7 @@ static mt_status open_qptiff(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_qptiff = {
-    {"qptiff", "PerkinElmer QPTIFF, single file", "fixture only"}, detect, open_qptiff,
+    {"qptiff", "PerkinElmer QPTIFF, single file", "fixture only"},
+    detect,
+    open_qptiff,
 };

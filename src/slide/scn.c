@@ -15,14 +15,17 @@
 enum { MAX_AREAS = 16, KEPT = 8 };
 
 /* One level of a scanned area, in pixels of the level. */
-typedef struct area { mt_tiff_picture picture; int64_t x, y; } area;
+typedef struct area {
+    mt_tiff_picture picture;
+    int64_t x, y;
+} area;
 
 typedef struct scn {
     mt_slide_ops ops;
-    const mt_slide_ops *base;        /* of a plain TIFF slide */
+    const mt_slide_ops *base; /* of a plain TIFF slide */
     area areas[MT_MAX_LEVELS][MAX_AREAS];
     int n_areas;
-    int64_t w, h;                    /* of the collection, nanometres */
+    int64_t w, h; /* of the collection, nanometres */
 } scn;
 
 static bool detect(const mt_probe *p)
@@ -33,7 +36,12 @@ static bool detect(const mt_probe *p)
 
 /* ---- pixels ---- */
 
-typedef struct kept { uint8_t *rgb; int level, area; int64_t tx, ty; uint64_t used; } kept;
+typedef struct kept {
+    uint8_t *rgb;
+    int level, area;
+    int64_t tx, ty;
+    uint64_t used;
+} kept;
 
 typedef struct reader {
     void *base;
@@ -46,7 +54,8 @@ static void reader_close(void *state)
 {
     reader *r = state;
     if (r->base) r->base_close(r->base);
-    for (int i = 0; i < KEPT; i++) free(r->tiles[i].rgb);
+    for (int i = 0; i < KEPT; i++)
+        free(r->tiles[i].rgb);
     free(r);
 }
 
@@ -58,8 +67,10 @@ static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
     MT_TRY(mt_alloc(&r, 1, sizeof *r, sizeof *r, "tile reader", err));
     r->base_close = c->base->reader_close;
     mt_status st = c->base->reader_open(&r->base, s, err);
-    if (st != MT_OK) reader_close(r);
-    else *state = r;
+    if (st != MT_OK)
+        reader_close(r);
+    else
+        *state = r;
     return st;
 }
 
@@ -83,8 +94,8 @@ static mt_status stored_tile(const uint8_t **out, reader *r, const mt_slide *s, 
     }
     free(oldest->rgb);
     *oldest = (kept){.rgb = NULL};
-    MT_TRY(mt_alloc_aligned(&oldest->rgb, stride * (size_t)p->tile_h, 3 * MT_CODEC_MAX_PIXELS, "tile",
-                            err));
+    MT_TRY(mt_alloc_aligned(&oldest->rgb, stride * (size_t)p->tile_h, 3 * MT_CODEC_MAX_PIXELS,
+                            "tile", err));
     mt_status st = mt_tiff_picture_decode(r->base, &ts->tiff, p, tx, ty, oldest->rgb, stride, err);
     if (st != MT_OK) {
         free(oldest->rgb);
@@ -96,7 +107,9 @@ static mt_status stored_tile(const uint8_t **out, reader *r, const mt_slide *s, 
     return MT_OK;
 }
 
-typedef struct box { int64_t x0, y0, x1, y1; } box;
+typedef struct box {
+    int64_t x0, y0, x1, y1;
+} box;
 
 static box cross(box a, box b)
 {
@@ -145,7 +158,10 @@ static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, i
                       why.text);
 }
 
-static int max_reduce(const mt_slide *s, int level) { return 1; }
+static int max_reduce(const mt_slide *s, int level)
+{
+    return 1;
+}
 
 /* ---- reading the XML ---- */
 
@@ -157,8 +173,8 @@ static int64_t attr(const mt_xml_node *n, const char *name)
 static bool is_macro(const scn *c, const mt_xml_node *image)
 {
     const mt_xml_node *view = mt_xml_child(image, "view");
-    return attr(view, "offsetX") == 0 && attr(view, "offsetY") == 0 && attr(view, "sizeX") == c->w &&
-           attr(view, "sizeY") == c->h;
+    return attr(view, "offsetX") == 0 && attr(view, "offsetY") == 0 &&
+           attr(view, "sizeX") == c->w && attr(view, "sizeY") == c->h;
 }
 
 /* The directory of one resolution: focal plane 0, no channel. -1: there is none. */
@@ -185,7 +201,8 @@ static mt_status refuse_fluorescence(const mt_xml_node *image, mt_err *err)
 }
 
 /* One resolution of one area: its directory, and where it lies in pixels of the level. */
-static mt_status place(mt_slide *s, const mt_xml_node *image, int level, int at, double *nm, mt_err *err)
+static mt_status place(mt_slide *s, const mt_xml_node *image, int level, int at, double *nm,
+                       mt_err *err)
 {
     mt_tiff_slide *ts = s->impl;
     scn *c = ts->more;
@@ -259,7 +276,8 @@ static mt_status sort_out(mt_slide *s, const mt_xml_node *collection, mt_err *er
     for (int level = 0; level < MT_MAX_LEVELS; level++) {
         double nm = 0.0;
         if (level && dir_of(&ts->tiff, areas[0], level) < 0) break;
-        for (int i = 0; i < c->n_areas; i++) MT_TRY(place(s, areas[i], level, i, &nm, err));
+        for (int i = 0; i < c->n_areas; i++)
+            MT_TRY(place(s, areas[i], level, i, &nm, err));
         if (level && c->areas[level][0].picture.width >= c->areas[level - 1][0].picture.width)
             return mt_err_set(err, MT_ERR_FORMAT, "SCN: level %d is no smaller than the one before",
                               level);
@@ -304,8 +322,7 @@ static mt_status read_slide(mt_slide *s, mt_xml *xml, mt_err *err)
         return mt_err_set(err, MT_ERR_FORMAT, "IFD 0: SCN XML without a collection of a size");
     MT_TRY(sort_out(s, collection, err));
     read_spacing(&s->info, c, collection);
-    s->info.icc_bytes =
-        (int)MT_MIN(c->areas[0][0].picture.dir->icc_bytes, (uint64_t)INT32_MAX);
+    s->info.icc_bytes = (int)MT_MIN(c->areas[0][0].picture.dir->icc_bytes, (uint64_t)INT32_MAX);
     return MT_OK;
 }
 
@@ -333,5 +350,7 @@ static mt_status open_scn(mt_slide *s, mt_probe *p, mt_err *err)
 }
 
 const mt_format mt_format_scn = {
-    {"leica-scn", "Leica SCN, brightfield, single file", "fixture only"}, detect, open_scn,
+    {"leica-scn", "Leica SCN, brightfield, single file", "fixture only"},
+    detect,
+    open_scn,
 };

@@ -11,38 +11,45 @@
 #define MT_TIFF_MAX_DIRS 1024
 
 /* Bytes of the file; p is NULL when the tag is absent. */
-typedef struct mt_tiff_bytes { const uint8_t *p; size_t n; } mt_tiff_bytes;
+typedef struct mt_tiff_bytes {
+    const uint8_t *p;
+    size_t n;
+} mt_tiff_bytes;
 
 /* An array of unsigned integers of `width` bytes each, in the file's byte order. */
-typedef struct mt_tiff_array { const uint8_t *p; uint64_t count; unsigned width; } mt_tiff_array;
+typedef struct mt_tiff_array {
+    const uint8_t *p;
+    uint64_t count;
+    unsigned width;
+} mt_tiff_array;
 
 typedef struct mt_tiff_dir {
-    uint64_t at;                       /* where it stands in the file */
-    int parent;                        /* directory whose SubIFDs (tag 330) name it; -1 in the chain */
-    uint64_t width, height;            /* 0 when absent */
-    uint64_t tile_w, tile_h;           /* 0 when stored in strips */
+    uint64_t at;             /* where it stands in the file */
+    int parent;              /* directory whose SubIFDs (tag 330) name it; -1 in the chain */
+    uint64_t width, height;  /* 0 when absent */
+    uint64_t tile_w, tile_h; /* 0 when stored in strips */
     uint64_t rows_per_strip;
-    uint64_t subfile;                  /* NewSubfileType: 1 reduced image, 4 mask */
+    uint64_t subfile; /* NewSubfileType: 1 reduced image, 4 mask */
     unsigned compression, photometric, planar, predictor, orientation, fill_order;
     unsigned samples, bits, sample_format, extra_sample;
-    bool mixed_bits;                   /* samples of several sizes */
+    bool mixed_bits; /* samples of several sizes */
     bool has_photometric;
-    mt_tiff_array offsets, counts;     /* of tiles or strips */
+    mt_tiff_array offsets, counts; /* of tiles or strips */
     mt_tiff_bytes description, software, xmp, jpeg_tables;
     uint64_t icc_bytes;
-    mt_tiff_array sub_dirs;            /* offsets of its SubIFDs */
-    double x_res, y_res;               /* 0 when absent or not a number */
-    unsigned res_unit;                 /* 1 none, 2 inch, 3 centimetre */
-    bool hamamatsu;                    /* carries the tag that marks NDPI files */
+    mt_tiff_array sub_dirs; /* offsets of its SubIFDs */
+    double x_res, y_res;    /* 0 when absent or not a number */
+    unsigned res_unit;      /* 1 none, 2 inch, 3 centimetre */
+    bool hamamatsu;         /* carries the tag that marks NDPI files */
 } mt_tiff_dir;
 
 typedef struct mt_tiff {
     const uint8_t *data;
     size_t size;
     bool big_endian, big_tiff;
-    bool ndpi;                         /* Hamamatsu's dialect of the classic layout: see tiff.c */
-    int n_chain;                       /* directories of the chain; they come first */
-    int n_dirs;                        /* with the SubIFDs, which follow in the order of their parents */
+    bool ndpi;   /* Hamamatsu's dialect of the classic layout: see tiff.c */
+    int n_chain; /* directories of the chain; they come first */
+    int n_dirs;  /* with the SubIFDs, which follow in the order of their parents */
     mt_tiff_dir *dirs;
 } mt_tiff;
 
@@ -60,12 +67,12 @@ uint64_t mt_tiff_at(const mt_tiff *t, const mt_tiff_array *a, uint64_t i);
 
 /* Any tag of a directory, found by walking its entries again: for tags of one maker only. */
 typedef struct mt_tiff_value {
-    unsigned type;                     /* TIFF's number: 2 text, 3 short, 4 long, 5 rational, 9 signed,
+    unsigned type; /* TIFF's number: 2 text, 3 short, 4 long, 5 rational, 9 signed,
                                           11 float, 12 double ... */
     uint64_t count;
-    unsigned width;                    /* bytes an element */
-    const uint8_t *p;                  /* count * width bytes */
-    uint32_t high;                     /* NDPI: upper half of a single 32-bit value; 0 elsewhere */
+    unsigned width;   /* bytes an element */
+    const uint8_t *p; /* count * width bytes */
+    uint32_t high;    /* NDPI: upper half of a single 32-bit value; 0 elsewhere */
 } mt_tiff_value;
 
 /* False when the directory has no such tag, or its value does not lie in the file. */

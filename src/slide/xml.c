@@ -10,8 +10,8 @@ enum { SEPARATOR = '\n', MAX_ATTRS = 1024 };
 typedef struct builder {
     XML_Parser parser;
     mt_xml *xml;
-    mt_xml_node *open;      /* innermost element that has begun */
-    mt_buf text;            /* since the last tag */
+    mt_xml_node *open; /* innermost element that has begun */
+    mt_buf text;       /* since the last tag */
     int depth;
     mt_status fault;
     const char *why;
@@ -48,7 +48,8 @@ static void XMLCALL on_start(void *ctx, const XML_Char *name, const XML_Char **a
         return;
     }
     int n = 0;
-    while (attrs[2 * n]) n++;
+    while (attrs[2 * n])
+        n++;
     if (n > MAX_ATTRS) {
         fail(b, MT_ERR_LIMIT, "too many attributes");
         return;
@@ -72,9 +73,12 @@ static void XMLCALL on_start(void *ctx, const XML_Char *name, const XML_Char **a
     node->attrs = list;
     node->n_attrs = n;
     node->parent = b->open;
-    if (!b->open) b->xml->root = node;
-    else if (!b->open->first) b->open->first = b->open->last = node;
-    else b->open->last = b->open->last->next = node;
+    if (!b->open)
+        b->xml->root = node;
+    else if (!b->open->first)
+        b->open->first = b->open->last = node;
+    else
+        b->open->last = b->open->last->next = node;
     b->open = node;
 }
 
@@ -124,8 +128,7 @@ static const char *true_encoding(const char *text, size_t n)
 mt_status mt_xml_parse(mt_xml *out, const void *text, size_t n, const char *what, mt_err *err)
 {
     *out = (mt_xml){{NULL, 0, 2 * MT_XML_MAX_BYTES}, NULL};
-    if (n > MT_XML_MAX_BYTES)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: XML of %zu bytes", what, n);
+    if (n > MT_XML_MAX_BYTES) return mt_err_set(err, MT_ERR_LIMIT, "%s: XML of %zu bytes", what, n);
     MT_AUTO(free_parser) XML_Parser parser = XML_ParserCreateNS(true_encoding(text, n), SEPARATOR);
     if (!parser) return mt_err_set(err, MT_ERR_NO_MEMORY, "%s", what);
     builder b = {.parser = parser, .xml = out, .text = MT_BUF_INIT(MT_XML_MAX_BYTES)};
@@ -151,7 +154,8 @@ void mt_xml_free(mt_xml *x)
 
 static const mt_xml_node *this_or_later(const mt_xml_node *n, const char *name)
 {
-    while (n && name && strcmp(n->name, name)) n = n->next;
+    while (n && name && strcmp(n->name, name))
+        n = n->next;
     return n;
 }
 
@@ -181,9 +185,11 @@ const char *mt_xml_text_of(const mt_xml_node *node, const char *name)
 const mt_xml_node *mt_xml_walk(const mt_xml_node *root, const mt_xml_node *after, const char *name)
 {
     for (const mt_xml_node *n = after; n;) {
-        if (n->first) n = n->first;
+        if (n->first)
+            n = n->first;
         else {
-            while (n != root && !n->next) n = n->parent;
+            while (n != root && !n->next)
+                n = n->parent;
             if (n == root) return NULL;
             n = n->next;
         }

@@ -11,19 +11,24 @@
 #define MT_XML_MAX_BYTES ((size_t)64 << 20)
 #define MT_XML_MAX_DEPTH 64
 
-typedef struct mt_xml_attr { const char *name, *value; } mt_xml_attr; /* name without prefix */
+typedef struct mt_xml_attr {
+    const char *name, *value;
+} mt_xml_attr; /* name without prefix */
 
 typedef struct mt_xml_node {
-    const char *name;               /* without prefix */
-    const char *space;              /* namespace, "" when none */
+    const char *name;  /* without prefix */
+    const char *space; /* namespace, "" when none */
     const mt_xml_attr *attrs;
     int n_attrs;
-    const char *text;               /* of an element without children; "" when none */
+    const char *text; /* of an element without children; "" when none */
     size_t n_text;
     struct mt_xml_node *parent, *first, *last, *next;
 } mt_xml_node;
 
-typedef struct mt_xml { mt_arena arena; mt_xml_node *root; } mt_xml;
+typedef struct mt_xml {
+    mt_arena arena;
+    mt_xml_node *root;
+} mt_xml;
 
 /* FORMAT names line and column of `what`; LIMIT. Nothing of the text is in the error. *out is
  * released with mt_xml_free, after a failure too. */

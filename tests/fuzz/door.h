@@ -23,7 +23,8 @@ static inline void door_read(mt_slide *s)
         const int64_t at[][2] = {{l->width / 2 - 3, l->height - 9}, {-2, -2}, {l->width - 5, 1}};
         for (size_t k = 0; k < MT_COUNT(at); k++) {
             mt_err_clear(&err);
-            const mt_status st = mt_slide_read_region(s, i, at[k][0], at[k][1], 16, 16, pixels, 3 * 64, &err);
+            const mt_status st =
+                mt_slide_read_region(s, i, at[k][0], at[k][1], 16, 16, pixels, 3 * 64, &err);
             if (st != err.code) abort();
         }
     }
@@ -32,7 +33,8 @@ static inline void door_read(mt_slide *s)
         int64_t w, h;
         if (info->associated[i].width * info->associated[i].height > 1 << 20) continue;
         mt_err_clear(&err);
-        if (mt_slide_read_associated(&rgb, &w, &h, s, info->associated[i].name, &err) == MT_OK) free(rgb);
+        if (mt_slide_read_associated(&rgb, &w, &h, s, info->associated[i].name, &err) == MT_OK)
+            free(rgb);
     }
     for (int i = 0; i < info->n_warnings; i++)
         if (!info->warnings[i][0] || strchr(info->warnings[i], '\n')) abort();

@@ -3,11 +3,15 @@
  * TIFF file of three tiled directories, the third a SubIFD of the first. */
 #include "door.h"
 
-typedef struct file { uint8_t p[1 << 16]; size_t n; } file;
+typedef struct file {
+    uint8_t p[1 << 16];
+    size_t n;
+} file;
 
 static void put(file *f, uint64_t v, int bytes)
 {
-    for (int i = 0; i < bytes; i++) f->p[f->n++] = (uint8_t)(v >> (8 * i));
+    for (int i = 0; i < bytes; i++)
+        f->p[f->n++] = (uint8_t)(v >> (8 * i));
 }
 
 static void entry(file *f, unsigned tag, unsigned type, uint32_t count, uint32_t value)
@@ -36,8 +40,10 @@ static void directory(file *f, int i, uint32_t side, int maker, uint32_t text, u
     entry(f, 324, 4, 1, TEXT_AT);
     entry(f, 325, 4, 1, 768);
     entry(f, 323, 3, 1, 16);
-    if (i == 0) entry(f, 330, 4, 1, 8 + 2 * DIR_BYTES);
-    else entry(f, 254, 4, 1, 1);
+    if (i == 0)
+        entry(f, 330, 4, 1, 8 + 2 * DIR_BYTES);
+    else
+        entry(f, 254, 4, 1, 1);
     put(f, next, 4);
     memcpy(f->p + 8 + 3 * DIR_BYTES, software[maker], strlen(software[maker]) + 1);
 }

@@ -20,7 +20,8 @@ static inline openslide_t *judge_open(const char *path)
 static inline void over_white(uint8_t rgb[3], uint32_t v)
 {
     const uint32_t white = 255 - (v >> 24);
-    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((v >> (16 - 8 * c) & 255) + white);
+    for (int c = 0; c < 3; c++)
+        rgb[c] = (uint8_t)((v >> (16 - 8 * c) & 255) + white);
 }
 
 static inline int compare(const uint8_t *rgb, const uint32_t *argb, size_t n, double *mean)
@@ -44,7 +45,7 @@ static inline int compare(const uint8_t *rgb, const uint32_t *argb, size_t n, do
  * level's downsample: below level 0 only the origin is exact, so coarse levels are compared whole,
  * from there. */
 static inline int compare_box(const mt_slide *s, openslide_t *o, int level, int64_t x, int64_t y,
-                       int32_t w, int32_t h)
+                              int32_t w, int32_t h)
 {
     uint8_t *rgb = region(s, level, x, y, w, h);
     uint32_t *argb = malloc(4 * (size_t)w * (size_t)h);
@@ -128,7 +129,8 @@ static inline void compare_facts(const mt_slide *s, openslide_t *o)
     assert_true(info->objective == (mag ? atof(mag) : 0.0));
 }
 
-static inline void judge_path(const char *path, const char *format, int tolerance, int made_up, int more)
+static inline void judge_path(const char *path, const char *format, int tolerance, int made_up,
+                              int more)
 {
     mt_slide *s = opened(path);
     openslide_t *o = judge_open(path);

@@ -49,7 +49,8 @@ static void reduced(void **state)
         tt_ok(mt_tile_reader_decode(r, 0, 0, ty, 2, half, 3 * 1984, &err), &err);
         uint8_t *want = region(s, 1, 0, 32 * ty, 1984, 32);
         double sum = 0;
-        for (int i = 0; i < 3 * 1984 * 32; i++) sum += abs(half[i] - want[i]);
+        for (int i = 0; i < 3 * 1984 * 32; i++)
+            sum += abs(half[i] - want[i]);
         assert_true(sum / (3 * 1984 * 32) < 2.5);
         free(want);
     }
@@ -60,7 +61,10 @@ static void reduced(void **state)
 
 /* ---- made files ---- */
 
-typedef struct bytes { uint8_t *p; size_t n, cap; } bytes;
+typedef struct bytes {
+    uint8_t *p;
+    size_t n, cap;
+} bytes;
 
 static void put(bytes *b, const void *p, size_t n)
 {
@@ -71,17 +75,18 @@ static void put(bytes *b, const void *p, size_t n)
 
 static void put_uint(bytes *b, uint64_t v, int n)
 {
-    for (int i = 0; i < n; i++) put(b, &(uint8_t){(uint8_t)(v >> (8 * i))}, 1);
+    for (int i = 0; i < n; i++)
+        put(b, &(uint8_t){(uint8_t)(v >> (8 * i))}, 1);
 }
 
 typedef struct made_ndpi {
     uint32_t w, h;
     int sub_h, sub_v;
-    unsigned interval;        /* blocks; 0: no restart markers */
+    unsigned interval; /* blocks; 0: no restart markers */
     float lens;
     int32_t z;
-    bool no_table;            /* leave the places of the markers out */
-    uint32_t shift;           /* of the picture's coordinates, to tell planes apart */
+    bool no_table;  /* leave the places of the markers out */
+    uint32_t shift; /* of the picture's coordinates, to tell planes apart */
 } made_ndpi;
 
 static bytes made_jpeg(const made_ndpi *d)
@@ -123,7 +128,8 @@ static bytes interval_places(const bytes *jpeg)
 {
     bytes places = {NULL, 0, 0};
     size_t i = 2;
-    while (jpeg->p[i + 1] != 0xda) i += 2 + (size_t)(jpeg->p[i + 2] << 8 | jpeg->p[i + 3]);
+    while (jpeg->p[i + 1] != 0xda)
+        i += 2 + (size_t)(jpeg->p[i + 2] << 8 | jpeg->p[i + 3]);
     i += 2 + (size_t)(jpeg->p[i + 2] << 8 | jpeg->p[i + 3]);
     put_uint(&places, i, 4);
     for (; i + 1 < jpeg->n; i++)
@@ -132,7 +138,8 @@ static bytes interval_places(const bytes *jpeg)
     return places;
 }
 
-static void entry(bytes *b, bytes *highs, unsigned tag, unsigned type, uint32_t count, uint64_t value)
+static void entry(bytes *b, bytes *highs, unsigned tag, unsigned type, uint32_t count,
+                  uint64_t value)
 {
     put_uint(b, tag, 2);
     put_uint(b, type, 2);
@@ -223,7 +230,8 @@ static void compare_made(const mt_slide *s, int level, uint32_t shift, double me
         for (int64_t x = 0; x < l->width; x++) {
             uint8_t want[3];
             made_pixel(want, (uint32_t)x + shift, (uint32_t)y);
-            for (int c = 0; c < 3; c++) sum += abs(rgb[3 * (y * l->width + x) + c] - want[c]);
+            for (int c = 0; c < 3; c++)
+                sum += abs(rgb[3 * (y * l->width + x) + c] - want[c]);
         }
     free(rgb);
     assert_true(sum / (3.0 * (double)(l->width * l->height)) < mean);

@@ -8,7 +8,8 @@
 #define OME_OPEN                                                                                   \
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"                                                   \
     "<OME xmlns=\"http://www.openmicroscopy.org/Schemas/OME/2016-06\" UUID=\"urn:uuid:1\">"
-#define PIXELS(w, h, c, extra) "<Pixels ID=\"P\" Type=\"uint8\" SizeX=\"" w "\" SizeY=\"" h        \
+#define PIXELS(w, h, c, extra)                                                                     \
+    "<Pixels ID=\"P\" Type=\"uint8\" SizeX=\"" w "\" SizeY=\"" h                                   \
     "\" SizeZ=\"1\" SizeT=\"1\" SizeC=\"" c "\" " extra ">"
 #define RGB "<Channel ID=\"C\" SamplesPerPixel=\"3\"/>"
 
@@ -112,20 +113,19 @@ static void sub_ifds(void **state)
 {
     static const char xml[] = OME_OPEN
         "<Instrument ID=\"I\"><Objective ID=\"O:0\" NominalMagnification=\"20\"/></Instrument>"
-        "<Image ID=\"Image:0\" Name=\"tissue\"><ObjectiveSettings ID=\"O:0\"/>"
-        PIXELS("700", "500", "3", "PhysicalSizeX=\"250\" PhysicalSizeXUnit=\"nm\" "
-               "PhysicalSizeY=\"0.00025\" PhysicalSizeYUnit=\"mm\"")
-        RGB "<TiffData IFD=\"0\" PlaneCount=\"1\"/></Pixels></Image>"
-        "<Image ID=\"Image:1\" Name=\"Label image\">" PIXELS("96", "64", "3", "")
-        RGB "<TiffData IFD=\"1\" PlaneCount=\"1\"/></Pixels></Image>"
-        "<Image ID=\"Image:2\" Name=\"Macro\">" PIXELS("128", "40", "3", "")
-        RGB "<TiffData IFD=\"2\" PlaneCount=\"1\"/></Pixels></Image></OME>";
-    const made_dir dirs[] = {
-        PLAIN(700, 500, 64, 64, .description = xml, .n_sub = 2, .res = 40000),
-        PLAIN(350, 250, 64, 64, .step = 2, .subfile = 1),
-        PLAIN(175, 125, 64, 64, .step = 4, .subfile = 1),
-        PLAIN(96, 64, 0, 16, .step = 1),
-        PLAIN(128, 40, 0, 16, .step = 1)};
+        "<Image ID=\"Image:0\" Name=\"tissue\"><ObjectiveSettings ID=\"O:0\"/>" PIXELS(
+            "700", "500", "3",
+            "PhysicalSizeX=\"250\" PhysicalSizeXUnit=\"nm\" "
+            "PhysicalSizeY=\"0.00025\" PhysicalSizeYUnit=\"mm\"") RGB
+        "<TiffData IFD=\"0\" PlaneCount=\"1\"/></Pixels></Image>"
+        "<Image ID=\"Image:1\" Name=\"Label image\">" PIXELS("96", "64", "3", "") RGB
+        "<TiffData IFD=\"1\" PlaneCount=\"1\"/></Pixels></Image>"
+        "<Image ID=\"Image:2\" Name=\"Macro\">" PIXELS("128", "40", "3", "") RGB
+        "<TiffData IFD=\"2\" PlaneCount=\"1\"/></Pixels></Image></OME>";
+    const made_dir dirs[] = {PLAIN(700, 500, 64, 64, .description = xml, .n_sub = 2, .res = 40000),
+                             PLAIN(350, 250, 64, 64, .step = 2, .subfile = 1),
+                             PLAIN(175, 125, 64, 64, .step = 4, .subfile = 1),
+                             PLAIN(96, 64, 0, 16, .step = 1), PLAIN(128, 40, 0, 16, .step = 1)};
     static const char *const modes[] = {"wl", "wb", "wl8", "wb8"};
     for (size_t i = 0; i < MT_COUNT(modes); i++) {
         mt_slide *s = opened(made_slide("sub.ome.tif", modes[i], dirs, 5));
@@ -148,8 +148,8 @@ static void sub_ifds(void **state)
 /* Coarser levels as reduced pages, and as images of their own. */
 static void old_pyramids(void **state)
 {
-    static const char pages[] = OME_OPEN "<Image ID=\"Image:0\">"
-        PIXELS("700", "500", "3", "PhysicalSizeX=\"0.5\" PhysicalSizeY=\"0.5\"") RGB
+    static const char pages[] = OME_OPEN "<Image ID=\"Image:0\">" PIXELS(
+        "700", "500", "3", "PhysicalSizeX=\"0.5\" PhysicalSizeY=\"0.5\"") RGB
         "<TiffData/></Pixels></Image></OME>";
     static const char images[] = OME_OPEN "<Image ID=\"0\">" PIXELS("700", "500", "3", "") RGB
         "<TiffData IFD=\"0\"/></Pixels></Image><Image ID=\"1\">" PIXELS("350", "250", "3", "") RGB
@@ -157,11 +157,10 @@ static void old_pyramids(void **state)
         "<TiffData IFD=\"2\"/></Pixels></Image><Image ID=\"3\">" PIXELS("175", "40", "3", "") RGB
         "<TiffData IFD=\"3\"/></Pixels></Image></OME>";
     for (int k = 0; k < 2; k++) {
-        const made_dir dirs[] = {
-            PLAIN(700, 500, 64, 64, .description = k ? images : pages),
-            PLAIN(350, 250, 64, 64, .step = 2, .subfile = !k),
-            PLAIN(175, 125, 64, 64, .step = 4, .subfile = !k),
-            PLAIN(175, 40, 64, 64, .step = 1)};
+        const made_dir dirs[] = {PLAIN(700, 500, 64, 64, .description = k ? images : pages),
+                                 PLAIN(350, 250, 64, 64, .step = 2, .subfile = !k),
+                                 PLAIN(175, 125, 64, 64, .step = 4, .subfile = !k),
+                                 PLAIN(175, 40, 64, 64, .step = 1)};
         mt_slide *s = opened(made_slide("old.ome.tif", "wl", dirs, 4));
         const mt_slide_info *info = mt_slide_get_info(s);
         assert_int_equal(info->n_levels, 3);
@@ -174,13 +173,19 @@ static void old_pyramids(void **state)
 
 static void channels(void **state)
 {
-    static const char xml[] = OME_OPEN "<Image ID=\"0\">"
-        PIXELS("300", "200", "3", "PhysicalSizeX=\"0.5\" PhysicalSizeY=\"0.5\"")
-        "<Channel ID=\"a\" Name=\"DAPI\"/><Channel ID=\"b\" Name=\"FITC\"/><Channel ID=\"c\"/>"
-        "<TiffData IFD=\"0\" FirstC=\"0\" PlaneCount=\"1\"/><TiffData IFD=\"1\" FirstC=\"1\" "
-        "PlaneCount=\"1\"/><TiffData IFD=\"2\" FirstC=\"2\" PlaneCount=\"1\"/></Pixels></Image></OME>";
+    static const char xml[] = OME_OPEN "<Image ID=\"0\">" PIXELS(
+        "300", "200", "3",
+        "PhysicalSizeX=\"0.5\" PhysicalSizeY=\"0.5\"") "<Channel ID=\"a\" Name=\"DAPI\"/><Channel "
+                                                       "ID=\"b\" Name=\"FITC\"/><Channel ID=\"c\"/>"
+                                                       "<TiffData IFD=\"0\" FirstC=\"0\" "
+                                                       "PlaneCount=\"1\"/><TiffData IFD=\"1\" "
+                                                       "FirstC=\"1\" "
+                                                       "PlaneCount=\"1\"/><TiffData IFD=\"2\" "
+                                                       "FirstC=\"2\" "
+                                                       "PlaneCount=\"1\"/></Pixels></Image></OME>";
     const made_dir dirs[] = {
-        MADE(300, 200, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 1, .description = xml, .n_sub = 1),
+        MADE(300, 200, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 1, .description = xml,
+             .n_sub = 1),
         MADE(150, 100, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 1, .step = 2),
         MADE(300, 200, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 1, .n_sub = 1, .step = 3),
         MADE(150, 100, 64, 64, COMPRESSION_LZW, PHOTOMETRIC_MINISBLACK, 1, .step = 6),
@@ -201,7 +206,8 @@ static void channels(void **state)
         uint8_t *got = region(s, 1, 10, 20, 5, 1), want[3];
         for (int x = 0; x < 5; x++) {
             made_pixel(want, (uint32_t)(10 + x) * (c ? 6 : 2), 20 * (c ? 6 : 2));
-            for (int k = 0; k < 3; k++) assert_int_equal(got[3 * x + k], want[0]);
+            for (int k = 0; k < 3; k++)
+                assert_int_equal(got[3 * x + k], want[0]);
         }
         free(got);
         mt_slide_close(&s);
@@ -222,22 +228,32 @@ static const char *one_page(const char *xml)
 
 static void spacing_words(void **state)
 {
-    static const struct { const char *extra; double mpp; const char *source, *warns; } cases[] = {
+    static const struct {
+        const char *extra;
+        double mpp;
+        const char *source, *warns;
+    } cases[] = {
         {"PhysicalSizeX=\"0.5\" PhysicalSizeY=\"0.5\"", 0.5, "ome.PhysicalSizeX", ""},
         {"PhysicalSizeX=\"5000\" PhysicalSizeXUnit=\"\xc3\x85\" PhysicalSizeY=\"5000\" "
-         "PhysicalSizeYUnit=\"\xc3\x85\"", 0.5, "ome.PhysicalSizeX", ""},
+         "PhysicalSizeYUnit=\"\xc3\x85\"",
+         0.5, "ome.PhysicalSizeX", ""},
         {"PhysicalSizeX=\"0.00005\" PhysicalSizeXUnit=\"cm\" PhysicalSizeY=\"0.5\" "
-         "PhysicalSizeYUnit=\"\xce\xbcm\"", 0.5, "ome.PhysicalSizeX", ""},
+         "PhysicalSizeYUnit=\"\xce\xbcm\"",
+         0.5, "ome.PhysicalSizeX", ""},
         {"PhysicalSizeX=\"1\" PhysicalSizeXUnit=\"pixel\" PhysicalSizeY=\"1\" "
-         "PhysicalSizeYUnit=\"pixel\"", 0.5, "tiff.XResolution", ""},
+         "PhysicalSizeYUnit=\"pixel\"",
+         0.5, "tiff.XResolution", ""},
         {"", 0.5, "tiff.XResolution", ""},
         {"PhysicalSizeX=\"0.25\" PhysicalSizeY=\"0.25\"", 0.25, "ome.PhysicalSizeX",
-         "ome.PhysicalSizeX says 0.25 x 0.25 um/px, the resolution tags 0.5 x 0.5; used the former"},
+         "ome.PhysicalSizeX says 0.25 x 0.25 um/px, the resolution tags 0.5 x 0.5; used the "
+         "former"},
     };
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
         char xml[2000];
-        snprintf(xml, sizeof xml, OME_OPEN "<Image ID=\"0\"><Pixels SizeX=\"300\" SizeY=\"200\" SizeZ=\"1\" "
-                 "SizeT=\"1\" SizeC=\"3\" %s>" RGB "<TiffData/></Pixels></Image></OME>", cases[i].extra);
+        snprintf(xml, sizeof xml,
+                 OME_OPEN "<Image ID=\"0\"><Pixels SizeX=\"300\" SizeY=\"200\" SizeZ=\"1\" "
+                          "SizeT=\"1\" SizeC=\"3\" %s>" RGB "<TiffData/></Pixels></Image></OME>",
+                 cases[i].extra);
         mt_slide *s = opened(one_page(xml));
         const mt_slide_info *info = mt_slide_get_info(s);
         assert_true(fabs(info->mpp_x - cases[i].mpp) < 1e-9);
@@ -251,18 +267,23 @@ static void spacing_words(void **state)
 static void refusals(void **state)
 {
     refused(one_page(OME_OPEN "<Image><Pixels SizeX=\"1\" SizeY=\"1\" SizeZ=\"1\" SizeT=\"7\" "
-                              "SizeC=\"1\"/></Image></OME>"), "7 points in time (SizeT)");
+                              "SizeC=\"1\"/></Image></OME>"),
+            "7 points in time (SizeT)");
     refused(one_page(OME_OPEN "<BinaryOnly MetadataFile=\"x\"/></OME>"), "BinaryOnly");
     refused(one_page(OME_OPEN "<Image ID=\"0\"></OME>"), "IFD 0: OME-XML: XML, line 1, column");
     refused(one_page("<!DOCTYPE OME [<!ENTITY a \"aaaaaaaa\">]><OME "
-                     "xmlns=\"http://www.openmicroscopy.org/\">&a;</OME>"), "DOCTYPE");
+                     "xmlns=\"http://www.openmicroscopy.org/\">&a;</OME>"),
+            "DOCTYPE");
     refused(one_page(OME_OPEN "<Image><Pixels SizeX=\"300\" SizeY=\"200\" SizeC=\"3\">" RGB
-                              "<TiffData IFD=\"7\"/></Pixels></Image></OME>"), "in no directory of this file");
-    refused(one_page(OME_OPEN "<Image><Pixels SizeX=\"300\" SizeY=\"200\" SizeC=\"3\">" RGB
-                              "<TiffData IFD=\"0\"><UUID FileName=\"o\">urn:uuid:2</UUID></TiffData>"
-                              "</Pixels></Image></OME>"), "in no directory of this file");
+                              "<TiffData IFD=\"7\"/></Pixels></Image></OME>"),
+            "in no directory of this file");
+    refused(one_page(OME_OPEN
+                     "<Image><Pixels SizeX=\"300\" SizeY=\"200\" SizeC=\"3\">" RGB
+                     "<TiffData IFD=\"0\"><UUID FileName=\"o\">urn:uuid:2</UUID></TiffData>"
+                     "</Pixels></Image></OME>"),
+            "in no directory of this file");
     mt_slide *s = opened(one_page(OME_OPEN "<Image>" PIXELS("299", "200", "3", "") RGB
-                                           "<TiffData/></Pixels></Image></OME>"));
+                                  "<TiffData/></Pixels></Image></OME>"));
     assert_non_null(strstr(mt_slide_get_info(s)->warnings[0],
                            "OME-XML says 299 x 200 pixels, IFD 0 has 300 x 200"));
     mt_slide_close(&s);
@@ -271,7 +292,8 @@ static void refusals(void **state)
 /* A SubIFD that leads back to its parent, or to itself. */
 static void loops(void **state)
 {
-    const made_dir dirs[] = {PLAIN(300, 200, 64, 64, .n_sub = 1), PLAIN(150, 100, 64, 64, .step = 1)};
+    const made_dir dirs[] = {PLAIN(300, 200, 64, 64, .n_sub = 1),
+                             PLAIN(150, 100, 64, 64, .step = 1)};
     const char *path = made_slide("loop.tif", "wl", dirs, 2);
     FILE *f = fopen(path, "r+b");
     uint8_t all[600000];
@@ -292,7 +314,8 @@ static void loops(void **state)
     /* OpenSlide does not look at SubIFDs: it shows the one level, and the reason is told. */
     mt_slide *s = opened(path);
     assert_string_equal(mt_slide_get_info(s)->format, "openslide");
-    assert_non_null(strstr(mt_slide_get_info(s)->warnings[0], "read through OpenSlide: IFD 0: leads back"));
+    assert_non_null(
+        strstr(mt_slide_get_info(s)->warnings[0], "read through OpenSlide: IFD 0: leads back"));
     compare_steps(s);
     mt_slide_close(&s);
 }
@@ -300,9 +323,10 @@ static void loops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(real_file),     cmocka_unit_test(real_series), cmocka_unit_test(sub_ifds),
-        cmocka_unit_test(old_pyramids),  cmocka_unit_test(channels),    cmocka_unit_test(spacing_words),
-        cmocka_unit_test(refusals),      cmocka_unit_test(loops),
+        cmocka_unit_test(real_file), cmocka_unit_test(real_series),
+        cmocka_unit_test(sub_ifds),  cmocka_unit_test(old_pyramids),
+        cmocka_unit_test(channels),  cmocka_unit_test(spacing_words),
+        cmocka_unit_test(refusals),  cmocka_unit_test(loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
