@@ -142,7 +142,12 @@ static mt_resample *plan_for(pass *p, worker *w, const walk_cell *x, const walk_
     if (c->plan && c->w == cw && c->h == ch && !memcmp(c->box, box, sizeof box)) return c->plan;
     mt_resample_free(&c->plan);
     int32_t out = p->walk.plan->out_px;
-    if (mt_resample_new(&c->plan, cw, ch, box, out, out, p->filter, err) != MT_OK) return NULL;
+    const walk *k = &p->walk;
+    mt_status st =
+        k->scale_denom * k->shrink > 1
+            ? mt_resample_new_reduced(&c->plan, cw, ch, box, out, out, p->filter, k->shift / k->shrink, err)
+            : mt_resample_new(&c->plan, cw, ch, box, out, out, p->filter, err);
+    if (st != MT_OK) return NULL;
     memcpy(c->box, box, sizeof box);
     c->w = cw;
     c->h = ch;

@@ -16,10 +16,11 @@
  * Pixels: native tiles are decoded whole and go row by row, while in cache, to the crops that need
  * them. Only where 16 or more source pixels make an output pixel, they are first halved by plain
  * averaging until below 16, where the native tile's sides allow. With `fast`, decoding is reduced by
- * the largest of 2, 4, 8 the codec offers that leaves at least 0.99 source pixels per output pixel (a
- * DCT-domain mean for JPEG, fewer resolutions for JPEG 2000), and what is then still 4 or more is
- * averaged until below 4. The box of the tile is cut out and, unless it is the output already, resampled as Pillow would resample that picture
- * alone: no pixel outside the box, but for the whole source pixels it ends in, is seen. What lies
+ * 2, 4 or 8 where the codec offers it (a DCT-domain mean for JPEG, fewer resolutions for JPEG 2000):
+ * a picture to be halved comes out at its size, a coarser one at twice its size or a little less; what
+ * no codec reduces and is still 4 or more is averaged until below 4. The filter then takes a pixel for
+ * the mean it is, and takes back the wavelet's half pixel. The box of the tile is cut out and,
+ * unless it is the output already, resampled as Pillow would resample that picture alone: no pixel outside the box, but for the whole source pixels it ends in, is seen. What lies
  * outside the slide is white. All this depends on slide, plan, filter and
  * `fast` only, so a crop has the same bytes for any threads, batch and memory. */
 #ifndef MT_TILES_FETCH_H

@@ -144,7 +144,7 @@ static mt_status sort_tiles(walk *w, const mt_plan *p, mt_err *err)
 int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan)
 {
     int most = mt_slide_fast_reduce(slide, plan->level), denom = 1;
-    for (double left = plan->resample; denom < most && left >= 2 * 0.99; left /= 2)
+    for (double left = plan->resample; denom < most && left >= (denom == 1 ? 2 : 4) * 0.99; left /= 2)
         denom *= 2;
     return denom;
 }
@@ -152,6 +152,8 @@ int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan)
 static void choose_reduction(walk *w, const mt_slide *slide, const mt_level *level, bool fast)
 {
     w->scale_denom = fast ? walk_fast_reduction(slide, w->plan) : 1;
+    /* A wavelet's coarse pixel stands where the first of its square stood. */
+    if (!strcmp(level->codec, "jp2k")) w->shift = 0.5 - 0.5 / w->scale_denom;
     double left = w->plan->resample / w->scale_denom;
     w->shrink = 1;
     for (; left >= (fast ? 4 : MAX_EXACT) && w->shrink < MAX_SHRINK; left /= 2) {
@@ -193,7 +195,7 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
                      plan, ds, err));
     MT_TRY(axis_init(&w->axis[WALK_Y], l->height / r, l->tile_h / r, l->tiles_y, plan->grid_rows,
                      ys, plan, ds, err));
-    w->identity = is_identity(w);
+    w->identity = r == 1 && is_identity(w);
     MT_TRY(sort_tiles(w, plan, err));
 
     /* The open crops line the lower edge of a band: let the bands run along the shorter side. */

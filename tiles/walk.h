@@ -36,6 +36,7 @@ typedef struct walk {
     uint32_t *col_begin; /* tiles of a column: [col_begin[col], col_begin[col + 1]) ... */
     uint32_t *order;     /* ... of this list, rows ascending; NULL: of the plan itself */
     int scale_denom;     /* reduction asked of the codec */
+    double shift;        /* source pixels that its contents lie too far right and down */
     int shrink;          /* and by averaging afterwards, where the codec cannot (a power of two) */
     bool identity;       /* every crop is a plain copy: no resampling */
     /* The order: bands of `band` native tiles across one axis, walked along the other. */
@@ -44,8 +45,8 @@ typedef struct walk {
     int32_t strips; /* cells along the walk are cut into so many strips, walked one by one */
 } walk;
 
-/* Reduction that fast scaling asks of the codec: the largest it offers that leaves at least 0.99 source
- * pixels per output pixel; 1 = none. */
+/* Reduction that fast scaling asks of the codec; 1 = none. It leaves two source pixels per output pixel,
+ * of which the filter makes a good likeness, or one where there were only two to begin with. */
 int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan);
 
 /* Lays the tables out. The plan must be one of mt_plan_make, its tiles in any order (ARG otherwise).

@@ -45,8 +45,8 @@ MT_MUST_USE mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int lev
  * cannot. */
 int mt_slide_max_reduce(const mt_slide *slide, int level);
 
-/* As above, but a wavelet's coarse samples are taken too: their picture lies (n - 1) / 2 pixels of the
- * level, less than half a pixel of its own, further right and down than that of an average. Looks at
+/* As above, but a wavelet's coarse samples are taken too: their contents lie (n - 1) / 2 pixels of the
+ * level, less than half a pixel of its own, further right and down than an average's. Looks at
  * some tiles of the level. Where a tile has fewer resolutions than those, it will not decode. */
 int mt_slide_fast_reduce(const mt_slide *slide, int level);
 

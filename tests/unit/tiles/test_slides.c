@@ -190,6 +190,63 @@ static const char *flat(const char *name)
 }
 
 /* Two scanners' ways of storing one picture, and none at all; and the truth of what was drawn. */
+/* Every crop of a plan. */
+typedef struct likeness {
+    const mt_plan *plan;
+    uint8_t *px;
+} likeness;
+
+static mt_status keep(void *ctx, int worker, const mt_fetched *f, int n, mt_err *err)
+{
+    likeness *l = ctx;
+    size_t bytes = (size_t)l->plan->out_px * (size_t)l->plan->out_px * 3;
+    for (int i = 0; i < n; i++) memcpy(l->px + f[i].tile * bytes, f[i].rgb, bytes);
+    return MT_OK;
+}
+
+static uint8_t *all_crops(const mt_slide *s, const mt_plan *p, int fast, int threads, mt_fetch_stats *st)
+{
+    mt_err e = MT_ERR_INIT;
+    mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+    likeness l = {p, calloc(p->n_tiles, (size_t)p->out_px * (size_t)p->out_px * 3)};
+    f.threads = threads;
+    f.fast = fast;
+    tt_ok(mt_fetch_run(s, p, &f, keep, &l, st, &e), &e);
+    return l.px;
+}
+
+/* The codec's reduction is near the filter, is counted, and does not depend on threads. */
+static void fast_scaling_is_near(void **state)
+{
+    static const struct {
+        double times;
+        int reduced;
+        double mean; /* levels of 255 */
+    } cases[] = {{2, 2, 2.5}, {4, 1, 0}, {8, 2, 2.5}}; /* the pyramid has 4, and from it 8 */
+    mt_slide *s = opened(drawn("fast.svs", MT_SYNTH_SVS, 240, 0), 0);
+    double mpp = mt_slide_get_info(s)->mpp_x;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        mt_plan *p = planned(s, 128, mpp * cases[k].times, 0);
+        mt_fetch_stats st;
+        size_t n = p->n_tiles * 128 * 128 * 3;
+        uint8_t *exact = all_crops(s, p, 0, 2, &st), *fast = all_crops(s, p, 1, 1, &st),
+                *again = all_crops(s, p, 1, 2, &st);
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) sum += abs(exact[i] - fast[i]);
+        assert_int_equal(mt_fetch_reduction(s, p), cases[k].reduced);
+        assert_int_equal(st.native_decoded, st.native_needed);
+        assert_memory_equal(fast, again, n);
+        if (sum / (double)n > cases[k].mean)
+            fail_msg("%g x: fast and exact differ by %.2f levels", cases[k].times, sum / (double)n);
+        if (cases[k].reduced > 1) assert_true(sum > 0); /* or nothing was reduced */
+        free(exact);
+        free(fast);
+        free(again);
+        mt_plan_free(&p);
+    }
+    mt_slide_close(&s);
+}
+
 static void tissue_of_drawn_slides(void **state)
 {
     mt_slide *a = opened(drawn("a.svs", MT_SYNTH_SVS, 240, 0), 0),
@@ -341,6 +398,7 @@ static void bench_gives_figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fast_scaling_is_near),
         cmocka_unit_test(crops_of_drawn_slides),  cmocka_unit_test(crops_of_real_slides),
         cmocka_unit_test(tissue_of_drawn_slides), cmocka_unit_test(tissue_of_real_slides),
         cmocka_unit_test(damaged_files),          cmocka_unit_test(bench_gives_figures),
