@@ -1,229 +1,221 @@
-/* Tiling against its limit and against OpenSlide.
+/* Tiling against its limit and against other readers.
  *
- * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads LIST] [--tiles LIST] [--no-openslide]
+ * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] [--out DIR]
  *
- * Each round measures, one after the other in the same process and over the same slide:
- *   raw        this program's own loop: mmap, the tile offsets by libtiff, libjpeg into one buffer (the
- *              limit, over the native tiles under the crops; for slides whose level 0 is JPEG)
- *   decoder    the engine's tile reader over the same native tiles, nothing between
- *   tiling     mt_fetch_run: crops cut in order
- *   openslide  read_region on the same crops
- * in megapixels per CPU second (process time, all threads); --crops 0 takes the whole slide. Ratios are
- * taken within a round; the JSON gives their median, least and greatest over the rounds. Without SLIDE one
- * is drawn: 12,000 x 12,000, 240-pixel tiles, JPEG 4:2:0. */
-#include <fcntl.h>
+ * The whole table of benchmarks/README.md with one command: text on stdout, tiling.json and tiling.svg in
+ * DIR (the current folder). Every round measures base and ours one after the other in the same process
+ * over the same pixels; ratios are of megapixels per CPU second (process time, all threads) and taken
+ * within a round. The limit is this program's own loop (tiling_raw.c). Without SLIDE one is drawn:
+ * 40,000 x 40,000, 240-pixel tiles, JPEG 4:2:0, quality 75. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-#include <jpeglib.h>
-#include <tiffio.h>
-#include "base/clock.h"
-#include "base/workers.h"
-#include "microtome/bench.h"
+#include "base/mem.h"
 #include "microtome/synth.h"
 #include "microtome/system.h"
+#include "tiles/fetch.h"
+#include "tiling.h"
 
-#define MAX_ROUNDS 64
+#define MAX_LINES 32
 
 typedef struct options {
-    const char *slide;
-    int rounds, openslide;
+    const char *slide, *out;
+    int rounds, peers;
     uint64_t crops;
-    int threads[8], n_threads, tiles[8], n_tiles;
+    int threads[8], n_threads;
 } options;
 
-/* ---- the limit: nothing of ours ---- */
-
-typedef struct raw {
-    uint8_t *map;
-    size_t size;
-    uint64_t *offsets, *counts;
-    uint32_t tile_w, tile_h, tiles_x, tiles_y;
-    uint32_t x0, y0, nx, n; /* native tiles of the run: nx across, n in all */
-    uint8_t *tables;
-    uint32_t tables_size;
-    J_COLOR_SPACE stored;
-    _Atomic uint32_t next;
-} raw;
-
-static int raw_open(raw *r, const char *path)
-{
-    memset(r, 0, sizeof *r);
-    TIFFSetWarningHandler(NULL);
-    TIFF *t = TIFFOpen(path, "r");
-    uint16_t compression = 0, photometric = 0;
-    void *tables = NULL;
-    if (!t) return 0;
-    TIFFGetField(t, TIFFTAG_COMPRESSION, &compression);
-    TIFFGetField(t, TIFFTAG_PHOTOMETRIC, &photometric);
-    int ok = compression == COMPRESSION_JPEG && TIFFIsTiled(t) &&
-             TIFFGetField(t, TIFFTAG_TILEWIDTH, &r->tile_w) &&
-             TIFFGetField(t, TIFFTAG_TILELENGTH, &r->tile_h) &&
-             TIFFGetField(t, TIFFTAG_TILEOFFSETS, &r->offsets) &&
-             TIFFGetField(t, TIFFTAG_TILEBYTECOUNTS, &r->counts);
-    if (ok) {
-        uint32_t w = 0, h = 0, n = TIFFNumberOfTiles(t);
-        TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &w);
-        TIFFGetField(t, TIFFTAG_IMAGELENGTH, &h);
-        r->tiles_x = (w + r->tile_w - 1) / r->tile_w;
-        r->tiles_y = (h + r->tile_h - 1) / r->tile_h;
-        uint64_t *o = malloc(n * sizeof *o), *c = malloc(n * sizeof *c);
-        memcpy(o, r->offsets, n * sizeof *o);
-        memcpy(c, r->counts, n * sizeof *c);
-        r->offsets = o;
-        r->counts = c;
-        r->stored = photometric == PHOTOMETRIC_RGB ? JCS_RGB : JCS_YCbCr;
-        if (TIFFGetField(t, TIFFTAG_JPEGTABLES, &r->tables_size, &tables)) {
-            r->tables = malloc(r->tables_size);
-            memcpy(r->tables, tables, r->tables_size);
-        }
-        struct stat st;
-        int fd = open(path, O_RDONLY);
-        ok = fd >= 0 && fstat(fd, &st) == 0;
-        if (ok) {
-            r->size = (size_t)st.st_size;
-            r->map = mmap(NULL, r->size, PROT_READ, MAP_SHARED, fd, 0);
-            ok = r->map != MAP_FAILED;
-        }
-        if (fd >= 0) close(fd);
-    }
-    TIFFClose(t);
-    return ok;
-}
-
-static void raw_close(raw *r)
-{
-    if (r->map && r->map != MAP_FAILED) munmap(r->map, r->size);
-    free(r->offsets);
-    free(r->counts);
-    free(r->tables);
-}
-
-static void raw_work(void *ctx, int worker)
-{
-    raw *r = ctx;
-    struct jpeg_decompress_struct d;
-    struct jpeg_error_mgr e;
-    size_t stride = (size_t)r->tile_w * 3;
-    uint8_t *px = malloc(stride * r->tile_h);
-    d.err = jpeg_std_error(&e);
-    jpeg_create_decompress(&d);
-    if (r->tables) {
-        jpeg_mem_src(&d, r->tables, r->tables_size);
-        jpeg_read_header(&d, FALSE);
-    }
-    for (uint32_t k; (k = atomic_fetch_add(&r->next, 1)) < r->n;) {
-        uint32_t i = (r->y0 + k / r->nx) * r->tiles_x + r->x0 + k % r->nx;
-        if (!r->counts[i] || r->offsets[i] + r->counts[i] > r->size) continue;
-        jpeg_mem_src(&d, r->map + r->offsets[i], r->counts[i]);
-        jpeg_read_header(&d, TRUE);
-        d.jpeg_color_space = r->stored;
-        d.out_color_space = JCS_RGB;
-        jpeg_start_decompress(&d);
-        while (d.output_scanline < d.output_height) {
-            JSAMPROW rows[8];
-            for (unsigned j = 0; j < 8; j++)
-                rows[j] = px + (size_t)MT_MIN(d.output_scanline + j, r->tile_h - 1) * stride;
-            jpeg_read_scanlines(&d, rows, 8);
-        }
-        jpeg_finish_decompress(&d);
-    }
-    jpeg_destroy_decompress(&d);
-    free(px);
-}
-
-/* Megapixels per CPU second, over the native tiles that the crops lie on. */
-static double raw_rate(raw *r, const mt_bench_tiling *b, int threads)
-{
-    r->x0 = (uint32_t)(b->x_l0 / r->tile_w);
-    r->y0 = (uint32_t)(b->y_l0 / r->tile_h);
-    r->nx = MT_MIN((uint32_t)((b->x_l0 + b->w_l0 - 1) / r->tile_w + 1), r->tiles_x) - r->x0;
-    r->n =
-        r->nx * (MT_MIN((uint32_t)((b->y_l0 + b->h_l0 - 1) / r->tile_h + 1), r->tiles_y) - r->y0);
-    atomic_store(&r->next, 0);
-    double cpu = mt_clock_cpu();
-    mt_workers_run(threads, raw_work, r);
-    return (double)r->n * r->tile_w * r->tile_h * 1e-6 / (mt_clock_cpu() - cpu);
-}
-
-/* ---- one setting, all rounds ---- */
-
-typedef struct series {
-    const char *name;
-    double v[MAX_ROUNDS];
+typedef struct table {
+    const options *o;
+    raw *limit;
+    line lines[MAX_LINES];
     int n;
-} series;
+} table;
 
-static void put(series *s, double v)
+static line *add_line(table *t, const char *name, int threads, double asked, const char *of)
 {
-    if (isfinite(v) && v > 0) s->v[s->n++] = v;
+    line *l = &t->lines[t->n++];
+    snprintf(l->name, sizeof l->name, "%s", name);
+    snprintf(l->of, sizeof l->of, "%s", of);
+    l->threads = threads;
+    l->asked = asked;
+    fprintf(stderr, "%s, %d thread%s\n", name, threads, threads == 1 ? "" : "s");
+    return l;
 }
 
-static int ascending(const void *a, const void *b)
+static bool once(mt_bench_tiling *b, const char *slide, const mt_bench_tiling_opts *bo)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    mt_err e = MT_ERR_INIT;
+    if (mt_bench_run_tiling(b, slide, bo, &e) == MT_OK) return true;
+    fprintf(stderr, "bench_tiling: %s\n", e.text);
+    return false;
 }
 
-static void print(series *s, int last)
+static void note(line *l, const mt_bench_tiling *b)
 {
-    if (!s->n) {
-        printf("\"%s\":null%s", s->name, last ? "" : ",");
-        return;
-    }
-    qsort(s->v, (size_t)s->n, sizeof *s->v, ascending);
-    double median = (s->v[(s->n - 1) / 2] + s->v[s->n / 2]) / 2;
-    printf("\"%s\":{\"median\":%.4g,\"min\":%.4g,\"max\":%.4g}%s", s->name, median, s->v[0],
-           s->v[s->n - 1], last ? "" : ",");
+    l->needed = b->native_needed;
+    l->decoded = b->native_decoded;
+    l->bytes = MT_MAX(l->bytes, b->peak_bytes);
 }
 
-static int measure(const options *o, raw *limit, int threads, int tile_px, int first)
+/* ---- crops of level 0 against the limit ---- */
+
+static bool against_limit(table *t, const char *name, int tile_px, bool random, int threads, double asked)
 {
-    enum { RAW, DECODER, TILING, WALL, OPENSLIDE, OF_RAW, OF_DECODER, OF_OPENSLIDE, N };
-    series s[N] = {{.name = "raw_mpix_per_cpu_s"},
-                   {.name = "decoder_mpix_per_cpu_s"},
-                   {.name = "tiling_mpix_per_cpu_s"},
-                   {.name = "tiling_mpix_per_s"},
-                   {.name = "openslide_mpix_per_cpu_s"},
-                   {.name = "of_raw"},
-                   {.name = "of_decoder"},
-                   {.name = "of_openslide"}};
-    mt_bench_tiling b;
-    for (int k = 0; k < o->rounds; k++) {
-        mt_err e = MT_ERR_INIT;
-        mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
-        bo.tile_px = tile_px;
-        bo.threads = threads;
-        bo.max_crops = o->crops;
-        bo.with_openslide = o->openslide && k == 0; /* slow, and far away: once is enough */
-        if (mt_bench_run_tiling(&b, o->slide, &bo, &e)) {
-            fprintf(stderr, "bench_tiling: %s\n", e.text);
-            return 0;
+    line *l = add_line(t, name, threads, asked, "raw limit");
+    mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
+    bo.tile_px = tile_px;
+    bo.threads = threads;
+    bo.max_crops = t->o->crops * 65536 / ((uint64_t)tile_px * (uint64_t)tile_px);
+    bo.random_order = random;
+    bo.with_raw = t->limit == NULL; /* no limit of ours for this file: the engine's decoder alone */
+    l->peer[0].name = "OpenSlide";
+    l->peer[1].name = "libvips";
+    l->peer[2].name = "libtiff native tiles";
+    for (int k = 0; k < t->o->rounds; k++) {
+        mt_bench_tiling b;
+        if (!once(&b, t->o->slide, &bo)) return false;
+        double ours = b.mpix / b.cpu_s, base = b.raw_mpix / b.raw_cpu_s;
+        if (t->limit) {
+            base = raw_rate(t->limit, &b, threads, false);
+            series_put(&l->plain, ours / raw_rate(t->limit, &b, threads, true));
         }
-        double raw_r = limit->map ? raw_rate(limit, &b, threads) : NAN,
-               decoder = b.raw_mpix / b.raw_cpu_s;
-        double tiling = b.mpix / b.cpu_s, vendor = b.openslide_mpix / b.openslide_cpu_s;
-        put(&s[RAW], raw_r);
-        put(&s[DECODER], decoder);
-        put(&s[TILING], tiling);
-        put(&s[WALL], b.mpix / b.wall_s);
-        put(&s[OPENSLIDE], vendor);
-        put(&s[OF_RAW], tiling / raw_r);
-        put(&s[OF_DECODER], tiling / decoder);
-        put(&s[OF_OPENSLIDE], tiling / vendor);
+        series_put(&l->rate, ours);
+        series_put(&l->base, base);
+        series_put(&l->ratio, ours / base);
+        note(l, &b);
+        if (t->o->peers && k < 3) { /* slow, and far away */
+            series_put(&l->peer[0].ratio, peer_openslide(t->o->slide, &b, tile_px, threads, random) / base);
+            series_put(&l->peer[1].ratio, peer_vips(t->o->slide, &b, tile_px, threads, random) / base);
+            if (t->limit && tile_px == raw_tile(t->limit))
+                series_put(&l->peer[2].ratio, peer_libtiff(t->o->slide, &b, threads) / base);
+        }
     }
-    printf("%s\n  {\"tile_px\":%d,\"threads\":%d,\"crops\":%llu,", first ? "" : ",", tile_px,
-           threads, (unsigned long long)b.crops);
-    for (int i = 0; i < N; i++)
-        print(&s[i], i == N - 1);
-    printf("}");
-    fflush(stdout);
-    return 1;
+    return true;
+}
+
+/* Wall time of two threads against one. */
+static bool scaling(table *t)
+{
+    line *l = add_line(t, "256 px in order, 2 threads against 1, wall", 2, 1.9, "1 thread, megapixels per second");
+    mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
+    bo.with_raw = 0;
+    bo.max_crops = t->o->crops * 4;
+    for (int k = 0; k < t->o->rounds; k++) {
+        mt_bench_tiling one, two;
+        bo.threads = 1;
+        if (!once(&one, t->o->slide, &bo)) return false;
+        bo.threads = 2;
+        if (!once(&two, t->o->slide, &bo)) return false;
+        series_put(&l->ratio, two.mpix / two.wall_s / (one.mpix / one.wall_s));
+    }
+    return true;
+}
+
+/* ---- coarser than the slide: reduced decoding against full decoding and the exact filter ---- */
+
+static bool coarser(table *t, const char *name, const char *slide, double downsample, double asked)
+{
+    line *l = add_line(t, name, 1, asked, "full decode + exact resize");
+    mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
+    bo.downsample = downsample;
+    bo.with_raw = 0;
+    /* Enough of them that fresh memory for the large boxes of the exact way does not tell. */
+    bo.max_crops = (uint64_t)MT_MAX((double)t->o->crops / (downsample * downsample), 144);
+    for (int k = 0; k < MT_MAX(t->o->rounds / 2, 1); k++) {
+        mt_bench_tiling exact, fast;
+        bo.fast = 0;
+        if (!once(&exact, slide, &bo)) return false;
+        bo.fast = 1;
+        if (!once(&fast, slide, &bo)) return false;
+        series_put(&l->ratio, fast.mpix / fast.cpu_s / (exact.mpix / exact.cpu_s));
+        series_put(&l->rate, fast.mpix / fast.cpu_s);
+        series_put(&l->base, exact.mpix / exact.cpu_s);
+        note(l, &fast);
+    }
+    return true;
+}
+
+/* ---- tissue only ---- */
+
+static mt_status look(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err)
+{
+    (void)ctx, (void)worker, (void)tiles, (void)n, (void)err;
+    return MT_OK;
+}
+
+/* Time of a pass over the tissue, its mask included, against a pass over everything. */
+static bool tissue_only(table *t)
+{
+    line *l = add_line(t, "tissue only, mask included, time against all", 1, 0, "all tiles");
+    mt_err e = MT_ERR_INIT;
+    MT_AUTO(mt_slide_close) mt_slide *s = NULL;
+    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
+    if (mt_slide_open(&s, t->o->slide, &so, &e)) return false;
+    for (int k = 0; k < MT_MIN(t->o->rounds, 3); k++) {
+        double cpu[2];
+        mt_fetch_stats st[2];
+        for (int whole = 0; whole < 2; whole++) {
+            MT_AUTO(mt_tissue_free) mt_tissue *mask = NULL;
+            MT_AUTO(mt_plan_free) mt_plan *plan = NULL;
+            mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
+            mt_plan_opts po = MT_PLAN_OPTS_INIT;
+            mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
+            po.whole_slide = whole;
+            double begun = (double)clock();
+            if ((!whole && mt_tissue_detect(&mask, s, &to, &e)) || mt_plan_make(&plan, s, mask, &po, &e) ||
+                mt_fetch_run(s, plan, &fo, look, NULL, &st[whole], &e)) {
+                fprintf(stderr, "bench_tiling: %s\n", e.text);
+                return false;
+            }
+            cpu[whole] = ((double)clock() - begun) / CLOCKS_PER_SEC;
+        }
+        series_put(&l->ratio, cpu[0] / cpu[1]);
+        l->needed = st[0].native_needed;
+        l->decoded = st[0].native_decoded;
+        l->bytes = st[0].peak_bytes;
+        fprintf(stderr, "  %llu of %llu native tiles hold tissue\n", (unsigned long long)st[0].native_needed,
+                (unsigned long long)st[1].native_needed);
+    }
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool all_cases(table *t)
+{
+    char name[64];
+    const int native = t->limit ? raw_tile(t->limit) : 256;
+    for (int k = 0; k < t->o->n_threads; k++) {
+        const int thr = t->o->threads[k];
+        snprintf(name, sizeof name, "the file's own %d px tiles, in order", native);
+        if (!against_limit(t, name, native, false, thr, 0.97) ||
+            !against_limit(t, "256 px crops, in order", 256, false, thr, 0.95) ||
+            !against_limit(t, "224 px crops, in order", 224, false, thr, 0.92) ||
+            !against_limit(t, "512 px crops, random order", 512, true, thr, 0.80))
+            return false;
+    }
+    if (mt_cpu_count() > 1 && !scaling(t)) return false;
+    char flat[64], wavelet[64];
+    mt_err e = MT_ERR_INIT;
+    snprintf(flat, sizeof flat, "/tmp/bench_tiling.%ld.flat.tif", (long)getpid());
+    snprintf(wavelet, sizeof wavelet, "/tmp/bench_tiling.%ld.j2k.tif", (long)getpid());
+    bool ok = true;
+    if (t->limit) {
+        ok = flat_copy(flat, t->o->slide, &e) &&
+             coarser(t, "256 px, 2 x coarser, no such level", flat, 2, 1.25) &&
+             coarser(t, "256 px, 4 x coarser, no such level", flat, 4, 1.35) &&
+             coarser(t, "256 px, 8 x coarser, no such level", flat, 8, 1.6);
+        unlink(flat);
+    }
+    ok = ok && wavelet_copy(wavelet, t->o->slide, 12, &e) &&
+         coarser(t, "256 px, JPEG 2000, 2 x coarser", wavelet, 2, 1.7);
+    unlink(wavelet);
+    if (e.code) fprintf(stderr, "bench_tiling: %s\n", e.text);
+    return ok && tissue_only(t);
 }
 
 /* ---- command line ---- */
@@ -232,44 +224,39 @@ static int numbers(int *out, const char *list)
 {
     int n = 0;
     for (const char *p = list; *p && n < 8; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ','))
-        out[n++] = atoi(p);
+        if ((out[n] = atoi(p)) >= 1 && out[n] <= 256) n++;
     return n;
 }
 
 static int parse(options *o, int argc, char **argv)
 {
-    *o = (options){.rounds = 5,
-                   .openslide = 1,
-                   .crops = 2025,
-                   .threads = {1, 2},
-                   .n_threads = 2,
-                   .tiles = {256, 224},
-                   .n_tiles = 2};
+    *o = (options){.rounds = 15, .peers = 1, .crops = 2025, .threads = {1, 2}, .n_threads = 2, .out = "."};
     for (int i = 1; i < argc; i++) {
         const char *v = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--no-openslide"))
-            o->openslide = 0;
+        if (!strcmp(argv[i], "--no-peers"))
+            o->peers = 0;
         else if (!strcmp(argv[i], "--rounds"))
             o->rounds = atoi(v), i++;
         else if (!strcmp(argv[i], "--crops"))
             o->crops = strtoull(v, NULL, 10), i++;
         else if (!strcmp(argv[i], "--threads"))
             o->n_threads = numbers(o->threads, v), i++;
-        else if (!strcmp(argv[i], "--tiles"))
-            o->n_tiles = numbers(o->tiles, v), i++;
+        else if (!strcmp(argv[i], "--out"))
+            o->out = v, i++;
         else if (argv[i][0] == '-')
             return 0;
         else
             o->slide = argv[i];
     }
-    return o->rounds >= 1 && o->rounds <= MAX_ROUNDS;
+    return o->rounds >= 1 && o->rounds <= MAX_ROUNDS && o->n_threads >= 1 && o->n_threads <= 3 && o->crops >= 16;
 }
 
 static int draw(char path[64])
 {
     mt_synth_opts so = MT_SYNTH_OPTS_INIT;
     mt_err e = MT_ERR_INIT;
-    so.width = so.height = 12000;
+    so.width = so.height = 40000;
+    so.seed = 11;
     so.jpeg_quality = 75;
     so.threads = mt_cpu_count();
     snprintf(path, 64, "/tmp/bench_tiling.%ld.svs", (long)getpid());
@@ -280,28 +267,28 @@ static int draw(char path[64])
 
 int main(int argc, char **argv)
 {
+    static table t;
     options o;
-    char drawn[64] = "";
+    char drawn[64] = "", machine[600], path[1100];
     if (!parse(&o, argc, argv)) {
-        fprintf(stderr, "usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] "
-                        "[--tiles 256,224] [--no-openslide]\n");
+        fprintf(stderr, "usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] "
+                        "[--out DIR]\n");
         return 2;
     }
     if (!o.slide) {
         if (!draw(drawn)) return 1;
         o.slide = drawn;
     }
-    raw limit;
-    int ok = 1, first = 1;
-    if (!raw_open(&limit, o.slide)) limit.map = NULL; /* no JPEG tiles: no limit of this kind */
-    printf("{\"bench\":\"tiling\",\"version\":\"%s\",\"kernels\":\"%s\",\"rounds\":%d,\"native_"
-           "tile\":%u,\"settings\":[",
-           mt_version(), mt_cpu_name(), o.rounds, limit.tile_w);
-    for (int t = 0; t < o.n_tiles && ok; t++)
-        for (int k = 0; k < o.n_threads && ok; k++, first = 0)
-            ok = measure(&o, &limit, o.threads[k], o.tiles[t], first);
-    printf("\n]}\n");
-    raw_close(&limit);
+    t.o = &o;
+    t.limit = raw_open(o.slide);
+    bool ok = all_cases(&t);
+    machine_words(machine, sizeof machine);
+    out_text(t.lines, t.n, machine);
+    snprintf(path, sizeof path, "%s/tiling.json", o.out);
+    ok &= out_json(path, t.lines, t.n, machine);
+    snprintf(path, sizeof path, "%s/tiling.svg", o.out);
+    ok &= out_svg(path, t.lines, t.n, machine);
+    raw_close(t.limit);
     if (drawn[0]) unlink(drawn);
     return !ok;
 }
