@@ -117,7 +117,10 @@ static mt_status load(loader *l, mt_err *err)
         mt_dcm_element e;
         MT_TRY(mt_dcm_next(&e, l->reader, err));
         if (e.event == MT_DCM_END || (l->opts.stop && !l->top && e.tag >= l->opts.stop)) break;
-        if (e.event == MT_DCM_ITEM_END || e.event == MT_DCM_SEQUENCE_END) {
+        if (e.event == MT_DCM_FRAGMENT) continue; /* the reader stood in the midst of them */
+        if (e.event == MT_DCM_ITEM_END || e.event == MT_DCM_SEQUENCE_END ||
+            e.event == MT_DCM_PIXELS_END) {
+            if (l->top == 0) break;
             MT_TRY(ascend(l, err));
             continue;
         }

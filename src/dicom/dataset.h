@@ -28,8 +28,10 @@ typedef struct mt_dcm_load_opts {
     bool enter_un; /* sequences hidden in UN become sequences (their vr stays UN) */
 } mt_dcm_load_opts;
 
-/* Reads what the reader still has. The reader (its inflated bytes) and the bytes must outlive the
- * tree. opts may be NULL. LIMIT when a ceiling would be passed. */
+/* Reads from where the reader stands to the end of what is open there, end event included: the data
+ * set, or after the event ITEM that item (so that a long sequence can be taken item by item). The
+ * reader (its inflated bytes) and the bytes must outlive the tree. opts may be NULL. LIMIT when a
+ * ceiling would be passed. */
 MT_MUST_USE mt_status mt_dcm_dataset_load(mt_dcm_dataset **out, mt_dcm_reader *reader,
                                           const mt_dcm_load_opts *opts, mt_err *err);
 void mt_dcm_dataset_free(mt_dcm_dataset **set);

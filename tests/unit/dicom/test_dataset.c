@@ -152,6 +152,42 @@ static void test_options(void **state)
     mt_dcm_reader_free(&r);
 }
 
+/* A sequence taken item by item, a small tree each. */
+static void test_item_by_item(void **state)
+{
+    static made m;
+    a_slide(&m, 5);
+    mt_dcm_reader *r = NULL;
+    mt_dcm_element e;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_dcm_reader_new(&r, m.bytes, m.n, (mt_dcm_syntax){0}, 0, 0, &err), &err);
+    do {
+        tt_ok(mt_dcm_next(&e, r, &err), &err);
+    } while (e.tag != PER_FRAME);
+    for (size_t i = 0; i < 5; i++) {
+        mt_dcm_dataset *set = NULL;
+        int64_t column = -1;
+        tt_ok(mt_dcm_next(&e, r, &err), &err);
+        assert_true(e.event == MT_DCM_ITEM && e.item == i);
+        tt_ok(mt_dcm_dataset_load(&set, r, NULL, &err), &err);
+        const mt_dcm_node *c =
+            mt_dcm_find_path(mt_dcm_dataset_root(set), (const mt_dcm_tag[]){POSITION, COLUMN}, 2);
+        assert_true(c && mt_dcm_int(&column, &c->e, 0));
+        assert_int_equal(column, i * 512 + 1);
+        mt_dcm_dataset_free(&set);
+    }
+    tt_ok(mt_dcm_next(&e, r, &err), &err);
+    assert_true(e.event == MT_DCM_SEQUENCE_END && e.tag == PER_FRAME);
+    tt_ok(mt_dcm_next(&e, r, &err), &err); /* and from the midst of fragments: an empty one */
+    tt_ok(mt_dcm_next(&e, r, &err), &err);
+    assert_int_equal(e.event, MT_DCM_FRAGMENT);
+    mt_dcm_dataset *set = NULL;
+    tt_ok(mt_dcm_dataset_load(&set, r, NULL, &err), &err);
+    assert_int_equal(mt_dcm_dataset_root(set)->n, 0);
+    mt_dcm_dataset_free(&set);
+    mt_dcm_reader_free(&r);
+}
+
 static void test_hidden(void **state)
 {
     static made m, in;
@@ -186,8 +222,8 @@ static void test_hidden(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_find), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_options),
-                                       cmocka_unit_test(test_hidden)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find), cmocka_unit_test(test_limits), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_hidden), cmocka_unit_test(test_item_by_item)};
     return cmocka_run_group_tests_name("dataset", tests, NULL, NULL);
 }
