@@ -45,7 +45,9 @@ typedef struct mt_slide_info {
     int n_levels;
     mt_level levels[MT_MAX_LEVELS];
     double mpp_x, mpp_y;          /* micrometres per level-0 pixel; 0 when unknown */
-    char mpp_source[64];          /* tag it came from: "aperio.MPP", "tiff.XResolution", "assumed", "" */
+    char mpp_source[64];          /* where it came from: "aperio.MPP", "tiff.XResolution", "ome.PhysicalSizeX",
+                                     "philips.DICOM_PIXEL_SPACING", "ventana.ScanRes", "leica.view",
+                                     "openslide.mpp-x", DICOM's attribute, "assumed"; "" when unknown */
     char mpp_looked_at[160];      /* tags that were looked at, for the error message */
     double objective;             /* magnification of the objective; 0 when unknown */
     int n_associated;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "slide/facts.h"
 #include "slide/ndpi.h"
 #include "slide/tiff_slide.h"
 
@@ -257,21 +258,29 @@ static void read_spacing(mt_slide_info *info, const mt_tiff_dir *d)
     snprintf(info->mpp_source, sizeof info->mpp_source, "tiff.XResolution");
 }
 
-/* The finest level's directory, known by its size. */
-static int finest_dir(const ndpi *n)
+/* Levels that contradict level 0, by their size or by what their own tags say. */
+static void compare_levels(mt_slide_info *info, const ndpi *n)
 {
-    for (int i = 0; i < n->tiff.n_chain; i++)
-        if (n->tiff.dirs[i].width == (uint64_t)n->levels[0].width &&
-            number_of(&n->tiff, i, SOURCE_LENS) > 0.0)
-            return i;
-    return 0;
+    const mt_level *base = &info->levels[0];
+    for (int i = 1; i < info->n_levels; i++) {
+        const mt_level *l = &info->levels[i];
+        const double x = (double)base->width / (double)l->width,
+                     y = (double)base->height / (double)l->height;
+        const double slack = 0.02 + 2.0 / (double)MT_MIN(l->width, l->height);
+        if (fabs(x / y - 1.0) > slack)
+            mt_slide_warn(info, "level %d has other proportions than level 0", i);
+        const mt_spacing own = mt_facts_tag_spacing(&n->tiff.dirs[n->levels[i].dir]);
+        if (own.x > 0.0 && info->mpp_x > 0.0 && fabs(own.x / (info->mpp_x * x) - 1.0) > slack)
+            mt_slide_warn(info, "level %d states %.6g um/px, its size says %.6g; used the latter", i,
+                          own.x, info->mpp_x * x);
+    }
 }
 
 static void read_metadata(mt_slide *s)
 {
     const ndpi *n = s->impl;
     mt_slide_info *info = &s->info;
-    const int dir = finest_dir(n);
+    const int dir = n->levels[0].dir;
     read_spacing(info, &n->tiff.dirs[dir]);
     const double lens = number_of(&n->tiff, dir, SOURCE_LENS);
     if (lens <= 1000.0) info->objective = lens;
@@ -283,13 +292,7 @@ static void read_metadata(mt_slide *s)
     /* A filter set, or the wavelength it lets through: no brightfield. */
     const bool filter = mt_tiff_find(&v, &n->tiff, dir, FILTER_SET) && mt_tiff_value_text(&v).n > 0;
     info->fluorescence = filter || number_of(&n->tiff, dir, WAVELENGTH) > 0.0;
-    for (int i = 1; i < info->n_levels; i++) {
-        const double x = (double)info->levels[0].width / (double)info->levels[i].width,
-                     y = (double)info->levels[0].height / (double)info->levels[i].height;
-        if (fabs(x / y - 1.0) >
-            0.02 + 2.0 / (double)MT_MIN(info->levels[i].width, info->levels[i].height))
-            mt_slide_warn(info, "level %d has other proportions than level 0", i);
-    }
+    compare_levels(info, n);
 }
 
 static void fill_levels(mt_slide *s)

@@ -21,6 +21,7 @@ typedef struct mt_ndpi_header {
 } mt_ndpi_header;
 
 typedef struct mt_ndpi_strip {
+    int dir;             /* number of its directory */
     const uint8_t *data; /* in the map */
     size_t size;
     int64_t width, height;

@@ -255,7 +255,7 @@ static mt_status make(mt_ndpi_strip *s, const mt_tiff *t, int dir, mt_err *err)
 
 mt_status mt_ndpi_strip_make(mt_ndpi_strip *out, const mt_tiff *t, int dir, mt_err *err)
 {
-    *out = (mt_ndpi_strip){.tiff = t};
+    *out = (mt_ndpi_strip){.dir = dir, .tiff = t};
     mt_status st = make(out, t, dir, err);
     if (st == MT_OK) return MT_OK;
     mt_err_context(err, "IFD %d", dir);

@@ -76,6 +76,11 @@ static void read_metadata(mt_slide_info *info, const mt_tiff_bytes *text)
     v = field(text, "AppMag");
     double mag = mt_tiff_number(v.p, v.n);
     if (mag <= 1000.0) info->objective = mag;
+    /* 20x goes with 0.5 um/px, 40x with 0.25: cameras differ, but not by a factor of 1.6. */
+    if (info->mpp_x > 0.0 && info->objective > 0.0 &&
+        (info->mpp_x * info->objective < 6.25 || info->mpp_x * info->objective > 16.0))
+        mt_slide_warn(info, "AppMag %gx and MPP %g um/px hardly go together; MPP is used",
+                      info->objective, info->mpp_x);
     v = field(text, "ScannerType");
     if (v.n && v.n < sizeof info->scanner) memcpy(info->scanner, v.p, v.n);
     v = field(text, "Synthetic");

@@ -410,6 +410,25 @@ static void aperio(void **state)
     mt_slide_close(&s);
 }
 
+/* An objective and a spacing of which one must be wrong. */
+static void aperio_contradiction(void **state)
+{
+    static const struct { const char *text; int warnings; } cases[] = {
+        {"Aperio|AppMag = 40|MPP = 0.2527", 0}, {"Aperio|AppMag = 20|MPP = 0.4990", 0},
+        {"Aperio|AppMag = 40|MPP = 0.4990", 1}, {"Aperio|AppMag = 20|MPP = 0.25", 1}};
+    for (size_t i = 0; i < MT_COUNT(cases); i++) {
+        made_dir d = MADE(64, 64, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0,
+                          .description = cases[i].text);
+        mt_slide *s = opened(made_slide("m.svs", "wl", &d, 1));
+        const mt_slide_info *info = mt_slide_get_info(s);
+        int said = 0;
+        for (int k = 0; k < info->n_warnings; k++)
+            said += strstr(info->warnings[k], "hardly go together") != NULL;
+        assert_int_equal(said, cases[i].warnings);
+        mt_slide_close(&s);
+    }
+}
+
 /* No spacing from the resolution tags of an Aperio file, nor from nonsense. */
 static void aperio_spacing(void **state)
 {
@@ -505,7 +524,8 @@ int main(void)
         cmocka_unit_test(tile_reader),    cmocka_unit_test(tile_span),
         cmocka_unit_test(damaged_tile),   cmocka_unit_test(pyramid),
         cmocka_unit_test(spacing),        cmocka_unit_test(aperio),
-        cmocka_unit_test(aperio_spacing), cmocka_unit_test(refusals),
+        cmocka_unit_test(aperio_spacing),
+        cmocka_unit_test(aperio_contradiction), cmocka_unit_test(refusals),
         cmocka_unit_test(table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,10 @@ static void several_in_a_row(void **state)
     assert_int_equal(info->levels[1].tile_w, 160);
     assert_int_equal(info->fluorescence, 0);
     assert_int_equal(info->levels[2].tile_w, 97);
+    /* All directories say 0.25: the coarse ones are wrong. */
+    assert_int_equal(info->n_warnings, 3); /* and the third level is no part of the pyramid */
+    assert_string_equal(info->warnings[0],
+                        "level 1 states 0.25 um/px, its size says 0.5; used the latter");
     compare_made(s, 0, 0, 4.0);
     compare_made(s, 1, 0, 4.0);
     compare_made(s, 2, 0, 4.0);
