@@ -366,6 +366,9 @@ mt_status mt_dicom_facts_read(mt_dicom_facts *f, const uint8_t *data, size_t siz
     mt_status st = read_all(&w, r, data, size, err);
     if (w.hematoxylin && w.eosin) snprintf(f->stain, sizeof f->stain, "H&E");
     else if (w.hematoxylin && !f->stain[0]) snprintf(f->stain, sizeof f->stain, "hematoxylin");
+    /* They are shown to people, so they must be what they should be. */
+    if (f->class_uid[strspn(f->class_uid, "0123456789.")]) f->class_uid[0] = 0;
+    if (f->syntax[strspn(f->syntax, "0123456789.")]) f->syntax[0] = 0;
     const char *class = f->class_uid[0] ? f->class_uid : head.class_uid;
     if (strcmp(class, wsm) != 0) f->kind = MT_DICOM_OTHER;
     else if (st != MT_OK) f->kind = MT_DICOM_BROKEN;

@@ -1,6 +1,8 @@
 /* DICOM slides made here: every way frames are stored, found and placed. */
 #include "dicom_made.h"
 
+#include <pthread.h>
+
 #define SYNTAX "1.2.840.10008.1.2"
 
 static const dm_image small = {.width = 50, .height = 37, .columns = 16, .rows = 12, .icc = 10};
@@ -440,6 +442,62 @@ static void concatenation(void **state)
     cut_free(&all);
 }
 
+/* ---- threads ---- */
+
+typedef struct crowd { const mt_slide *s; int seed; } crowd;
+
+static void *read_some(void *arg)
+{
+    const crowd *c = arg;
+    unsigned x = (unsigned)c->seed;
+    for (int i = 0; i < 200; i++) {
+        uint8_t got[3], want[3];
+        x = x * 1103515245u + 12345u;
+        const int px = (int)(x >> 8 & 0xffff) % 50, py = (int)(x >> 12 & 0xffff) % 37;
+        pixel(want, 1, px, py);
+        if (mt_slide_read_region(c->s, 0, px, py, 1, 1, got, 3, NULL) != MT_OK || memcmp(got, want, 3))
+            return (void *)1;
+    }
+    return NULL;
+}
+
+/* Files are mapped by whoever asks first. */
+static void threads(void **state)
+{
+    dm_image im = small;
+    im.concatenation = "1.2.9";
+    im.parts = 16;
+    cut all = {.n = 0};
+    cut_raw(&all, 1, &im);
+    const char *dir = fresh_dir();
+    for (int i = 0; i < 16; i++) {
+        cut c = {.n = 1};
+        char name[32];
+        c.frames[0] = all.frames[i];
+        snprintf(name, sizeof name, "1.2.7.%d", i);
+        im.instance = name;
+        im.part = i + 1;
+        im.part_offset = i;
+        put(dir, name, &im, &c);
+    }
+    for (int round = 0; round < 10; round++) {
+        mt_slide *s = open_one(tt_tmp_file(dir));
+        pthread_t t[8];
+        crowd c[8];
+        for (int i = 0; i < 8; i++) {
+            c[i] = (crowd){s, 77 * round + i};
+            assert_int_equal(pthread_create(&t[i], NULL, read_some, &c[i]), 0);
+        }
+        for (int i = 0; i < 8; i++) {
+            void *bad;
+            pthread_join(t[i], &bad);
+            assert_null(bad);
+        }
+        mt_slide_close(&s);
+    }
+    cut_free(&all);
+}
+
 /* ---- refusals ---- */
 
 static void refusals(void **state)
@@ -525,7 +583,7 @@ int main(void)
         cmocka_unit_test(tables_and_fragments), cmocka_unit_test(one_frame_many_fragments),
         cmocka_unit_test(colours), cmocka_unit_test(rle), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
         cmocka_unit_test(sparse_on_grid), cmocka_unit_test(sparse_off_grid), cmocka_unit_test(paths_and_planes),
-        cmocka_unit_test(concatenation), cmocka_unit_test(refusals), cmocka_unit_test(no_spacing),
+        cmocka_unit_test(concatenation), cmocka_unit_test(threads), cmocka_unit_test(refusals), cmocka_unit_test(no_spacing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
