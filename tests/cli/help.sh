@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands=(info tissue tiles run models synth bench doctor stain qc)
+commands=(info tissue tiles run models qc synth bench doctor stain)
 
 expect 0 help
 silent err
