@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares our reader with pydicom and dcmdump, element for element, over every DICOM file below the folders given
-and over data sets that pydicom makes.
+"""Compares our reader with pydicom and dcmdump, element for element, over every DICOM file below
+the folders given and over data sets that pydicom makes.
 
 usage: dicom_elements.py PROGRAM FOLDER...     exit 77 when pydicom is absent
 """
@@ -92,8 +92,8 @@ def by_pydicom(path):
 
 
 def same(ours, theirs):
-    """pydicom forgets the stated length of sequences: '*' stands for any. What is UN and has no length is a sequence
-    to the judges; ours says what is written."""
+    """pydicom forgets the stated length of sequences: '*' stands for any. What is UN and has no
+    length is a sequence to the judges; ours says what is written."""
     if len(ours) != len(theirs):
         return False
     ours = [re.sub(r"^(\d+ \w+) UN u sequence", r"\1 SQ u sequence", a) for a in ours]
@@ -114,11 +114,12 @@ def dcmdump_ours(lines):
 
 
 VALUES = {
-    "AE": "TITLE", "AS": "042Y", "AT": 0x00280010, "CS": "A_B", "DA": "20240229", "DS": "1.5", "DT": "20240229101112.5",
-    "FD": 1.25, "FL": 0.5, "IS": "-7", "LO": "some text", "LT": "long\\text", "OB": b"\1\2\3\4", "OD": b"\1" * 16,
-    "OF": b"\2" * 8, "OL": b"\3" * 8, "OV": b"\4" * 16, "OW": b"\5" * 6, "PN": "A^B", "SH": "short", "SL": -5, "SS": -6,
-    "ST": "text", "SV": -7, "TM": "101112", "UC": "unlimited", "UI": "1.2.3", "UL": 7, "UN": b"\6" * 5, "UR": "http://x",
-    "US": 8, "UT": "text " * 20000, "UV": 9,
+    "AE": "TITLE", "AS": "042Y", "AT": 0x00280010, "CS": "A_B", "DA": "20240229", "DS": "1.5",
+    "DT": "20240229101112.5", "FD": 1.25, "FL": 0.5, "IS": "-7", "LO": "some text",
+    "LT": "long\\text", "OB": b"\1\2\3\4", "OD": b"\1" * 16, "OF": b"\2" * 8, "OL": b"\3" * 8,
+    "OV": b"\4" * 16, "OW": b"\5" * 6, "PN": "A^B", "SH": "short", "SL": -5, "SS": -6,
+    "ST": "text", "SV": -7, "TM": "101112", "UC": "unlimited", "UI": "1.2.3", "UL": 7,
+    "UN": b"\6" * 5, "UR": "http://x", "US": 8, "UT": "text " * 20000, "UV": 9,
 }
 
 
@@ -139,7 +140,8 @@ def made_set(dice, depth):
     ds.add_new(0x00090010, "LO", "MAKER")
     for i, vr in enumerate(sorted(VALUES)):
         if dice.throw(3) == 0 and (vr != "UT" or depth == 0):
-            ds.add_new(0x00091000 + i, vr, VALUES[vr] if dice.throw(5) else None if vr not in ("US", "UL") else VALUES[vr])
+            empty = dice.throw(5) == 0 and vr not in ("US", "UL")
+            ds.add_new(0x00091000 + i, vr, None if empty else VALUES[vr])
     ds.add_new(0x00280010, "US", dice.throw(65536))
     ds.add_new(0x00280106, "US", 3)
     for tag in (0x00081140, 0x00409096, 0x52009230)[: 3 if depth < 4 else 0]:
@@ -165,7 +167,7 @@ def made_files(folder, n):
 
 
 def by_dcmdump(path):
-    """Depth, tag, VR, length of every element outside group 2 and the delimiters; None where it cannot read."""
+    """Depth, tag, VR, length of every element but group 2 and delimiters; None: it cannot read."""
     run = subprocess.run(["dcmdump", "-q", "+Qn", "+L", "+R", "4", path], capture_output=True, check=False)
     if run.returncode:
         return None
@@ -190,7 +192,7 @@ def show(name, judge, ours, theirs):
 
 def main():
     program, folders = sys.argv[1], [f for f in sys.argv[2:] if os.path.isdir(f)]
-    have_dcmdump = subprocess.run(["sh", "-c", "command -v dcmdump"], capture_output=True, check=False).returncode == 0
+    have_dcmdump = shutil.which("dcmdump") is not None
     files = sorted(os.path.join(d, f) for top in folders for d, _, names in os.walk(top) for f in names
                    if f.endswith(".dcm") or f.startswith("DICOMDIR") or f == "PS_0026")
     bad = elements = dumped = 0
@@ -222,7 +224,8 @@ def main():
             if mine != dump:
                 show(name, "dcmdump", mine, dump)
                 bad += 1
-    print("%d files, %d lines equal to pydicom's; %d files to dcmdump's; %d differ" % (len(files), elements, dumped, bad))
+    print("%d files, %d lines compared with pydicom's, %d files with dcmdump's; %d differ"
+          % (len(files), elements, dumped, bad))
     return 1 if bad or len(files) < MADE + (40 if folders else 0) else 0
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares our decoding of DICOM text with python's codecs, character by character, and with pydicom's over files.
+"""Compares our decoding of DICOM text with python's codecs, character by character, and with
+pydicom's over files.
 
 usage: dicom_text.py PROGRAM FOLDER...     exit 77 when pydicom is absent
 """
@@ -17,9 +18,11 @@ except ImportError:
 warnings.simplefilter("ignore")
 TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 # term, escape sequence or none, python's codec, what it wants before each character
-ONE = [("ISO_IR 100", "latin_1"), ("ISO_IR 101", "iso8859_2"), ("ISO_IR 109", "iso8859_3"), ("ISO_IR 110", "iso8859_4"),
+ONE = [("ISO_IR 100", "latin_1"), ("ISO_IR 101", "iso8859_2"), ("ISO_IR 109", "iso8859_3"),
+       ("ISO_IR 110", "iso8859_4"),
        ("ISO_IR 144", "iso8859_5"), ("ISO_IR 127", "iso8859_6"), ("ISO_IR 126", "iso8859_7"),
-       ("ISO_IR 138", "iso8859_8"), ("ISO_IR 148", "iso8859_9"), ("ISO_IR 203", "iso8859_15"), ("ISO_IR 166", "tis_620")]
+       ("ISO_IR 138", "iso8859_8"), ("ISO_IR 148", "iso8859_9"), ("ISO_IR 203", "iso8859_15"),
+       ("ISO_IR 166", "tis_620")]
 HIGH = {"ISO_IR 100": "-A", "ISO_IR 101": "-B", "ISO_IR 109": "-C", "ISO_IR 110": "-D", "ISO_IR 144": "-L",
         "ISO_IR 127": "-G", "ISO_IR 126": "-F", "ISO_IR 138": "-H", "ISO_IR 148": "-M", "ISO_IR 203": "-b",
         "ISO_IR 166": "-T"}
@@ -48,7 +51,8 @@ class Judge:
             if want is None:
                 good = wrong > 0 and "\ufffd" in got
             else:
-                good = wrong == 0 and (got == want or (either or {}).get(want) == got or (either or {}).get(got) == want)
+                pair = either or {}
+                good = wrong == 0 and (got == want or pair.get(want) == got or pair.get(got) == want)
             if not good:
                 self.bad += 1
                 if self.bad < 30:
@@ -64,13 +68,15 @@ def decode(data, codec):
 
 def moved(c):
     """Private use, and what the editions of GB 18030 (2000, 2005, 2022) put in different places."""
-    return 0xe000 <= ord(c) < 0xf900 or 0x9fa6 <= ord(c) <= 0x9fbb or 0xfe10 <= ord(c) <= 0xfe19 or c == "\u1e3f"
+    ranges = ((0xe000, 0xf8ff), (0x9fa6, 0x9fbb), (0xfe10, 0xfe19), (0x1e3f, 0x1e3f))
+    return any(low <= ord(c) <= high for low, high in ranges)
 
 
 def characters(j):
     for term, codec in ONE:
         raw = [bytes([b]) for b in range(0x80, 0x100)]
-        want = [decode(b, codec) if b[0] >= 0xa0 else None for b in raw]  # C1 controls are not allowed, PS3.5 6.1.3
+        # C1 controls are not allowed, PS3.5 6.1.3
+        want = [decode(b, codec) if b[0] >= 0xa0 else None for b in raw]
         j.same(term, raw, want)
         j.same("\\ISO 2022 IR " + term[7:], [b"\x1b" + HIGH[term].encode() + b for b in raw], want)
     raw = [bytes([b]) for b in range(0x80, 0x100)]
@@ -82,7 +88,8 @@ def characters(j):
            [decode(p, "euc_jp") for p in high], EITHER_WAY["JIS"])
     j.same("ISO 2022 IR 6\\ISO 2022 IR 159", [b"\x1b$(D" + p + b"\x1b(B" for p in pairs],
            [decode(b"\x8f" + p, "euc_jp") for p in high], EITHER_WAY["JIS"])
-    later = (b"\xa2\xe6", b"\xa2\xe7", b"\xa2\xe8", b"\xa4\xd4")  # added by later editions; the filler, which python takes for a prefix
+    # added by later editions; the filler, which python takes for a prefix
+    later = (b"\xa2\xe6", b"\xa2\xe7", b"\xa2\xe8", b"\xa4\xd4")
     korean = [p for p in high if p not in later]
     j.same("\\ISO 2022 IR 149", [b"\x1b$)C" + p for p in korean], [decode(p, "euc_kr") for p in korean])
     j.same("\\ISO 2022 IR 58", [b"\x1b$)A" + p for p in high], [decode(p, "gb2312") for p in high])
@@ -94,7 +101,7 @@ def characters(j):
                 two[i] not in (b"\xa1\xa4", b"\xa1\xaa", b"\xa8\xbc")]
         assert len(keep) > 20000
         j.same(term, [two[i] for i in keep], [want[i] for i in keep])
-    code_points = [c for c in range(0x20, 0x110000, 7) if not 0xd800 <= c < 0xe000 and not 0xe000 <= c < 0xf900]
+    code_points = [c for c in range(0x20, 0x110000, 7) if not 0xd800 <= c < 0xf900]
     four = [(chr(c).encode("gb18030"), chr(c)) for c in code_points]
     four = [(b, c) for b, c in four if len(b) == 4 and not moved(c)]
     j.same("GB18030", [b for b, _ in four], [c for _, c in four])
@@ -110,7 +117,12 @@ def broken_utf8(j):
         for _ in range(8):
             state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
             kind, b = state >> 60, state >> 40 & 0xff
-            value += b"\xe2\x82\xac" if kind < 3 else b"\xf0\x9f\x98\x80"[: 1 + kind % 4] if kind < 7 else bytes([b | 0x80])
+            if kind < 3:
+                value += b"\xe2\x82\xac"
+            elif kind < 7:
+                value += b"\xf0\x9f\x98\x80"[: 1 + kind % 4]
+            else:
+                value.append(b | 0x80)
         values.append(bytes(value))
     for v, (got, _) in zip(values, j.ours("ISO_IR 192", "LT", values)):
         j.looks += 1
