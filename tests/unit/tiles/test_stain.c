@@ -212,10 +212,9 @@ static void what_cannot_be_measured(void **state)
     tt_ok(mt_stain_map_normalise(&map, MT_STAIN_REINHARD, &s, NULL, &err), &err);
     mt_stain_map_free(&map);
     for (int i = 0; i < N; i++) { /* what brightens green while it darkens red */
-        double h = 0.3 + 1.2 * next(&x), e = 1.5 * next(&x);
-        const double v[2][3] = {{0.65, 0.60, 0.45}, {0.85, -0.20, 0.50}};
+        double red = 0.3 + 2.2 * next(&x), od[3] = {red, 1.0 - 0.3 * red, 0.3 + next(&x)};
         for (int c = 0; c < 3; c++)
-            rgb[3 * i + c] = (uint8_t)MT_MIN(200 * exp(-h * v[0][c] - e * v[1][c]), 255.0);
+            rgb[3 * i + c] = (uint8_t)(240 * exp(-od[c]) - 0.5);
     }
     tt_ok(stain_of_pixels(&s, rgb, N, &err), &err);
     assert_non_null(strstr(s.fault, "is no stain: its density in green is -0."));
