@@ -45,6 +45,7 @@ static const mt_format_feature features[] = {
     {"generic-tiff", "grey, 16 bit, planar", REAL},
     {"generic-tiff", "orientation 1 and 6", REAL},
     {"generic-tiff", "the other orientations, alpha, palette", MADE},
+    {"generic-tiff", "pyramids in SubIFDs", MADE},
     {"generic-tiff", "GeoTIFF maps, refused", REAL},
     {"openslide", "MIRAX, Hamamatsu VMS, Sakura, Trestle: as good as OpenSlide", MADE},
     {"openslide", "TIFF files that their own row refuses", MADE},

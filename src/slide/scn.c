@@ -12,7 +12,7 @@
 #include "slide/tiff_slide.h"
 #include "slide/xml.h"
 
-enum { MAX_AREAS = 16, KEPT = 8 };
+enum { MAX_AREAS = 16, KEPT = 8, MAX_TILE = 1 << 22 }; /* pixels: eight are kept */
 
 /* One level of a scanned area, in pixels of the level. */
 typedef struct area {
@@ -216,6 +216,9 @@ static mt_status place(mt_slide *s, const mt_xml_node *image, int level, int at,
     MT_TRY(mt_tiff_picture_make(&a->picture, &ts->tiff, dir, err));
     if (a->picture.turn != 1 || !a->picture.dir->tile_w)
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "IFD %d: turned, or in strips", dir);
+    if ((int64_t)a->picture.tile_w * a->picture.tile_h > MAX_TILE)
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "IFD %d: SCN tiles of %d x %d pixels", dir,
+                          a->picture.tile_w, a->picture.tile_h);
     const double here = (double)w / (double)a->picture.width;
     if (at == 0) *nm = here;
     if (fabs(here / *nm - 1.0) > 0.001)

@@ -145,6 +145,19 @@ static void sub_ifds(void **state)
     }
 }
 
+/* The same pyramid without a word of OME is a generic one. */
+static void sub_ifds_of_nobody(void **state)
+{
+    const made_dir dirs[] = {PLAIN(700, 500, 64, 64, .n_sub = 2),
+                             PLAIN(350, 250, 64, 64, .step = 2, .subfile = 1),
+                             PLAIN(175, 125, 64, 64, .step = 4, .subfile = 1)};
+    mt_slide *s = opened(made_slide("sub.tif", "wl8", dirs, 3));
+    assert_string_equal(mt_slide_get_info(s)->format, "generic-tiff");
+    assert_int_equal(mt_slide_get_info(s)->n_levels, 3);
+    compare_steps(s);
+    mt_slide_close(&s);
+}
+
 /* Coarser levels as reduced pages, and as images of their own. */
 static void old_pyramids(void **state)
 {
@@ -324,7 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_file), cmocka_unit_test(real_series),
-        cmocka_unit_test(sub_ifds),  cmocka_unit_test(old_pyramids),
+        cmocka_unit_test(sub_ifds), cmocka_unit_test(sub_ifds_of_nobody),  cmocka_unit_test(old_pyramids),
         cmocka_unit_test(channels),  cmocka_unit_test(spacing_words),
         cmocka_unit_test(refusals),  cmocka_unit_test(loops),
     };
