@@ -366,13 +366,33 @@ static void damaged(void **state)
     mt_slide_close(&s);
 }
 
+/* A file that is cut short while it is open is an error of the disk, not of a tile. */
+static void cut_while_open(void **state)
+{
+    const made_ndpi d = {640, 912, 1, 1, 80, 40.0f, 0, false, 0};
+    const char *path = made_ndpi_file("short.ndpi", &d, 1, 16);
+    mt_slide *s = opened(path);
+    assert_int_equal(truncate(path, 9000), 0);
+    mt_tile_reader *r = NULL;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_tile_reader_new(&r, s, &err), &err);
+    const mt_level *l = &mt_slide_get_info(s)->levels[0];
+    uint8_t *rgb = malloc(3 * (size_t)l->tile_w * (size_t)l->tile_h);
+    assert_int_equal(mt_tile_reader_decode(r, 0, 0, l->tiles_y - 1, 1, rgb, 3 * 640, &err), MT_ERR_IO);
+    mt_err_clear(&err);
+    assert_int_equal(mt_slide_check(s, &err), MT_ERR_IO);
+    free(rgb);
+    mt_tile_reader_free(&r);
+    mt_slide_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_file),        cmocka_unit_test(reduced),
         cmocka_unit_test(several_in_a_row), cmocka_unit_test(no_table),
         cmocka_unit_test(beyond_4_gib),     cmocka_unit_test(focal_planes),
-        cmocka_unit_test(damaged),
+        cmocka_unit_test(damaged),          cmocka_unit_test(cut_while_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
