@@ -205,6 +205,7 @@ mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char 
         fo.memory = opts->memory;
         fo.stain = opts->stain ? &opts->stain->map : NULL;
         fo.strict = opts->strict;
+        fo.fast = opts->fast_scaling;
         fo.progress = progress;
         fo.progress_ctx = ctx;
         MT_TRY(mt_fetch_run(slide, plan, &fo, take, &s, stats, err));

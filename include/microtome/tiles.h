@@ -161,8 +161,9 @@ typedef struct mt_tiles_opts {
     int shard_tiles;           /* samples of one shard, 1..1000000, default 1000 */
     const struct mt_stain_map *stain; /* colours of the tiles (microtome/stain.h); NULL = as they are */
     int strict;                /* 1: a native tile that will not decode is an error (FORMAT ...) that names it */
+    int fast_scaling;          /* 1: tiles 2, 4, 8 times coarser than the level may be reduced by the codec */
 } mt_tiles_opts;
-#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0}
+#define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0, 0}
 
 /* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
 typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);

@@ -145,6 +145,17 @@ if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </
     prints 'tiles  .*/s .* left' 'a\.svs'
 fi
 
+# Reduced by the codec only when allowed; then said so, under another key.
+expect 0 synth -o "$work/fine.svs" --size 2048x1536 --mpp 0.25 --seed 5
+expect 0 run "$work/fine.svs" -o "$work/exact" "${model[@]}"
+expect 0 run "$work/fine.svs" -o "$work/fast" "${model[@]}" --fast-scaling
+json '.fast_scaling.reduced_by == 2' "$work/fast/fine/result.json"
+json 'has("fast_scaling") | not' "$work/exact/fine/result.json"
+[[ $(jq -r .key "$work/fast/fine/result.json") != $(jq -r .key "$work/exact/fine/result.json") ]] || complain 'one key for both'
+paste -d, "$work"/{exact,fast}/model-outputs-csv/fine.csv | awk -F, 'NR > 1 {
+    for (i = 5; i <= NF / 2; i++) { d = $i - $(i + NF / 2); sum += d < 0 ? -d : d; n++ } }
+    END { exit !(n > 100 && sum / n < 0.01 && sum > 0) }' || complain 'fast and exact scores differ by more than 0.01 in the mean, or not at all'
+
 # A stem that is a word of the reason leaves the sentence alone; a pipe is refused, not waited for.
 : >"$work/empty.svs"
 mkfifo "$work/pipe.svs"
