@@ -19,6 +19,12 @@
 #define MT_DICOM_MAX_PATHS 64
 #define MT_DICOM_MAX_SIDE INT32_MAX
 #define MT_DICOM_MAX_TILES ((int64_t)1 << 24)
+/* A file that was cut short may claim more frames than it holds, but not so many that the room for them
+ * is out of all proportion. */
+static inline bool mt_dicom_claims_too_much(uint64_t claimed, uint64_t held)
+{
+    return claimed > (uint64_t)1 << 20 && claimed / 16 > held;
+}
 
 /* Digest of an identifier under a key of the folder's own: it can be compared and says nothing. */
 typedef struct mt_dicom_id { uint64_t a, b; } mt_dicom_id;

@@ -76,6 +76,10 @@ mt_status mt_dicom_part_check(const mt_dicom_part *p, mt_err *err)
                           "unsigned ones are read", f->bits, f->is_signed ? "signed" : "", f->stored);
     if (codec == MT_CODEC_RAW && f->photometric == MT_DICOM_YBR_FULL_422)
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "uncompressed YBR_FULL_422 samples");
+    const uint64_t frame = (uint64_t)f->rows * f->columns * f->samples * (f->bits / 8);
+    if (!f->encapsulated && mt_dicom_claims_too_much(f->frames, f->pixels_n / frame))
+        return mt_err_set(err, MT_ERR_FORMAT, "Number of Frames (0028,0008) %u, the pixel data hold %llu",
+                          f->frames, (unsigned long long)(f->pixels_n / frame));
     if (f->encapsulated == (codec == MT_CODEC_RAW && strcmp(f->syntax, "1.2.840.10008.1.2.1.98")))
         return mt_err_set(err, MT_ERR_FORMAT, "pixel data that transfer syntax %s does not allow",
                           f->syntax);

@@ -207,7 +207,7 @@ static mt_status share_out(mt_dicom_frames *out, const fragments *l, const uint8
     if (!l->n)
         return mt_err_set(err, MT_ERR_FORMAT, "the pixel data has no fragment for %u frames", out->n);
     if (l->n == out->n) return MT_OK; /* one each */
-    if (l->n < out->n && !out->cut)
+    if (l->n < out->n && (!out->cut || mt_dicom_claims_too_much(out->n, l->n)))
         return mt_err_set(err, MT_ERR_FORMAT, "the pixel data has %zu fragments for %u frames", l->n,
                           out->n);
     MT_TRY(mt_alloc(&out->first, (size_t)out->n + 1, sizeof *out->first,
