@@ -108,8 +108,8 @@ static bool put_geometry(hid_t at, mt_h5_style style, const char *name, const mt
 {
     if (style == MT_H5_WSINFER) return put_wsinfer(at, p);
     bool ok = style == MT_H5_TRIDENT ? put_trident(at, info, p) : put_clam(at, info, p);
-    return ok & put_text(at, "name", name) &
-           put_text(at, style == MT_H5_TRIDENT ? "savetodir" : "save_path", ".");
+    ok &= put_text(at, "name", name);
+    return ok & put_text(at, style == MT_H5_TRIDENT ? "savetodir" : "save_path", ".");
 }
 
 static bool put_coords(hid_t file, const char *name, const mt_slide_info *info, const mt_plan *p,
