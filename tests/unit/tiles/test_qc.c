@@ -86,8 +86,14 @@ static double dice(const looked *l, const mt_synth_opts *o, unsigned bit, size_t
 static void ink_of_every_colour(void **state)
 {
     (void)state;
+    mt_synth_opts bare = plain(3);
+    looked b = draw("bare.svs", &bare);
+    size_t without = 0;
+    for (size_t i = 0; i < (size_t)b.qc->width * (size_t)b.qc->height; i++)
+        without += b.tissue->mask[i] != 0;
+    put_down(&b);
     for (int ink = MT_SYNTH_INK_BLUE; ink < MT_SYNTH_INKS; ink++) {
-        mt_synth_opts o = plain(3), bare = plain(3);
+        mt_synth_opts o = plain(3);
         size_t size;
         o.pen = 1;
         o.pen_colour = ink;
@@ -109,13 +115,8 @@ static void ink_of_every_colour(void **state)
         free(truth);
         /* black lets tissue shine through in places; its gate is the flag */
         if (ink != MT_SYNTH_INK_BLACK && ink != MT_SYNTH_INK_GREEN) assert_true((double)inked < 0.3 * (double)size);
-        looked b = draw("bare.svs", &bare);
-        size_t without = 0;
-        for (size_t i = 0; i < n; i++)
-            without += b.tissue->mask[i] != 0;
         assert_true((double)kept > 0.9 * (double)(without - MT_MIN(size, without)));
         assert_true(tissue > 0 && l.qc->figures.share[1] > 0.01);
-        put_down(&b);
         put_down(&l);
     }
 }
@@ -135,7 +136,7 @@ static void every_artefact(void **state)
                                    {offsetof(mt_synth_opts, fold), MT_QC_FOLD, 0.50}};
     for (size_t k = 0; k < MT_COUNT(plants); k++) {
         double sum = 0;
-        for (uint64_t seed = 2; seed <= 5; seed++) {
+        for (uint64_t seed = 2; seed <= 4; seed++) {
             mt_synth_opts o = plain(seed);
             *(int *)((char *)&o + plants[k].at) = 1;
             looked l = draw("plant.svs", &o);
@@ -144,7 +145,7 @@ static void every_artefact(void **state)
             sum += d;
             put_down(&l);
         }
-        assert_true(sum / 4 > plants[k].least);
+        assert_true(sum / 3 > plants[k].least);
     }
 }
 
@@ -154,7 +155,7 @@ static void clean_slides_pass(void **state)
     (void)state;
     mt_qc_config c;
     mt_qc_config_default(&c);
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
         mt_synth_opts o = plain(seed);
         looked l = draw("clean.svs", &o);
         mt_qc_verdict v;
@@ -174,7 +175,7 @@ static void clean_slides_pass(void **state)
 static void blur_is_found(void **state)
 {
     (void)state;
-    for (uint64_t seed = 2; seed <= 4; seed++) {
+    for (uint64_t seed = 2; seed <= 3; seed++) {
         mt_synth_opts o = plain(seed);
         o.width = 8192;
         o.height = 6144;
