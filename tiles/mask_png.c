@@ -4,8 +4,8 @@
 #include <png.h>
 #include <string.h>
 
-mt_status mask_png_read(uint8_t **grey, int32_t *width, int32_t *height, const uint8_t *data, size_t n,
-                        const char *what, mt_err *err)
+mt_status mask_png_read(uint8_t **grey, int32_t *width, int32_t *height, const uint8_t *data,
+                        size_t n, const char *what, mt_err *err)
 {
     png_image image;
     memset(&image, 0, sizeof image);
@@ -16,8 +16,8 @@ mt_status mask_png_read(uint8_t **grey, int32_t *width, int32_t *height, const u
     size_t w = image.width, h = image.height, pixels;
     if (!mt_mul(&pixels, w, h) || pixels > MASK_PNG_MAX_PIXELS) {
         png_image_free(&image);
-        return mt_err_set(err, MT_ERR_LIMIT, "%.120s: %zu x %zu pixels pass the ceiling of %zu", what,
-                          w, h, MASK_PNG_MAX_PIXELS);
+        return mt_err_set(err, MT_ERR_LIMIT, "%.120s: %zu x %zu pixels pass the ceiling of %zu",
+                          what, w, h, MASK_PNG_MAX_PIXELS);
     }
     /* A palette goes through a table of 256 entries inside libpng; alpha is laid over black. */
     image.format = PNG_FORMAT_GRAY;

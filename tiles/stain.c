@@ -13,12 +13,12 @@
 enum { SAMPLE_TILES = 64, SAMPLE_PX = 256, SAMPLE_STEP = 2, SAMPLE_SIDE = SAMPLE_PX / SAMPLE_STEP };
 #define SAMPLE_BYTES ((size_t)SAMPLE_SIDE * SAMPLE_SIDE * 3)
 
-#define BETA 0.15        /* Macenko's threshold of optical density */
-#define ALPHA 1.0        /* percentile of the angle, from either end */
-#define STRENGTH 99.0    /* percentile of the amount */
+#define BETA 0.15     /* Macenko's threshold of optical density */
+#define ALPHA 1.0     /* percentile of the angle, from either end */
+#define STRENGTH 99.0 /* percentile of the amount */
 #define LEAST_PIXELS 2000
 #define LEAST_DENSITY -0.05 /* of a stain in a channel; no stain brightens */
-#define LEAST_ANGLE 8.0  /* degrees; two stains on a slide are further apart, noise of one is not */
+#define LEAST_ANGLE 8.0 /* degrees; two stains on a slide are further apart, noise of one is not */
 
 /* ---- percentiles ---- */
 
@@ -203,8 +203,8 @@ static mt_status measure_macenko(mt_stain *s, const uint8_t *rgb, size_t n, mt_e
         if (s->vectors[i / 3][i % 3] < LEAST_DENSITY) {
             snprintf(s->fault, sizeof s->fault,
                      "the %s direction found is no stain: its density in %s is %.3f",
-                     i < 3 ? "first" : "second",
-                     (const char *[]){"red", "green", "blue"}[i % 3], s->vectors[i / 3][i % 3]);
+                     i < 3 ? "first" : "second", (const char *[]){"red", "green", "blue"}[i % 3],
+                     s->vectors[i / 3][i % 3]);
             return MT_OK;
         }
     find_strengths(s, od, work, k);
@@ -305,8 +305,9 @@ mt_status mt_stain_measure(mt_stain *out, const mt_slide *slide, const mt_tissue
         return mt_err_set(err, MT_ERR_ARG, "stain with %d threads%s", threads,
                           tissue ? "" : " and no tissue mask");
     if (mt_slide_get_info(slide)->fluorescence)
-        return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                          "the stain cannot be measured: a fluorescence picture has no absorbing stains");
+        return mt_err_set(
+            err, MT_ERR_UNSUPPORTED,
+            "the stain cannot be measured: a fluorescence picture has no absorbing stains");
     MT_TRY(sample_plan(&plan, slide, tissue, err));
     size_t n = MT_MIN(plan->n_tiles, (size_t)SAMPLE_TILES), used = 0;
     MT_TRY(mt_alloc(&slot_of, plan->n_tiles, sizeof *slot_of, SIZE_MAX, "stain samples", err));

@@ -54,13 +54,14 @@ static mt_status numbers(double *out, size_t n, const json_t *obj, const char *k
 {
     const json_t *list = json_object_get(obj, key);
     if (!json_is_array(list) || json_array_size(list) != n)
-        return mt_err_set(err, MT_ERR_FORMAT, "%.120s: \"%s\" is no list of %zu numbers", what, key, n);
+        return mt_err_set(err, MT_ERR_FORMAT, "%.120s: \"%s\" is no list of %zu numbers", what, key,
+                          n);
     for (size_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, i);
         out[i] = json_number_value(v);
         if (!json_is_number(v) || !(out[i] >= lo && out[i] <= hi))
-            return mt_err_set(err, MT_ERR_FORMAT, "%.120s: %s[%zu] is no number from %g to %g", what,
-                              key, i, lo, hi);
+            return mt_err_set(err, MT_ERR_FORMAT, "%.120s: %s[%zu] is no number from %g to %g",
+                              what, key, i, lo, hi);
     }
     return MT_OK;
 }
@@ -97,7 +98,8 @@ static mt_status read(mt_stain *s, const json_t *root, const char *what, mt_err 
     const json_t *m = json_object_get(root, "macenko"), *r = json_object_get(root, "reinhard");
     if (!m && !r)
         return mt_err_set(err, MT_ERR_FORMAT, "%.120s: neither \"macenko\" nor \"reinhard\"", what);
-    MT_TRY(mt_json_str(s->fault, sizeof s->fault, m, "fault", m ? "" : "the file has no \"macenko\"", err));
+    MT_TRY(mt_json_str(s->fault, sizeof s->fault, m, "fault",
+                       m ? "" : "the file has no \"macenko\"", err));
     if (!s->fault[0]) MT_TRY(read_macenko(s, m, what, err));
     if (r) {
         MT_TRY(numbers(s->lab_mean, 3, r, "mean", -20, 20, what, err));

@@ -29,7 +29,9 @@ const mt_stain *mt_stain_reference(void)
 static const struct {
     const char *name;
     double v[3];
-} known[] = {{"hematoxylin", {0.65, 0.70, 0.29}}, {"eosin", {0.07, 0.99, 0.11}}, {"dab", {0.27, 0.57, 0.78}}};
+} known[] = {{"hematoxylin", {0.65, 0.70, 0.29}},
+             {"eosin", {0.07, 0.99, 0.11}},
+             {"dab", {0.27, 0.57, 0.78}}};
 enum { HEMATOXYLIN, EOSIN, DAB };
 
 const char *mt_stain_nearest(double *degrees, const double vector[3])
@@ -89,7 +91,8 @@ static mt_status macenko(mt_u8_stain_map *m, const mt_stain *from, const mt_stai
     return MT_OK;
 }
 
-/* lab' = (lab - mean) * ratio + target mean, between the rotation of the logarithms and its transpose. */
+/* lab' = (lab - mean) * ratio + target mean, between the rotation of the logarithms and its
+ * transpose. */
 static mt_status reinhard(mt_u8_stain_map *m, const mt_stain *from, const mt_stain *to, mt_err *err)
 {
     double ratio[3], offset[3], back[3][3];
@@ -148,7 +151,8 @@ static int stain_matrix(double m[3][3], mt_stain_channel channel, mt_stain_set s
                         const mt_stain *measured)
 {
     double v[3][3];
-    memcpy(v[0], set == MT_STAINS_MEASURED ? measured->vectors[0] : known[HEMATOXYLIN].v, sizeof v[0]);
+    memcpy(v[0], set == MT_STAINS_MEASURED ? measured->vectors[0] : known[HEMATOXYLIN].v,
+           sizeof v[0]);
     memcpy(v[1],
            set == MT_STAINS_MEASURED ? measured->vectors[1]
            : set == MT_STAINS_HDAB   ? known[DAB].v

@@ -9,7 +9,8 @@
 extern double stain_od[256]; /* -ln((p + 1) / 240) */
 void stain_tables(void);     /* from any thread, any number of times */
 
-/* Cone matrix of l-alpha-beta and its inverse, rows; the rotation of the logarithms, orthonormal. */
+/* Cone matrix of l-alpha-beta and its inverse, rows; the rotation of the logarithms,
+ * orthonormal. */
 extern const double stain_lms[3][3], stain_lab_axes[3][3];
 void stain_lab(double lab[3], const uint8_t rgb[3]);
 

@@ -17,13 +17,15 @@ static void keep_row(void *ctx, int32_t row, const uint8_t *rgb)
     memcpy(p->rgb + (size_t)row * p->row, rgb, p->row);
 }
 
-mt_status thumb_make(uint8_t *rgb, int32_t w, int32_t h, const mt_slide *slide, int threads, mt_err *err)
+mt_status thumb_make(uint8_t *rgb, int32_t w, int32_t h, const mt_slide *slide, int threads,
+                     mt_err *err)
 {
     const mt_slide_info *info = mt_slide_get_info(slide);
     double sw = (double)info->levels[0].width, sh = (double)info->levels[0].height;
     double px = MT_MAX(1.0, MT_MIN(sw / (2.0 * w), sh / (2.0 * h)));
     px = MT_MAX(px, MT_MAX(sw, sh) / 16384); /* a strip of a slide */
-    average_grid grid = {px, (int32_t)MT_MAX(ceil(sw / px), 1), (int32_t)MT_MAX(ceil(sh / px), 1), NULL};
+    average_grid grid = {px, (int32_t)MT_MAX(ceil(sw / px), 1), (int32_t)MT_MAX(ceil(sh / px), 1),
+                         NULL};
     MT_AUTO_FREE uint8_t *fine = NULL;
     MT_AUTO_FREE void *scratch = NULL;
     MT_AUTO(mt_resample_free) mt_resample *plan = NULL;

@@ -32,7 +32,8 @@ mt_status tissue_in_take(mt_tissue *t, uint8_t **mask, mt_err *err)
 
 /* ---- polygons ---- */
 
-/* First of n pixels whose centre is not before v; of the last one only the part on the slide counts. */
+/* First of n pixels whose centre is not before v; of the last one only the part on the slide
+ * counts. */
 static int32_t first_centre(double v, double px, int32_t n, int64_t slide)
 {
     int32_t i = (int32_t)MT_MIN(MT_MAX(ceil(v / px - 0.5), 0.0), (double)n);
@@ -42,20 +43,23 @@ static int32_t first_centre(double v, double px, int32_t n, int64_t slide)
 }
 
 /* Sets the mask pixels whose centres lie in the region to `value`. */
-static mt_status draw(uint8_t *mask, const mt_tissue *t, const mt_roi *roi, uint8_t value, mt_err *err)
+static mt_status draw(uint8_t *mask, const mt_tissue *t, const mt_roi *roi, uint8_t value,
+                      mt_err *err)
 {
     MT_AUTO(mt_roi_sweep_free) mt_roi_sweep *sweep = NULL;
     MT_TRY(mt_roi_sweep_new(&sweep, roi, err));
     for (int32_t row = 0; row < t->height; row++) {
         const mt_roi_span *spans;
         size_t n;
-        double top = row * t->px_l0, h = t->slide_h > 0 ? MT_MIN(t->px_l0, (double)t->slide_h - top) : t->px_l0;
+        double top = row * t->px_l0,
+               h = t->slide_h > 0 ? MT_MIN(t->px_l0, (double)t->slide_h - top) : t->px_l0;
         MT_TRY(mt_roi_sweep_line(&spans, &n, sweep, top + h / 2, err));
         for (size_t k = 0; k < n; k++) {
             int32_t c0 = first_centre(spans[k].x0, t->px_l0, t->width, t->slide_w);
             int32_t c1 = first_centre(spans[k].x1, t->px_l0, t->width, t->slide_w);
             if (c1 > c0)
-                memset(mask + (size_t)row * (size_t)t->width + (size_t)c0, value, (size_t)(c1 - c0));
+                memset(mask + (size_t)row * (size_t)t->width + (size_t)c0, value,
+                       (size_t)(c1 - c0));
         }
     }
     return MT_OK;
@@ -111,7 +115,8 @@ static mt_status from_picture(uint8_t *mask, const mt_tissue *t, const uint8_t *
 
 /* ---- files ---- */
 
-mt_status tissue_in_bytes(mt_tissue *t, const uint8_t *data, size_t n, const char *what, mt_err *err)
+mt_status tissue_in_bytes(mt_tissue *t, const uint8_t *data, size_t n, const char *what,
+                          mt_err *err)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     MT_AUTO_FREE uint8_t *mask = NULL;

@@ -11,8 +11,8 @@
 MT_MUST_USE mt_status tissue_in_bytes(mt_tissue *t, const uint8_t *data, size_t n, const char *what,
                                       mt_err *err);
 
-/* Sets a finished mask (width * height bytes, 0 or 255, taken over with malloc's ownership): index, area,
- * pieces. */
+/* Sets a finished mask (width * height bytes, 0 or 255, taken over with malloc's ownership):
+ * index, area, pieces. */
 MT_MUST_USE mt_status tissue_in_take(mt_tissue *t, uint8_t **mask, mt_err *err);
 
 #endif

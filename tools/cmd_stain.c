@@ -42,12 +42,12 @@ static int print_json(const mt_stain *s)
 {
     json_t *first = stain_json(s, s->vectors[0], s->strength[0]),
            *second = stain_json(s, s->vectors[1], s->strength[1]);
-    return mt_json_print(json_pack(
-        "{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:I, s:I, s:i, s:o}", "hematoxylin", first, "eosin",
-        second, "angle_deg", s->fault[0] ? json_null() : mt_jn(s->angle_deg), "fault",
-        s->fault[0] ? mt_js(s->fault) : json_null(), "reinhard", "mean", triple(s->lab_mean), "std",
-        triple(s->lab_std), "pixels", (json_int_t)s->pixels, "stained", (json_int_t)s->stained,
-        "tiles", (int)s->tiles, "mpp", mt_jn(s->mpp)));
+    return mt_json_print(
+        json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:I, s:I, s:i, s:o}", "hematoxylin", first,
+                  "eosin", second, "angle_deg", s->fault[0] ? json_null() : mt_jn(s->angle_deg),
+                  "fault", s->fault[0] ? mt_js(s->fault) : json_null(), "reinhard", "mean",
+                  triple(s->lab_mean), "std", triple(s->lab_std), "pixels", (json_int_t)s->pixels,
+                  "stained", (json_int_t)s->stained, "tiles", (int)s->tiles, "mpp", mt_jn(s->mpp)));
 }
 
 static void print_stain(const char *name, const double v[3], double strength)
@@ -113,7 +113,8 @@ const mt_command mt_cmd_stain = {
     .summary = "Measure the stains of a slide",
     .about =
         "Up to 64 sample tiles spread over the tissue give the two stain vectors of Macenko's "
-        "method (optical density -ln((p + 1) / 240), threshold 0.15, 1st and 99th percentile of the "
+        "method (optical density -ln((p + 1) / 240), threshold 0.15, 1st and 99th percentile of "
+        "the "
         "angle, 99th percentile of the amounts) and Reinhard's mean and deviation in l, alpha, "
         "beta. The same figures for any number of threads.\n\n"
         "With -o they become a target: tiles and run bring other slides to it "

@@ -19,9 +19,10 @@ mt_status mt_tissue_model_class(int *out, const mt_model *model, mt_err *err)
     for (int i = 0; *out < 0 && i < c->n_classes; i++)
         if (!strcasecmp(c->class_names[i], "tissue")) *out = i;
     if (*out < 0)
-        return mt_err_set(err, MT_ERR_CARD,
-                          "model %s: none of its classes is called tissue; positive_class says which it is",
-                          c->name);
+        return mt_err_set(
+            err, MT_ERR_CARD,
+            "model %s: none of its classes is called tissue; positive_class says which it is",
+            c->name);
     return MT_OK;
 }
 
@@ -74,14 +75,16 @@ static mt_status learned_init(learned *l, const mt_model *model, int threads, mt
     size_t n_in = 3 * (size_t)l->card->input_px * (size_t)l->card->input_px;
     MT_TRY(mt_alloc(&l->mask, (size_t)l->tissue->width, (size_t)l->tissue->height, SIZE_MAX,
                     "tissue mask", err));
-    MT_TRY(mt_alloc(&l->workers, (size_t)threads, sizeof *l->workers, SIZE_MAX, "tissue model", err));
+    MT_TRY(
+        mt_alloc(&l->workers, (size_t)threads, sizeof *l->workers, SIZE_MAX, "tissue model", err));
     l->threads = threads;
     for (int i = 0; i < threads; i++) {
         worker *w = &l->workers[i];
         MT_TRY(mt_net_state_new(&w->state, l->net, err));
         MT_TRY(mt_alloc_aligned(&w->planar, n_in * sizeof(float), SIZE_MAX, "tissue model", err));
         if (l->card->nhwc)
-            MT_TRY(mt_alloc_aligned(&w->input, n_in * sizeof(float), SIZE_MAX, "tissue model", err));
+            MT_TRY(
+                mt_alloc_aligned(&w->input, n_in * sizeof(float), SIZE_MAX, "tissue model", err));
         MT_TRY(mt_alloc(&w->map, (size_t)l->map_w * (size_t)l->map_h, sizeof(float), SIZE_MAX,
                         "tissue model", err));
     }
@@ -116,7 +119,8 @@ static mt_status run_net(const learned *l, worker *w, const uint8_t *rgb, mt_err
         mt_card_activate(c, logits, probs);
         w->map[i] = probs[l->cls];
         if (!isfinite(w->map[i]))
-            return mt_err_set(err, MT_ERR_NUMERIC, "model %s: its map has no number at %zu", c->name, i);
+            return mt_err_set(err, MT_ERR_NUMERIC, "model %s: its map has no number at %zu",
+                              c->name, i);
     }
     return MT_OK;
 }
@@ -135,7 +139,8 @@ static double read_map(const learned *l, const float *map, double u, double v)
     int32_t ix = (int32_t)floor(x), iy = (int32_t)floor(y);
     double fx = x - ix, fy = y - iy;
     double top = (double)at(l, map, ix, iy) * (1 - fx) + (double)at(l, map, ix + 1, iy) * fx;
-    double low = (double)at(l, map, ix, iy + 1) * (1 - fx) + (double)at(l, map, ix + 1, iy + 1) * fx;
+    double low =
+        (double)at(l, map, ix, iy + 1) * (1 - fx) + (double)at(l, map, ix + 1, iy + 1) * fx;
     return top * (1 - fy) + low * fy;
 }
 
@@ -146,7 +151,8 @@ static double centre(int32_t i, double px, int64_t slide)
 }
 
 /* Mask pixels whose centres lie in a box of level 0 that the map covers. */
-static void fill_box(const learned *l, const float *map, double x_l0, double y_l0, double w_l0, double h_l0)
+static void fill_box(const learned *l, const float *map, double x_l0, double y_l0, double w_l0,
+                     double h_l0)
 {
     const mt_tissue *t = l->tissue;
     int32_t c0 = (int32_t)MT_MAX(floor(x_l0 / t->px_l0), 0.0);
@@ -213,7 +219,8 @@ mt_status mt_tissue_model_run(mt_tissue *tissue, const mt_model *model, const mt
     MT_AUTO(learned_free) learned l = {.tissue = tissue};
     bool once = mt_model_card(model)->whole_slide;
     MT_TRY(learned_init(&l, model, once ? 1 : MT_MIN(threads, 256), err));
-    mt_status st = once ? look_once(&l, slide, threads, err) : look_tile_by_tile(&l, slide, l.threads, err);
+    mt_status st =
+        once ? look_once(&l, slide, threads, err) : look_tile_by_tile(&l, slide, l.threads, err);
     if (st == MT_OK) st = tissue_in_take(tissue, &l.mask, err);
     if (st != MT_OK) mt_err_context(err, "tissue model");
     return st;

@@ -9,8 +9,8 @@
 #include "tiles/tissue_in.h"
 
 struct mt_tissue_source {
-    mt_model *model;  /* or NULL */
-    char *path;       /* mask file or folder; NULL: detection or model */
+    mt_model *model; /* or NULL */
+    char *path;      /* mask file or folder; NULL: detection or model */
     bool folder;
 };
 
@@ -65,7 +65,8 @@ static mt_status find_in_folder(char **out, const char *folder, const char *slid
         if (i == 4) path = mt_strf("%s/%s_mask_use.png", folder, base);
         if (i == 5) path = mt_strf("%s/%s/%s_mask_use.png", folder, base, base);
         if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
-        if (!mt_file_exists(path) || mt_dir_exists(path) || (found && !strcmp(found, path))) continue;
+        if (!mt_file_exists(path) || mt_dir_exists(path) || (found && !strcmp(found, path)))
+            continue;
         if (found)
             return mt_err_set(err, MT_ERR_ARG,
                               "the folder of tissue masks has several for this slide (%s and %s)",
@@ -80,7 +81,8 @@ static mt_status find_in_folder(char **out, const char *folder, const char *slid
     return MT_OK;
 }
 
-static mt_status mask_path(char **out, const mt_tissue_source *s, const char *slide_path, mt_err *err)
+static mt_status mask_path(char **out, const mt_tissue_source *s, const char *slide_path,
+                           mt_err *err)
 {
     *out = NULL;
     if (s->folder) return find_in_folder(out, s->path, slide_path, err);

@@ -9,8 +9,8 @@
  *   v = in * (p + 1)            light seen by three receptors, every row of `in` >= 0 and not zero
  *   y = mid * ln(v) + shift
  *   p' = out * exp(y) - 1       clipped to 0..255, rounded to the nearest, halves to even
- * Optical density, its mixing by a matrix and the way back are such a map (in and out diagonal), and
- * so is Reinhard's statistics transfer in l-alpha-beta (in and out the cone matrices). */
+ * Optical density, its mixing by a matrix and the way back are such a map (in and out diagonal),
+ * and so is Reinhard's statistics transfer in l-alpha-beta (in and out the cone matrices). */
 typedef struct mt_u8_stain_map {
     float in[9], mid[9], shift[3], out[9];
 } mt_u8_stain_map;

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "kernels/u8_stain.h"
 
-/* A Macenko map (diagonal ends), a Reinhard map (the cone matrices), one that overflows both ends. */
+/* A Macenko map (diagonal ends), a Reinhard map (the cone matrices), one that overflows both
+ * ends. */
 static const mt_u8_stain_map maps[] = {
     {{1 / 240.f, 0, 0, 0, 1 / 240.f, 0, 0, 0, 1 / 240.f},
      {1.12f, -0.21f, 0.05f, 0.11f, 0.84f, 0.07f, -0.09f, 0.13f, 0.93f},
@@ -17,7 +18,10 @@ static const mt_u8_stain_map maps[] = {
      {1.05f, -0.04f, 0.02f, 0.03f, 1.10f, -0.06f, 0.01f, -0.02f, 0.97f},
      {-0.21f, 0.13f, 0.05f},
      {4.4679f, -3.5873f, 0.1193f, -1.2186f, 2.3809f, -0.1624f, 0.0497f, -0.2439f, 1.2045f}},
-    {{1, 0, 0, 0, 1, 0, 0, 0, 1}, {3, 0, 0, 0, -2, 0, 0, 0, 0}, {0, 0, 90}, {1, 0, 0, 0, 1, 0, 0, 0, 1}},
+    {{1, 0, 0, 0, 1, 0, 0, 0, 1},
+     {3, 0, 0, 0, -2, 0, 0, 0, 0},
+     {0, 0, 90},
+     {1, 0, 0, 0, 1, 0, 0, 0, 1}},
 };
 
 static double exact(const mt_u8_stain_map *m, const uint8_t *p, int c)
@@ -75,7 +79,8 @@ static void the_formula(void **state)
     free(dst);
 }
 
-/* Every count of pixels from none to beyond three vectors, at every alignment of a vector's bytes. */
+/* Every count of pixels from none to beyond three vectors, at every alignment of a vector's
+ * bytes. */
 static void tails_and_canaries(void **state)
 {
     enum { MOST = 70, PAD = 64 };

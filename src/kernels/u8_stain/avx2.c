@@ -10,8 +10,7 @@ MT_INLINE void split(vf *n, vf *m, vf v);
 MT_INLINE void split(vf *n, vf *m, vf v)
 {
     __m256i bits = _mm256_castps_si256(v);
-    __m256i e =
-        _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(MT_SQRT_HALF_BITS)), 23);
+    __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(MT_SQRT_HALF_BITS)), 23);
     *n = _mm256_cvtepi32_ps(e);
     *m = _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(e, 23)));
 }
@@ -25,9 +24,9 @@ MT_INLINE void eight(const stain_regs *k, uint8_t *p)
 {
     const __m256i pick[3] = {_mm256_setr_epi8(PICK(0), PICK(0)), _mm256_setr_epi8(PICK(1), PICK(1)),
                              _mm256_setr_epi8(PICK(2), PICK(2))};
-    __m256i bytes = _mm256_inserti128_si256(
-        _mm256_castsi128_si256(_mm_loadu_si128((const void *)p)),
-        _mm_loadu_si128((const void *)(p + 12)), 1);
+    __m256i bytes =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)p)),
+                                _mm_loadu_si128((const void *)(p + 12)), 1);
     vf px[3];
     for (int c = 0; c < 3; c++)
         px[c] = _mm256_cvtepi32_ps(

@@ -10,8 +10,7 @@ MT_INLINE void split(vf *n, vf *m, vf v);
 MT_INLINE void split(vf *n, vf *m, vf v)
 {
     __m512i bits = _mm512_castps_si512(v);
-    __m512i e =
-        _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(MT_SQRT_HALF_BITS)), 23);
+    __m512i e = _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(MT_SQRT_HALF_BITS)), 23);
     *n = _mm512_cvtepi32_ps(e);
     *m = _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(e, 23)));
 }
@@ -27,9 +26,8 @@ MT_INLINE void sixteen(const stain_regs *k, uint8_t *p)
     for (int c = 0; c < 3; c++) {
         __m128i q = _mm_setr_epi8((char)c, -1, -1, -1, (char)(c + 3), -1, -1, -1, (char)(c + 6), -1,
                                   -1, -1, (char)(c + 9), -1, -1, -1);
-        px[c] = _mm512_cvtepi32_ps(
-            _mm512_add_epi32(_mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(q)),
-                             _mm512_set1_epi32(1)));
+        px[c] = _mm512_cvtepi32_ps(_mm512_add_epi32(
+            _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(q)), _mm512_set1_epi32(1)));
     }
     map_pixels(k, px);
     __m512i r = _mm512_cvtps_epi32(px[0]), g = _mm512_cvtps_epi32(px[1]),

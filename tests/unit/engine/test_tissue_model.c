@@ -1,5 +1,5 @@
-/* Learned masks: the real U-Net against another runtime, a network of one layer whose answer is known
- * everywhere, and models that are none. */
+/* Learned masks: the real U-Net against another runtime, a network of one layer whose answer is
+ * known everywhere, and models that are none. */
 #include "tests/support/support.h"
 #include <math.h>
 #include <stdio.h>
@@ -34,11 +34,14 @@ static void put(const char *dir, const char *name, const void *data, size_t n)
 static const struct {
     int x, y;
     double out;
-} unet[] = {{0, 0, 0.14635616540908813},     {250, 220, 0.996839165687561},   {250, 100, 0.8749703168869019},
-            {129, 220, 0.6737688779830933},  {131, 220, 0.9677983522415161},  {371, 220, 0.448962926864624},
-            {368, 222, 0.9610512256622314},  {250, 339, 0.923076868057251},   {250, 342, 0.28807127475738525},
-            {400, 400, 0.32677507400512695}, {499, 499, 0.14444103837013245}, {180, 300, 0.9965536594390869},
-            {20, 480, 0.12611332535743713},  {165, 135, 0.8475241661071777},  {335, 305, 0.6637253761291504}};
+} unet[] = {{0, 0, 0.14635616540908813},     {250, 220, 0.996839165687561},
+            {250, 100, 0.8749703168869019},  {129, 220, 0.6737688779830933},
+            {131, 220, 0.9677983522415161},  {371, 220, 0.448962926864624},
+            {368, 222, 0.9610512256622314},  {250, 339, 0.923076868057251},
+            {250, 342, 0.28807127475738525}, {400, 400, 0.32677507400512695},
+            {499, 499, 0.14444103837013245}, {180, 300, 0.9965536594390869},
+            {20, 480, 0.12611332535743713},  {165, 135, 0.8475241661071777},
+            {335, 305, 0.6637253761291504}};
 enum { SIDE = 500, UNET_TISSUE = 46291 };
 
 #define UNET_CARD(task)                                                                            \
@@ -71,7 +74,8 @@ static void as_another_runtime(void **state)
         for (int x = 0; x < SIDE; x++) {
             int dx = x - 250, dy = y - 220, h = (x * 73 + y * 151 + x * y % 97) % 61;
             bool in = dx * dx + dy * dy < 120 * 120;
-            int p[3] = {in ? 170 + h % 40 : 238 + h % 8, in ? 80 + h % 30 : 236 + h % 8, in ? 150 + h % 35 : 240 + h % 8};
+            int p[3] = {in ? 170 + h % 40 : 238 + h % 8, in ? 80 + h % 30 : 236 + h % 8,
+                        in ? 150 + h % 35 : 240 + h % 8};
             for (int c = 0; c < 3; c++)
                 input[(y * SIDE + x) * 3 + c] = (float)p[c] / 255.0f;
         }
@@ -81,7 +85,8 @@ static void as_another_runtime(void **state)
     const float *v = out.data;
     for (size_t i = 0; i < sizeof unet / sizeof *unet; i++) {
         double got = (double)v[unet[i].y * SIDE + unet[i].x];
-        if (fabs(got - unet[i].out) > 1e-4) fail_msg("(%d, %d): %.7f, not %.7f", unet[i].x, unet[i].y, got, unet[i].out);
+        if (fabs(got - unet[i].out) > 1e-4)
+            fail_msg("(%d, %d): %.7f, not %.7f", unet[i].x, unet[i].y, got, unet[i].out);
     }
     int tissue = 0;
     for (int i = 0; i < SIDE * SIDE; i++)
@@ -141,7 +146,8 @@ static void weights(mt_buf *graph, const char *name, const float *v, int n, int 
 
 static void port(mt_buf *graph, int member, const char *name, int channels, int px)
 {
-    mt_buf shape = MT_BUF_INIT(4096), tensor = MT_BUF_INIT(4096), type = MT_BUF_INIT(4096), info = MT_BUF_INIT(4096);
+    mt_buf shape = MT_BUF_INIT(4096), tensor = MT_BUF_INIT(4096), type = MT_BUF_INIT(4096),
+           info = MT_BUF_INIT(4096);
     const int dims[4] = {1, channels, px, px};
     for (int i = 0; i < 4; i++) {
         mt_buf d = MT_BUF_INIT(64);
@@ -162,7 +168,8 @@ static void port(mt_buf *graph, int member, const char *name, int channels, int 
 static const char *green_model(int px, const char *card)
 {
     static const float w[3] = {0, -40, 0}, bias[1] = {32.8f};
-    mt_buf node = MT_BUF_INIT(4096), graph = MT_BUF_INIT(4096), opset = MT_BUF_INIT(64), model = MT_BUF_INIT(8192);
+    mt_buf node = MT_BUF_INIT(4096), graph = MT_BUF_INIT(4096), opset = MT_BUF_INIT(64),
+           model = MT_BUF_INIT(8192);
     text(&node, 1, "x"), text(&node, 1, "w"), text(&node, 1, "b");
     text(&node, 2, "y");
     text(&node, 4, "Conv");
@@ -196,7 +203,8 @@ static double agreement(const mt_tissue *a, const mt_tissue *b)
 static void whole_and_in_tiles(void **state)
 {
     static const char *const cards[] = {
-        "{\"patch_size_pixels\":48,\"spacing_um_px\":8,\"engine\":{\"task\":\"tissue\",\"name\":\"g\"}}",
+        "{\"patch_size_pixels\":48,\"spacing_um_px\":8,\"engine\":{\"task\":\"tissue\",\"name\":"
+        "\"g\"}}",
         "{\"patch_size_pixels\":256,\"engine\":{\"task\":\"tissue\",\"name\":\"g\"}}"};
     mt_err err = MT_ERR_INIT;
     mt_synth_opts o = MT_SYNTH_OPTS_INIT;
@@ -244,7 +252,8 @@ static void folders(void **state)
     mt_err err = MT_ERR_INIT;
     mt_tissue_source *s = NULL;
     mt_tissue_origin origin;
-    const char *dir = folder("masks"), *square = "{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[9,0],[9,9]]]}";
+    const char *dir = folder("masks"),
+               *square = "{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[9,0],[9,9]]]}";
     put(dir, "a.geojson", square, strlen(square));
     put(dir, "b.svs_mask_use.png", "\x89PNG", 4);
     put(dir, "c.geojson", square, strlen(square));
@@ -262,7 +271,8 @@ static void folders(void **state)
     assert_null(strstr(err.text, "PATIENT"));
     mt_tissue_source_close(&s);
     mt_err_clear(&err);
-    assert_int_equal(mt_tissue_source_open(&s, tt_tmp_file("nothing.geojson"), &err), MT_ERR_NOT_FOUND);
+    assert_int_equal(mt_tissue_source_open(&s, tt_tmp_file("nothing.geojson"), &err),
+                     MT_ERR_NOT_FOUND);
     mt_err_clear(&err);
     assert_int_equal(mt_tissue_source_open(&s, "model:demo-tumor", &err), MT_ERR_CARD);
     assert_non_null(strstr(err.text, "a tissue mask needs tissue"));
@@ -275,7 +285,8 @@ static void folders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_another_runtime), cmocka_unit_test(whole_and_in_tiles),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_another_runtime),
+                                       cmocka_unit_test(whole_and_in_tiles),
                                        cmocka_unit_test(folders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,8 @@ static const struct {
     int seed;
     double pixels, stained, first[3], second[3], strength[2], mean[3], std[3];
 } figures[] = {
-#define STAIN_PICTURE(s, n, k, a, b, c, d, e, f, g, h, i, j, l, m, o, p) {s, n, k, {a, b, c}, {d, e, f}, {g, h}, {i, j, l}, {m, o, p}},
+#define STAIN_PICTURE(s, n, k, a, b, c, d, e, f, g, h, i, j, l, m, o, p)                           \
+    {s, n, k, {a, b, c}, {d, e, f}, {g, h}, {i, j, l}, {m, o, p}},
 #define STAIN_PIXEL(...)
 #include "tests/kernels/stain_cases.def"
 #undef STAIN_PICTURE
@@ -71,7 +72,8 @@ static const struct {
     double macenko[3], reinhard[3], grey[4];
 } pixels[] = {
 #define STAIN_PICTURE(...)
-#define STAIN_PIXEL(s, r, g, b, m0, m1, m2, r0, r1, r2, a, c, d, e) {s, {r, g, b}, {m0, m1, m2}, {r0, r1, r2}, {a, c, d, e}},
+#define STAIN_PIXEL(s, r, g, b, m0, m1, m2, r0, r1, r2, a, c, d, e)                                \
+    {s, {r, g, b}, {m0, m1, m2}, {r0, r1, r2}, {a, c, d, e}},
 #include "tests/kernels/stain_cases.def"
 #undef STAIN_PICTURE
 #undef STAIN_PIXEL
@@ -135,7 +137,8 @@ static void maps_by_other_means(void **state)
             tt_ok(mt_stain_map_normalise(&map, (mt_stain_method)m, &s, NULL, &err), &err);
             apply(got, map, pixels[i].px);
             for (int c = 0; c < 3; c++)
-                near(got[c], want[c], 0.51, mt_stain_method_name((mt_stain_method)m), pixels[i].seed);
+                near(got[c], want[c], 0.51, mt_stain_method_name((mt_stain_method)m),
+                     pixels[i].seed);
             mt_stain_map_free(&map);
         }
         for (int k = 0; k < 4; k++) {
@@ -150,7 +153,8 @@ static void maps_by_other_means(void **state)
     }
 }
 
-/* To its own figures a slide comes back as it was, but for what lies outside the plane of its stains. */
+/* To its own figures a slide comes back as it was, but for what lies outside the plane of its
+ * stains. */
 static void to_itself(void **state)
 {
     mt_err err = MT_ERR_INIT;
@@ -169,7 +173,8 @@ static void to_itself(void **state)
         mt_stain_map_free(&map);
         /* to another target: its figures are the target's afterwards */
         memcpy(copy, rgb, 3 * N);
-        tt_ok(mt_stain_map_normalise(&map, (mt_stain_method)m, &s, mt_stain_reference(), &err), &err);
+        tt_ok(mt_stain_map_normalise(&map, (mt_stain_method)m, &s, mt_stain_reference(), &err),
+              &err);
         mt_stain_map_apply(map, copy, N);
         tt_ok(stain_of_pixels(&after, copy, N, &err), &err);
         for (int k = 0; k < 2 && m == MT_STAIN_MACENKO; k++) {
@@ -177,7 +182,8 @@ static void to_itself(void **state)
             near(after.strength[k], mt_stain_reference()->strength[k], 0.15, "strength", k);
         }
         for (int c = 0; c < 3 && m == MT_STAIN_REINHARD; c++)
-            near(after.lab_mean[c], mt_stain_reference()->lab_mean[c], 0.25, "mean", c); /* white clips */
+            near(after.lab_mean[c], mt_stain_reference()->lab_mean[c], 0.25, "mean",
+                 c); /* white clips */
         mt_stain_map_free(&map);
     }
     free(rgb);
@@ -203,11 +209,13 @@ static void what_cannot_be_measured(void **state)
     }
     tt_ok(stain_of_pixels(&s, rgb, N, &err), &err);
     assert_non_null(strstr(s.fault, "only one stain"));
-    assert_int_equal(mt_stain_map_normalise(&map, MT_STAIN_MACENKO, &s, NULL, &err), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_stain_map_normalise(&map, MT_STAIN_MACENKO, &s, NULL, &err),
+                     MT_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "degrees apart"));
     assert_null(map);
     mt_err_clear(&err);
-    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_EOSIN, MT_STAINS_MEASURED, &s, &err), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_EOSIN, MT_STAINS_MEASURED, &s, &err),
+                     MT_ERR_UNSUPPORTED);
     mt_err_clear(&err);
     tt_ok(mt_stain_map_normalise(&map, MT_STAIN_REINHARD, &s, NULL, &err), &err);
     mt_stain_map_free(&map);
@@ -218,9 +226,11 @@ static void what_cannot_be_measured(void **state)
     }
     tt_ok(stain_of_pixels(&s, rgb, N, &err), &err);
     assert_non_null(strstr(s.fault, "is no stain: its density in green is -0."));
-    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_DAB, MT_STAINS_HE, NULL, &err), MT_ERR_ARG);
+    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_DAB, MT_STAINS_HE, NULL, &err),
+                     MT_ERR_ARG);
     mt_err_clear(&err);
-    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_EOSIN, MT_STAINS_HDAB, NULL, &err), MT_ERR_ARG);
+    assert_int_equal(mt_stain_map_channel(&map, MT_CHANNEL_EOSIN, MT_STAINS_HDAB, NULL, &err),
+                     MT_ERR_ARG);
     free(rgb);
 }
 
@@ -230,7 +240,8 @@ static void what_cannot_be_measured(void **state)
 static void truth(double out[3], const synth_ctx *c, unsigned index)
 {
     for (int k = 0; k < 3; k++)
-        out[k] = -log((double)(c->colour[index] >> 8 * k & 255) / (double)(c->colour[0] >> 8 * k & 255));
+        out[k] =
+            -log((double)(c->colour[index] >> 8 * k & 255) / (double)(c->colour[0] >> 8 * k & 255));
     stain_unit(out);
 }
 
@@ -378,16 +389,20 @@ static void bad_files(void **state)
         {HEAD "\"pixels\":1}", "neither"},
         {HEAD "\"macenko\":{}}", "\"hematoxylin\" is no list of 3"},
         {HEAD "\"macenko\":{\"hematoxylin\":[1,2,0]}}", "hematoxylin[1] is no number from -1 to 1"},
-        {HEAD "\"macenko\":{\"hematoxylin\":[0.1,0.1,0.1],\"eosin\":[0,1,0],\"strength\":[1,1]}}", "length 0.1732"},
-        {HEAD "\"macenko\":{\"hematoxylin\":[0,1,0],\"eosin\":[0,1,0],\"strength\":[1,1]}}", "degrees apart"},
-        {HEAD "\"macenko\":{\"hematoxylin\":[1,0,0],\"eosin\":[0,1,0],\"strength\":[1,0]}}", "strength[1]"},
+        {HEAD "\"macenko\":{\"hematoxylin\":[0.1,0.1,0.1],\"eosin\":[0,1,0],\"strength\":[1,1]}}",
+         "length 0.1732"},
+        {HEAD "\"macenko\":{\"hematoxylin\":[0,1,0],\"eosin\":[0,1,0],\"strength\":[1,1]}}",
+         "degrees apart"},
+        {HEAD "\"macenko\":{\"hematoxylin\":[1,0,0],\"eosin\":[0,1,0],\"strength\":[1,0]}}",
+         "strength[1]"},
         {HEAD "\"reinhard\":{\"mean\":[8,0,0],\"std\":[1,0,1]}}", "std[1]"},
         {HEAD "\"reinhard\":{\"mean\":[8,0,0],\"std\":[1,\"a\",1]}}", "std[1]"},
     };
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
         mt_err err = MT_ERR_INIT;
         mt_stain s;
-        assert_int_equal(mt_stain_parse(&s, cases[i].text, strlen(cases[i].text), "t.json", &err), MT_ERR_FORMAT);
+        assert_int_equal(mt_stain_parse(&s, cases[i].text, strlen(cases[i].text), "t.json", &err),
+                         MT_ERR_FORMAT);
         if (!strstr(err.text, cases[i].says) || !strstr(err.text, "t.json"))
             fail_msg("%s: says \"%s\", not \"%s\"", cases[i].text, err.text, cases[i].says);
     }
@@ -397,16 +412,20 @@ static void bad_files(void **state)
     mt_stain_map *map = NULL;
     const char *half = HEAD "\"reinhard\":{\"mean\":[8,0,0],\"std\":[1,1,1]}}";
     tt_ok(mt_stain_parse(&s, half, strlen(half), "t.json", &err), &err);
-    assert_int_equal(mt_stain_map_normalise(&map, MT_STAIN_MACENKO, mt_stain_reference(), &s, &err), MT_ERR_UNSUPPORTED);
+    assert_int_equal(mt_stain_map_normalise(&map, MT_STAIN_MACENKO, mt_stain_reference(), &s, &err),
+                     MT_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "no \"macenko\""));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_by_other_means), cmocka_unit_test(maps_by_other_means),
-        cmocka_unit_test(to_itself), cmocka_unit_test(what_cannot_be_measured),
-        cmocka_unit_test(drawn_slides), cmocka_unit_test(in_the_pass),
-        cmocka_unit_test(there_and_back), cmocka_unit_test(bad_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(figures_by_other_means),
+                                       cmocka_unit_test(maps_by_other_means),
+                                       cmocka_unit_test(to_itself),
+                                       cmocka_unit_test(what_cannot_be_measured),
+                                       cmocka_unit_test(drawn_slides),
+                                       cmocka_unit_test(in_the_pass),
+                                       cmocka_unit_test(there_and_back),
+                                       cmocka_unit_test(bad_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

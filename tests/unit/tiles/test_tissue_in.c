@@ -1,5 +1,5 @@
-/* Masks read back: our own files give the mask they were made of; QuPath's classes; HistoQC's pictures;
- * what makes no mask. */
+/* Masks read back: our own files give the mask they were made of; QuPath's classes; HistoQC's
+ * pictures; what makes no mask. */
 #include "tests/support/support.h"
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +18,13 @@ static mt_tissue *grid(void)
 {
     mt_err err = MT_ERR_INIT;
     mt_tissue *t = calloc(1, sizeof *t);
-    *t = (mt_tissue){.width = W, .height = H, .px_l0 = PX, .mask_mpp = 8, .slide_w = 1433, .slide_h = 1111, .slide_mm2 = 0.398};
+    *t = (mt_tissue){.width = W,
+                     .height = H,
+                     .px_l0 = PX,
+                     .mask_mpp = 8,
+                     .slide_w = 1433,
+                     .slide_h = 1111,
+                     .slide_mm2 = 0.398};
     t->mask = calloc(W, H);
     tt_ok(mask_index(t, &err), &err);
     return t;
@@ -59,7 +65,8 @@ static void our_own_files(void **state)
         tt_ok(mt_tissue_read(b, tt_tmp_file(names[i]), &err), &err);
         assert_memory_equal(a->mask, b->mask, W * H);
         assert_true(a->tissue_mm2 == b->tissue_mm2 && a->n_pieces == b->n_pieces);
-        assert_true(mt_tissue_fraction(a, 333, 222, 99, 77) == mt_tissue_fraction(b, 333, 222, 99, 77));
+        assert_true(mt_tissue_fraction(a, 333, 222, 99, 77) ==
+                    mt_tissue_fraction(b, 333, 222, 99, 77));
         mt_tissue_free(&b);
     }
     mt_tissue_free(&a);
@@ -75,7 +82,9 @@ static size_t count(const mt_tissue *t)
 
 #define FEATURE(class, x0, y0, x1, y1)                                                             \
     "{\"type\":\"Feature\",\"properties\":{" class "},\"geometry\":{\"type\":\"Polygon\","         \
-    "\"coordinates\":[[[" #x0 "," #y0 "],[" #x1 "," #y0 "],[" #x1 "," #y1 "],[" #x0 "," #y1 "],[" #x0 "," #y0 "]]]}}"
+                                                   "\"coordinates\":[[[" #x0 "," #y0 "],[" #x1     \
+                                                   "," #y0 "],[" #x1 "," #y1 "],[" #x0 "," #y1     \
+                                                   "],[" #x0 "," #y0 "]]]}}"
 #define NAMED(name) "\"classification\":{\"name\":\"" name "\"}"
 #define FILE_OF(...) "{\"type\":\"FeatureCollection\",\"features\":[" __VA_ARGS__ "]}"
 
@@ -89,8 +98,12 @@ static void classes_of_qupath(void **state)
         {FILE_OF(FEATURE(NAMED("Tissue"), 160, 160, 480, 320)), 200},
         {FILE_OF(FEATURE(NAMED("Tumor"), 160, 160, 480, 320)), 200},
         {FILE_OF(FEATURE(NAMED("Region*"), 160, 160, 480, 320)), 200},
-        {FILE_OF(FEATURE(NAMED("Tissue"), 160, 160, 480, 320) "," FEATURE(NAMED("Ignore*"), 160, 160, 320, 320)), 100},
-        {FILE_OF(FEATURE(NAMED("Artifact"), 320, 160, 480, 320) "," FEATURE("", 160, 160, 480, 320)), 100},
+        {FILE_OF(FEATURE(NAMED("Tissue"), 160, 160, 480, 320) "," FEATURE(NAMED("Ignore*"), 160,
+                                                                          160, 320, 320)),
+         100},
+        {FILE_OF(
+             FEATURE(NAMED("Artifact"), 320, 160, 480, 320) "," FEATURE("", 160, 160, 480, 320)),
+         100},
         {FILE_OF(FEATURE("\"classification\":{\"names\":[\"Ignore*\"]}", 0, 0, 400, 400)), 0},
         {FILE_OF(FEATURE(NAMED("glass"), 0, 0, 400, 400)), 0},
         {FILE_OF(""), 0},
@@ -99,8 +112,10 @@ static void classes_of_qupath(void **state)
     for (size_t i = 0; i < MT_COUNT(cases); i++) {
         mt_err err = MT_ERR_INIT;
         mt_tissue *t = grid();
-        tt_ok(tissue_in_bytes(t, (const uint8_t *)cases[i].text, strlen(cases[i].text), "q", &err), &err);
-        if (count(t) != cases[i].pixels) fail_msg("case %zu: %zu pixels, not %zu", i, count(t), cases[i].pixels);
+        tt_ok(tissue_in_bytes(t, (const uint8_t *)cases[i].text, strlen(cases[i].text), "q", &err),
+              &err);
+        if (count(t) != cases[i].pixels)
+            fail_msg("case %zu: %zu pixels, not %zu", i, count(t), cases[i].pixels);
         mt_tissue_free(&t);
     }
 }
@@ -155,8 +170,10 @@ static void what_makes_no_mask(void **state)
         {"", "neither"},
         {"{", "line 1"},
         {"{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,1]]]}", "at least three"},
-        {"{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\","
-         "\"coordinates\":[1,2]}}]}", "features[0]: type 'Point' has no area"},
+        {"{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":{"
+         "\"type\":\"Point\","
+         "\"coordinates\":[1,2]}}]}",
+         "features[0]: type 'Point' has no area"},
         {"\x89PNG\r\n\x1a\nxxxx", "not a PNG that can be read"},
     };
     for (size_t i = 0; i < MT_COUNT(texts); i++)
