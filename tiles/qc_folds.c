@@ -14,9 +14,9 @@
 #define FACTOR 1.42
 #define GROW 1.28        /* a band goes on so far once it is proven */
 #define LOCAL 1.18
-#define HUE 1.30         /* of the band against what lies beside it: red over green OD, either way */
-#define BESIDE 1.22      /* and density */
-#define BARE 0.25        /* of what lies beside it may be glass */
+#define HUE 1.22         /* of the band against what lies beside it: red over green OD, either way */
+#define BESIDE 1.36      /* and density */
+#define BARE 0.20        /* of what lies beside it may be glass */
 #define NEAR_UM 20.0     /* half a side of the average */
 #define AROUND_UM 250.0
 #define LEAST_UM2 9000.0
