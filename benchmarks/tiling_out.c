@@ -172,7 +172,9 @@ bool out_svg(const char *path, const line *lines, int n, const char *machine)
         fprintf(f, "<text x=\"8\" y=\"%.0f\">%s, %d thr</text>\n", y + 13, l->name, l->threads);
         fprintf(f, "<rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"14\" fill=\"%s\"/>\n", LEFT, y + 2, v * unit,
                 l->asked > 0 && v < l->asked ? "#c77" : "#4a7");
-        fprintf(f, "<text x=\"%.1f\" y=\"%.0f\">%.2f</text>\n", LEFT + v * unit + 6, y + 13, v);
+        /* Behind the tick when that is in the way. */
+        double end = l->asked > v && (l->asked - v) * unit < 40 ? l->asked : v;
+        fprintf(f, "<text x=\"%.1f\" y=\"%.0f\">%.2f</text>\n", LEFT + end * unit + 6, y + 13, v);
         if (l->asked > 0)
             fprintf(f, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\" stroke=\"black\" stroke-width=\"2\"/>\n",
                     LEFT + l->asked * unit, LEFT + l->asked * unit, y - 1, y + 19);
