@@ -246,6 +246,8 @@ mt_status mt_dicom_frames_read(mt_dicom_frames *out, const mt_dicom_facts *f, co
     if (!out->n || out->n > MAX_FRAMES)
         return mt_err_set(err, MT_ERR_LIMIT, "(0028,0008) Number of Frames: %u", out->n);
     if (!f->encapsulated && (f->full || !f->positions)) return MT_OK; /* it all follows */
+    if (f->encapsulated && f->deflated) /* fragments would not lie in the file */
+        return mt_err_set(err, MT_ERR_FORMAT, "encapsulated pixel data in a deflated data set");
     MT_AUTO(mt_dcm_reader_free) mt_dcm_reader *r = NULL;
     mt_dcm_file head;
     mt_dcm_element e, table, offsets = {0}, lengths = {0};
