@@ -5,8 +5,8 @@
 #include <string.h>
 #include "microtome/slide.h"
 #include "slide/slide.h"
-#include "slide/tiff.h"
-#include "slide/tiff_write.h"
+#include "slide/tiff/tiff.h"
+#include "slide/synth/tiff_write.h"
 #include "base/file.h"
 #include "tiling.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include "slide/tiff_slide.h"
+#include "slide/tiff/tiff_slide.h"
 
 static double spacing_of(double res, unsigned unit)
 {

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "slide/companions.h"
 #include "slide/slide.h"
-#include "slide/tiff.h"
+#include "slide/tiff/tiff.h"
 
 typedef struct mt_slide_ops {
     /* NULL: no native tiles. */

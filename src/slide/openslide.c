@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <tiffio.h>
-#include "slide/tiff_slide.h"
+#include "slide/tiff/tiff_slide.h"
 
 enum { NOMINAL_TILE = 256, LEAST_TILE = 64, LARGEST_TILE = 2048 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "slide/dicom.h"
+#include "slide/dicom/dicom.h"
 
 enum { SIDE = 512, TILES = 6 };
 

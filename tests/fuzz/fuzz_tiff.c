@@ -3,7 +3,7 @@
 /* TIFF slides of every maker: directories, levels, metadata, tiles. Once over an exact heap block,
  * where a read past the end shows, and once through the door everybody uses, on a file in memory. */
 #include "door.h"
-#include "slide/tiff_slide.h"
+#include "slide/tiff/tiff_slide.h"
 
 enum { SIDE = 256, TILES = 12 };
 

@@ -10,7 +10,7 @@
 #include "microtome/batch.h"
 #include "microtome/synth.h"
 #include "microtome/system.h"
-#include "slide/tiff_write.h"
+#include "slide/synth/tiff_write.h"
 #include "tests/fault/trees.h"
 #include "tests/support/support.h"
 

@@ -3,7 +3,7 @@
 #include "tests/unit/slide/made.h"
 
 #include <stdio.h>
-#include "slide/tiff_slide.h"
+#include "slide/tiff/tiff_slide.h"
 
 typedef struct tag { uint16_t id, type; uint64_t count, value; } tag;
 

@@ -3,7 +3,7 @@
 #include "tests/unit/slide/judge.h"
 
 #include <jpeglib.h>
-#include "slide/tiff.h"
+#include "slide/tiff/tiff.h"
 
 #define OME_OPEN                                                                                   \
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"                                                   \

@@ -3,7 +3,7 @@
 #include "tests/support/support.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "slide/synth_draw.h"
+#include "slide/synth/draw.h"
 
 #include <math.h>
 #include <stdio.h>

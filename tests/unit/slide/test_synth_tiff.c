@@ -1,7 +1,7 @@
 /* The TIFF writer against libtiff: tags, tiles, strips, LZW, both sizes of the format. */
 #include "tests/support/support.h"
 #include "base/file.h"
-#include "slide/tiff_write.h"
+#include "slide/synth/tiff_write.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "microtome/qc.h"
 #include "microtome/synth.h"
-#include "slide/tiff_write.h"
+#include "slide/synth/tiff_write.h"
 #include "tests/support/support.h"
 
 typedef struct looked {

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "microtome/synth.h"
-#include "slide/synth_draw.h"
+#include "slide/synth/draw.h"
 #include "tiles/fetch.h"
 #include "tiles/stain.h"
 #include "tiles/stain_math.h"
