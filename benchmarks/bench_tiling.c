@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "microtome/synth.h"
 #include "microtome/system.h"
-#include "tiles/fetch.h"
+#include "tiles/fetch/fetch.h"
 #include "tiling.h"
 
 #define MAX_LINES 32

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/workers.h"
 #include "slide/slide.h"
-#include "tiles/fetch.h"
-#include "tiles/walk.h"
+#include "tiles/fetch/fetch.h"
+#include "tiles/fetch/walk.h"
 
 #define PAGE 4096
 

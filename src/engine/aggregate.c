@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
-#include "tiles/roi.h"
+#include "tiles/plan/roi.h"
 
 static double px_area_mm2(const mt_plan *plan, const mt_slide_info *slide)
 {

@@ -4,7 +4,7 @@
 
 #include "engine/journal.h"
 #include "models/net.h"
-#include "tiles/fetch.h"
+#include "tiles/fetch/fetch.h"
 
 typedef struct mt_infer mt_infer;
 

@@ -15,7 +15,7 @@
 #include "engine/store.h"
 #include "microtome/system.h"
 #include "slide/slide.h"
-#include "tiles/stain.h"
+#include "tiles/stain/stain.h"
 
 /* Tile buffers get at least this much, and at least a quarter of the whole. */
 #define FETCH_LEAST ((uint64_t)32 << 20)

@@ -6,7 +6,7 @@
 #define MT_ENGINE_PROVENANCE_H
 
 #include "microtome/grade.h"
-#include "tiles/stain.h"
+#include "tiles/stain/stain.h"
 #include "trust/digest.h"
 
 void mt_feed_u64(mt_sha256 *s, uint64_t v);

@@ -5,9 +5,9 @@
 #include <strings.h>
 #include "base/mem.h"
 #include "models/net.h"
-#include "tiles/fetch.h"
-#include "tiles/thumb.h"
-#include "tiles/tissue_in.h"
+#include "tiles/fetch/fetch.h"
+#include "tiles/tissue/thumb.h"
+#include "tiles/tissue/in.h"
 
 mt_status mt_tissue_model_class(int *out, const mt_model *model, mt_err *err)
 {

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "engine/provenance.h"
 #include "engine/tissue_model.h"
-#include "tiles/tissue_in.h"
+#include "tiles/tissue/in.h"
 
 struct mt_tissue_source {
     mt_model *model; /* or NULL */

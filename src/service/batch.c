@@ -19,7 +19,7 @@
 #include "service/inputs.h"
 #include "service/leftovers.h"
 #include "service/names.h"
-#include "tiles/roi.h"
+#include "tiles/plan/roi.h"
 
 #define DEFAULT_MEMORY ((uint64_t)400 << 20)
 #define RESULT_CEILING ((size_t)16 << 20)

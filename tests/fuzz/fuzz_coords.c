@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
-#include "tiles/coords.h"
+#include "tiles/plan/coords.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

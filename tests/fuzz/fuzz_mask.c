@@ -3,9 +3,9 @@
  * which. */
 #include <math.h>
 #include <string.h>
-#include "tiles/mask.h"
-#include "tiles/stain.h"
-#include "tiles/tissue_in.h"
+#include "tiles/tissue/mask.h"
+#include "tiles/stain/stain.h"
+#include "tiles/tissue/in.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 // rooms: tiles
 /* GeoJSON regions: parse, then sweep lines over what was accepted. */
 #include <math.h>
-#include "tiles/roi.h"
+#include "tiles/plan/roi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

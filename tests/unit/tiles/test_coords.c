@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "tiles/coords.h"
+#include "tiles/plan/coords.h"
 
 static const mt_slide_info info = {
     .n_levels = 2,

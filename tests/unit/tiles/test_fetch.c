@@ -2,8 +2,8 @@
 
 #include <time.h>
 #include "kernels/u8_resample.h"
-#include "tiles/anywhere.h"
-#include "tiles/fetch.h"
+#include "tiles/plan/anywhere.h"
+#include "tiles/fetch/fetch.h"
 
 /* Everything a pass handed on: the crops in plan order and how often each came. */
 typedef struct got {

@@ -2,7 +2,7 @@
 
 #include <limits.h>
 #include "microtome/tiles.h"
-#include "tiles/roi.h"
+#include "tiles/plan/roi.h"
 
 static mt_slide *slide_of(int64_t w, int64_t h, double mpp)
 {

@@ -13,7 +13,7 @@
 #include "microtome/qc.h"
 #include "microtome/synth.h"
 #include "slide/slide.h"
-#include "tiles/fetch.h"
+#include "tiles/fetch/fetch.h"
 
 static mt_synth_opts drawing(mt_synth_layout layout, int tile, int pen)
 {

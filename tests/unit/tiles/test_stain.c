@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "microtome/synth.h"
 #include "slide/synth/draw.h"
-#include "tiles/fetch.h"
-#include "tiles/stain.h"
-#include "tiles/stain_math.h"
+#include "tiles/fetch/fetch.h"
+#include "tiles/stain/stain.h"
+#include "tiles/stain/math.h"
 
 /* ---- the pictures of tests/kernels/stain_cases.py ---- */
 

@@ -3,10 +3,10 @@
 #include <png.h>
 #include "base/file.h"
 #include "base/json.h"
-#include "tiles/mask.h"
-#include "tiles/outline.h"
-#include "tiles/roi.h"
-#include "tiles/shapes.h"
+#include "tiles/tissue/mask.h"
+#include "tiles/tissue/outline.h"
+#include "tiles/plan/roi.h"
+#include "tiles/tissue/shapes.h"
 
 static uint32_t noise(uint32_t x, uint32_t y)
 {

@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "codec/encode.h"
-#include "tiles/mask.h"
-#include "tiles/tissue_in.h"
+#include "tiles/tissue/mask.h"
+#include "tiles/tissue/in.h"
 
 enum { W = 90, H = 70 };
 #define PX 16.0 /* level-0 pixels a mask pixel is wide */
