@@ -70,7 +70,7 @@ typedef struct mt_qc_figures {
     double usable_mm2, usable_share; /* of it without any flag; NaN without tissue */
     double area_mm2[MT_QC_N];  /* of the slide under each artefact, glass included */
     double share[MT_QC_N];     /* of the ground; focus: of the tissue nothing hides; NaN when not measured */
-    /* Sharpness of the tissue, see tiles/qc_focus.c: 0 smooth, 1 noise; a slide in focus has 0.3 to 0.65.
+    /* Sharpness of the tissue, see tiles/qc/focus.c: 0 smooth, 1 noise; a slide in focus has 0.3 to 0.65.
      * Quantiles over the measured tissue area; NaN when none was measured. */
     double focus_p05, focus_p25, focus_p50, focus_p75, focus_p95;
     double focus_mpp;          /* um/px it was measured at; 0: not measured, the slide is too coarse */
