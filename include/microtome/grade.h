@@ -26,6 +26,7 @@ typedef struct mt_class_grade {
 } mt_class_grade;
 
 #define MT_TOP_TILES 16
+#define MT_MAX_WARNINGS (MT_MAX_SLIDE_WARNINGS + 8)
 
 typedef struct mt_grade {
     int graded;                /* 0: no grade, see reason (empty slide, too many unreadable tiles) */
@@ -82,7 +83,7 @@ typedef struct mt_result {
     double assumed_mpp;        /* > 0 when --assume-mpp was used */
     char out_of_scope[160];    /* reason given with --allow-out-of-scope; "" = in scope */
     int scope_unverified;      /* metadata silent where the card declares a scope */
-    char warnings[8][160];
+    char warnings[MT_MAX_WARNINGS][160]; /* the slide's own first, as it gave them when opened */
     int n_warnings;
     /* run block: the only part that differs between two runs */
     char started[32], finished[32]; /* RFC 3339 UTC */

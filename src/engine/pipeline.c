@@ -140,6 +140,8 @@ mt_status mt_pipeline_open(mt_pipeline **out, const char *path, double assume_mp
     mt_status st = mt_slide_open(&p->slide, path, &so, err);
     if (st == MT_OK) {
         p->result.slide = *mt_slide_get_info(p->slide);
+        for (int i = 0; i < p->result.slide.n_warnings; i++)
+            warn(&p->result, p->result.slide.warnings[i]);
         st = stamp_of(&p->stamp, p->slide) ? mt_slide_digest(p->result.slide_digest, p->slide, err)
                                            : mt_err_set(err, MT_ERR_IO, "the slide file went away");
         if (st == MT_OK) st = check_scope(p, err);

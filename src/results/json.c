@@ -1,6 +1,5 @@
 /* result.json: the grade, what it depends on, and last, apart from it, the run that made it. */
 #include <math.h>
-#include <math.h>
 #include <string.h>
 #include "base/json.h"
 #include "results/writers.h"

@@ -29,7 +29,7 @@ static void synth(const char *path, uint64_t seed, int64_t w, int64_t h)
 }
 
 /* Glass and nothing on it. */
-static void blank(const char *path)
+static void blank(const char *path, const char *description)
 {
     mt_err err = MT_ERR_INIT;
     mt_tiff_writer *w = NULL;
@@ -40,6 +40,7 @@ static void blank(const char *path)
     im.width = im.height = 1024;
     im.tile_w = im.tile_h = 512;
     im.px_per_cm_x = im.px_per_cm_y = 20000;
+    im.description = description;
     tt_ok(mt_tiff_writer_open(&w, path, false, &err), &err);
     tt_ok(mt_tiff_writer_image(&index, w, &im, &err), &err);
     for (uint64_t i = 0; i < 4; i++)
@@ -238,7 +239,7 @@ static void the_night_goes_on(void **state)
     snprintf(empty, sizeof empty, "%s", tt_tmp_file("slides2/glass.tif"));
     tt_ok(mt_dir_make(tt_tmp_file("slides2"), &err), &err);
     tt_ok(mt_file_write(bad, "II*\0garbage that is no slide", 28, &err), &err);
-    blank(empty);
+    blank(empty, NULL);
     const char *in[] = {bad, "/no/such/place/gone.svs", empty, slide_b};
     mt_run_opts o = opts_for(in, 4, out);
     seen s;
@@ -409,6 +410,29 @@ static void errors_before_any_slide(void **state)
     assert_false(mt_dir_exists(out));
 }
 
+/* What a slide warns of when it is opened stands in its result, whatever becomes of it. */
+static void warnings_of_the_slide(void **state)
+{
+    char out[4096], slide[4096];
+    mt_err err = MT_ERR_INIT;
+    snprintf(out, sizeof out, "%s", tt_tmp_file("warned"));
+    snprintf(slide, sizeof slide, "%s", tt_tmp_file("s4/odd.svs"));
+    tt_ok(mt_dir_make(tt_tmp_file("s4"), &err), &err);
+    blank(slide, "Aperio Image Library v11.2.1\r\n1024x1024|AppMag = 80|MPP = 0.5");
+    const char *in[] = {slide};
+    mt_run_opts o = opts_for(in, 1, out);
+    seen s;
+    run(&o, &s);
+    assert_int_equal(s.rows[0].state, MT_SLIDE_EMPTY);
+    assert_true(s.rows[0].n_warnings >= 1 && s.warnings == s.rows[0].n_warnings);
+    json_t *j = result_of(out, "odd");
+    const char *first =
+        json_string_value(json_array_get(json_object_get(j, "warnings"), 0));
+    assert_non_null(first);
+    assert_non_null(strstr(first, "AppMag"));
+    json_decref(j);
+}
+
 static void memory_too_small(void **state)
 {
     const char *in[] = {slide_b};
@@ -512,6 +536,7 @@ int main(void)
                                        cmocka_unit_test(stopped_and_taken_up),
                                        cmocka_unit_test(cut_while_read),
                                        cmocka_unit_test(errors_before_any_slide),
+                                       cmocka_unit_test(warnings_of_the_slide),
                                        cmocka_unit_test(memory_too_small),
                                        cmocka_unit_test(pseudonyms),
                                        cmocka_unit_test(real_slide),
