@@ -87,6 +87,7 @@ mt_status mt_leftovers_retire(const char *out_dir, const char *name, mt_err *err
     } files[] = {{"", "/result.json"},
                  {"", "/heatmap.tif"},
                  {"", "/heatmap.png"},
+                 {"", "/qc.png"},
                  {"model-outputs-csv/", ".csv"},
                  {"model-outputs-geojson/", ".geojson"},
                  {"model-outputs-geojson/", ".geojson.gz"}};
