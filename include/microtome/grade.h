@@ -60,7 +60,7 @@ typedef struct mt_result {
     const char *model_digest;
     const mt_plan *plan;
     const mt_tissue *tissue;
-    /* scores: n_tiles x n_classes, row-major, plan order; NaN where state is not DONE */
+    /* scores: n_tiles x n_classes, row-major, plan order; NaN where state is neither DONE nor EXCLUDED */
     const float *probs;
     const uint8_t *tile_state; /* mt_tile_state */
     mt_grade grade;

@@ -497,6 +497,16 @@ static mt_status check_strict(const mt_pipeline *p, mt_err *err)
     return MT_OK;
 }
 
+/* Lists and pictures of scored tiles show these as little as unreadable ones: the number is told. */
+static void warn_excluded(mt_result *r)
+{
+    char text[160];
+    if (!r->grade.n_excluded) return;
+    snprintf(text, sizeof text, "%llu of %llu tiles flagged by quality control are left out of the grade",
+             (unsigned long long)r->grade.n_excluded, (unsigned long long)r->grade.n_tiles);
+    warn(r, text);
+}
+
 mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
@@ -515,6 +525,7 @@ mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
     MT_TRY(flag_tiles(p, err));
     mt_scores s = {p->plan, &r->slide, p->probs, r->tile_state, r->card->n_classes};
     MT_TRY(mt_grade_make(&r->grade, r->card, &s, p->tissue, p->opts.roi_path, p->opts.topk, err));
+    warn_excluded(r);
     mt_clock_rfc3339(r->finished);
     r->wall_s = mt_clock_wall() - p->started_wall;
     r->cpu_s = mt_clock_cpu() - p->started_cpu;

@@ -1,7 +1,7 @@
 /* tiles.h5: the scores of one slide as other tools read them, and as a rerun reads them back.
  *
  *     coords  int64 (N, 2)        top left, level-0 pixels     grid   int32 (N, 2)  column, row
- *     scores  float32 (N, C)      NaN where state is not DONE  state  uint8 (N)     mt_tile_state
+ *     scores  float32 (N, C)      NaN where there is none      state  uint8 (N)     mt_tile_state
  *     tissue  float32 (N)         tissue share of the box
  *     qc      uint8 (N)           flags of quality control, bits named by its attribute; not when off
  *

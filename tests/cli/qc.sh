@@ -59,9 +59,14 @@ expect 0 run "$svs" -o "$work/r" --model demo-tumor --qc-exclude focus,pen --jso
 json '.slides[0].resumed | not'
 json ".grade.tiles.excluded_by_qc >= $flagged and .grade.tiles.done + .grade.tiles.excluded_by_qc == $planned" "$work/r/a/result.json"
 json '.quality.excluded_from_grade == ["focus", "pen"]' "$work/r/a/result.json"
+json '.warnings | any(test("^[0-9]+ of [0-9]+ tiles .*left out of the grade"))' "$work/r/a/result.json"
 that test "$(wc -l <"$work/r/model-outputs-csv/a.csv")" = $(($(jq .grade.tiles.done "$work/r/a/result.json") + 1))
 expect 0 run "$svs" -o "$work/r" --model demo-tumor --qc-exclude focus,pen --json
 json '.slides[0].resumed'
+
+# With quality control off the folder keeps no picture of an earlier run.
+expect 0 run "$svs" -o "$work/r" --model demo-tumor --qc off
+that test ! -e "$work/r/a/qc.png"
 
 # Set aside: its own state and reason, an explicit "not analysed", the picture; the other slide is done.
 expect 0 run "$svs" "$clean" -o "$work/s" --model demo-tumor --qc reject --qc-config "$work/strict.json" --json
