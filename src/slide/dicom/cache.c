@@ -31,18 +31,32 @@ static char *folder(void)
     return home && home[0] == '/' ? mt_strf("%s/.cache/microtome", home) : NULL;
 }
 
+/* Somebody else's file, a link, or a file others may write says nothing. What was looked at is what is
+ * read: the folder may be one where others put things. */
+static uint8_t *read_own(size_t *n, const char *path)
+{
+    struct stat sb;
+    MT_AUTO_FREE uint8_t *p = NULL;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return NULL;
+    const bool ours = fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_uid == geteuid() &&
+                      !(sb.st_mode & 022);
+    *n = 0;
+    if (ours && mt_alloc(&p, (size_t)sb.st_size, 1, CEILING, "cache", NULL) == MT_OK)
+        for (ssize_t k = 1; k > 0 && *n < (size_t)sb.st_size; *n += k > 0 ? (size_t)k : 0)
+            k = read(fd, p + *n, (size_t)sb.st_size - *n);
+    close(fd);
+    return mt_steal(p);
+}
+
 bool mt_cache_read(uint8_t **data, size_t *n, const char *name)
 {
     *data = NULL;
+    size_t size = 0;
     MT_AUTO_FREE char *dir = folder();
     MT_AUTO_FREE char *path = dir ? mt_strf("%s/%s", dir, name) : NULL;
-    MT_AUTO_FREE uint8_t *file = NULL;
-    struct stat sb;
-    size_t size;
-    /* Somebody else's file, or one others may write, says nothing. */
-    if (!path || lstat(path, &sb) != 0 || !S_ISREG(sb.st_mode) || sb.st_uid != geteuid() ||
-        sb.st_mode & 022) return false;
-    if (mt_file_read(&file, &size, path, CEILING, NULL) != MT_OK || size < sizeof(head)) return false;
+    MT_AUTO_FREE uint8_t *file = path ? read_own(&size, path) : NULL;
+    if (!file || size < sizeof(head)) return false;
     head h;
     memcpy(&h, file, sizeof h);
     if (memcmp(h.magic, magic, sizeof magic) || h.version != VERSION || h.n != size - sizeof h)
@@ -52,6 +66,15 @@ bool mt_cache_read(uint8_t **data, size_t *n, const char *name)
     *n = h.n;
     *data = mt_steal(file);
     return true;
+}
+
+/* A name this program gave: the folder may hold other things, which are not ours to remove. */
+static bool is_our_name(const char *name)
+{
+    size_t digits = 0;
+    if (!strncmp(name, "dicom-files-", 12)) name += 12, digits = 16;
+    else if (!strncmp(name, "dicom-frames-", 13)) name += 13, digits = 32;
+    return digits && strlen(name) == digits && strspn(name, "0123456789abcdef") == digits;
 }
 
 /* The oldest go when there are too many. */
@@ -64,7 +87,7 @@ static void sweep(const char *dir)
     int n = 0;
     for (struct dirent *e; (e = readdir(d));) {
         struct stat sb;
-        if (strncmp(e->d_name, "dicom-", 6) || strlen(e->d_name) >= sizeof oldest) continue;
+        if (!is_our_name(e->d_name)) continue;
         if (fstatat(dirfd(d), e->d_name, &sb, AT_SYMLINK_NOFOLLOW) != 0) continue;
         n++;
         if (oldest[0] && (sb.st_mtim.tv_sec > least.tv_sec ||

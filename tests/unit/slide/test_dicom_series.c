@@ -1,5 +1,6 @@
 /* DICOM folders made here: which files are one slide, what it says of itself, what is remembered. */
 #include "dicom_made.h"
+#include "slide/dicom/dicom.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -352,6 +353,50 @@ static void cached_frames(void **state)
     free(px);
 }
 
+/* The folder of the cache may be one that holds other things. */
+static void cache_neighbours(void **state)
+{
+    char store[512], path[600], name[64];
+    uint8_t *data = NULL;
+    size_t n;
+    enum { OTHERS = 300 };
+    snprintf(store, sizeof store, "%s/cache3", tt_tmp());
+    setenv("MICROTOME_CACHE", store, 1);
+    assert_int_equal(mkdir(store, 0700), 0);
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(path, sizeof path, "%s/dicom-export-%d.zip", store, i);
+        write_text(path, "x");
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(name, sizeof name, "dicom-files-%016x", i);
+        mt_cache_write(name, "word", 4);
+    }
+    int ours = 0, others = 0;
+    DIR *d = opendir(store);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        ours += !strncmp(e->d_name, "dicom-files-", 12);
+        others += !strncmp(e->d_name, "dicom-export-", 13);
+    }
+    closedir(d);
+    assert_int_equal(others, OTHERS);
+    assert_int_equal(ours, 256);
+    snprintf(name, sizeof name, "dicom-files-%016x", OTHERS - 1);
+    assert_true(mt_cache_read(&data, &n, name) && n == 4 && !memcmp(data, "word", 4));
+    free(data);
+    snprintf(path, sizeof path, "%s/%s", store, name);
+    assert_int_equal(chmod(path, 0620), 0); /* others may write it */
+    assert_false(mt_cache_read(&data, &n, name));
+    assert_int_equal(chmod(path, 0600), 0);
+    snprintf(path, sizeof path, "%s/dicom-files-link", store);
+    assert_int_equal(symlink(name, path), 0);
+    assert_false(mt_cache_read(&data, &n, "dicom-files-link"));
+    snprintf(path, sizeof path, "%s/dicom-files-pipe", store);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(mt_cache_read(&data, &n, "dicom-files-pipe"));
+    setenv("MICROTOME_CACHE", "off", 1);
+}
+
 static void stems(void **state)
 {
     char stem[64];
@@ -429,7 +474,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(twins),
         cmocka_unit_test(spacings), cmocka_unit_test(damaged_level), cmocka_unit_test(display_palettes),
-        cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(stems), cmocka_unit_test(real),
+        cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(cache_neighbours),
+        cmocka_unit_test(stems), cmocka_unit_test(real),
         cmocka_unit_test(twins_of_real_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
