@@ -96,26 +96,26 @@ mt_status mt_grade_make(mt_grade *out, const mt_card *card, const mt_scores *s,
     MT_TRY(mt_tissue_coverage(&out->tissue_mm2, &out->coverage, s, tissue, roi_path, err));
     out->analysed_mm2 = mt_scores_analysed(s);
 
-    uint64_t bad = out->n_unreadable + out->n_nan;
+    uint64_t bad = out->n_unreadable + out->n_nan, wanted = out->n_tiles - out->n_excluded;
     char reason[160];
     if (out->n_tiles == 0) {
         mt_grade_none(out, card, roi_path ? "no tissue in the region of interest" : "no tissue");
         return MT_OK;
     }
-    if (out->n_done + bad + out->n_excluded != out->n_tiles)
+    if (out->n_done + bad != wanted)
         return mt_err_set(err, MT_ERR_INTERNAL, "grade: %llu of %llu tiles were never looked at",
-                          (unsigned long long)(out->n_tiles - out->n_done - bad - out->n_excluded),
+                          (unsigned long long)(wanted - out->n_done - bad),
                           (unsigned long long)out->n_tiles);
-    if (out->n_excluded && out->n_done + bad == 0) {
+    if (wanted == 0) {
         snprintf(reason, sizeof reason, "all %llu tissue tiles left out by quality control",
                  (unsigned long long)out->n_excluded);
         mt_grade_none(out, card, reason);
         return MT_OK;
     }
-    if (out->n_done == 0 || (double)bad > MT_GRADE_MAX_BAD * (double)out->n_tiles) {
+    if (out->n_done == 0 || (double)bad > MT_GRADE_MAX_BAD * (double)wanted) {
         snprintf(reason, sizeof reason,
                  "%llu of %llu tissue tiles unreadable, %llu without a number",
-                 (unsigned long long)out->n_unreadable, (unsigned long long)out->n_tiles,
+                 (unsigned long long)out->n_unreadable, (unsigned long long)wanted,
                  (unsigned long long)out->n_nan);
         mt_grade_none(out, card, reason);
         return MT_OK;

@@ -5,7 +5,7 @@
 #include "engine/aggregate.h"
 
 #define MT_GRADE_TOPK 10      /* default k of the slide-level score */
-#define MT_GRADE_MAX_BAD 0.01 /* share of unreadable or NaN tiles above which there is no grade */
+#define MT_GRADE_MAX_BAD 0.01 /* share of unreadable or NaN tiles, of those not excluded, above which there is no grade */
 
 /* Grades one slide. Threshold: the card's first, 0.5 when it has none. Score: top-k mean of the
  * positive class. A card of one class needs no positive_class; a card of several that names none is

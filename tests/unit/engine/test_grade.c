@@ -207,6 +207,12 @@ static void one_percent(void **state)
     assert_int_equal(g.n_done, 990);
     near(g.classes[0].mean, 0.5);
     near(g.analysed_mm2, 990 * 0.25e-6);
+    st[N - 1] = MT_TILE_EXCLUDED; /* of what is graded 10 of 999 are more */
+    grade(&g, &s, NULL, 0);
+    assert_int_equal(g.n_excluded, 1);
+    assert_int_equal(g.graded, 0);
+    assert_non_null(strstr(g.reason, "6 of 999"));
+    st[N - 1] = MT_TILE_DONE;
     st[10] = MT_TILE_NAN;
     probs[20] = NAN;
     grade(&g, &s, NULL, 0);
