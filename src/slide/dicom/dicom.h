@@ -1,10 +1,10 @@
 /* DICOM whole-slide images: what one file says of itself, the files of a folder, the frames of a
  * file, the levels of a slide.
  *
- * A folder is read once: every file gives its facts (dicom_header.c), from which slides are made
- * (dicom_series.c). Only the files of the slide that is opened get an index of their frames
- * (dicom_frames.c), from which its levels are made (dicom_levels.c). Both facts and indices may come
- * from the cache (dicom_cache.c). */
+ * A folder is read once: every file gives its facts (header.c), from which slides are made
+ * (series.c). Only the files of the slide that is opened get an index of their frames
+ * (frames.c), from which its levels are made (levels.c). Both facts and indices may come
+ * from the cache (cache.c). */
 #ifndef MT_SLIDE_DICOM_H
 #define MT_SLIDE_DICOM_H
 
@@ -137,7 +137,8 @@ void mt_dicom_folder_free(mt_dicom_folder *folder);
 
 /* Slides among them, by the name of their first file. `files` are indices into the folder. */
 typedef struct mt_dicom_group {
-    uint32_t *files;           /* VOLUME first, in name order; then label, overview, thumbnail */
+    uint32_t *files;           /* VOLUME first, in name order; then label, overview, thumbnail, at
+                                * most 16 of each */
     uint32_t n, n_volume;
     uint32_t base;             /* the file that stands for the slide: widest, then first by part and name */
 } mt_dicom_group;

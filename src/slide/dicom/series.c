@@ -42,17 +42,32 @@ static int by_base(const void *a, const void *b)
     return (x->base > y->base) - (x->base < y->base);
 }
 
-/* An image that shows the glass of this group: in its series unless another glass or pyramid is
- * named, elsewhere in the study only by the glass. */
-static bool shows(const mt_dicom_facts *image, const mt_dicom_facts *slide, bool alone)
+/* What tells whose an image is; of a slide in a row with the others of its study. */
+typedef struct names { mt_dicom_id study, series, pyramid, container; } names;
+typedef struct target { names of; uint32_t group, taken; } target;
+
+static names names_of(const mt_dicom_facts *f)
 {
-    if (!mt_dicom_same(image->study, slide->study)) return false;
-    const bool glass = !mt_dicom_none(image->container) && !mt_dicom_none(slide->container);
-    if (glass && !mt_dicom_same(image->container, slide->container)) return false;
+    return (names){f->study, f->series, f->pyramid, f->container};
+}
+
+static int by_study(const void *a, const void *b)
+{
+    const target *x = a, *y = b;
+    const int d = compare_id(x->of.study, y->of.study);
+    return d ? d : (x->group > y->group) - (x->group < y->group);
+}
+
+/* An image that shows the glass of this group: in its series unless another glass or pyramid is
+ * named, elsewhere in the study only by the glass. Both are of one study. */
+static bool shows(const names *image, const names *slide, bool alone)
+{
+    const bool named = !mt_dicom_none(image->container) && !mt_dicom_none(slide->container);
+    if (named && !mt_dicom_same(image->container, slide->container)) return false;
     if (mt_dicom_same(image->series, slide->series))
         return mt_dicom_none(image->pyramid) || mt_dicom_none(slide->pyramid) ||
                mt_dicom_same(image->pyramid, slide->pyramid);
-    return glass || alone;
+    return named || alone;
 }
 
 static mt_status take(mt_dicom_group *g, uint32_t i, mt_err *err)
@@ -66,20 +81,42 @@ static mt_status take(mt_dicom_group *g, uint32_t i, mt_err *err)
     return MT_OK;
 }
 
+/* An image goes to all slides it may show, but a slide takes few of a kind: it shows the first that
+ * can be read, and a folder of thousands of both would fill the memory. */
+static mt_status take_image(mt_dicom_groups *out, target *v, const mt_dicom_facts *f, uint32_t i,
+                            mt_err *err)
+{
+    enum { MAX_OF_A_KIND = 16 };
+    const names image = names_of(f);
+    size_t lo = 0, end = out->n;
+    while (lo < end) {
+        const size_t mid = lo + (end - lo) / 2;
+        if (compare_id(v[mid].of.study, image.study) < 0) lo = mid + 1;
+        else end = mid;
+    }
+    while (end < out->n && mt_dicom_same(v[end].of.study, image.study)) end++;
+    for (size_t g = lo; g < end; g++)
+        if (v[g].taken < MAX_OF_A_KIND && shows(&image, &v[g].of, end - lo == 1)) {
+            MT_TRY(take(&out->v[v[g].group], i, err));
+            v[g].taken++;
+        }
+    return MT_OK;
+}
+
 static mt_status take_images(mt_dicom_groups *out, const mt_dicom_folder *folder, mt_err *err)
 {
     static const mt_dicom_kind kinds[] = {MT_DICOM_LABEL, MT_DICOM_OVERVIEW, MT_DICOM_THUMBNAIL};
-    for (size_t k = 0; k < MT_COUNT(kinds); k++)
-        for (uint32_t i = 0; i < folder->n; i++) {
-            const mt_dicom_facts *f = &folder->files[i].facts;
-            if (f->kind != (int32_t)kinds[k]) continue;
-            size_t of_study = 0;
-            for (size_t g = 0; g < out->n; g++)
-                of_study += mt_dicom_same(folder->files[out->v[g].base].facts.study, f->study);
-            for (size_t g = 0; of_study && g < out->n; g++)
-                if (shows(f, &folder->files[out->v[g].base].facts, of_study == 1))
-                    MT_TRY(take(&out->v[g], i, err));
-        }
+    MT_AUTO_FREE target *v = NULL;
+    MT_TRY(mt_alloc(&v, out->n, sizeof *v, SIZE_MAX, "slides of a folder", err));
+    for (uint32_t g = 0; g < out->n; g++)
+        v[g] = (target){names_of(&folder->files[out->v[g].base].facts), g, 0};
+    qsort(v, out->n, sizeof *v, by_study);
+    for (size_t k = 0; k < MT_COUNT(kinds); k++) {
+        for (size_t g = 0; g < out->n; g++) v[g].taken = 0;
+        for (uint32_t i = 0; i < folder->n; i++)
+            if (folder->files[i].facts.kind == (int32_t)kinds[k])
+                MT_TRY(take_image(out, v, &folder->files[i].facts, i, err));
+    }
     return MT_OK;
 }
 

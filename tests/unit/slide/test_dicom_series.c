@@ -169,6 +169,35 @@ static void by_glass(void **state)
     refused(in(dir, "5"), MT_ERR_UNSUPPORTED, "a LABEL image");
 }
 
+/* Thousands of slides of one series and as many labels that name none of them: the work and the lists
+ * stay in proportion. */
+static void many_labels(void **state)
+{
+    enum { SLIDES = 3000 };
+    mt_dicom_folder folder = {.files = calloc(2 * SLIDES, sizeof *folder.files), .n = 2 * SLIDES};
+    mt_dicom_groups groups;
+    mt_err err = MT_ERR_INIT;
+    assert_non_null(folder.files);
+    for (uint32_t i = 0; i < 2 * SLIDES; i++) {
+        mt_dicom_facts *f = &folder.files[i].facts;
+        f->kind = i < SLIDES ? MT_DICOM_VOLUME : MT_DICOM_LABEL;
+        f->study = (mt_dicom_id){7, 7};
+        f->series = (mt_dicom_id){8, 8};
+        if (i < SLIDES) f->container = (mt_dicom_id){1, i + 1};
+        /* one of them names its glass */
+        if (i == SLIDES + 5) f->container = (mt_dicom_id){1, 100};
+    }
+    tt_ok(mt_dicom_groups_make(&groups, &folder, &err), &err);
+    assert_int_equal(groups.n, SLIDES);
+    for (size_t g = 0; g < SLIDES; g++) {
+        const mt_dicom_group *to = &groups.v[g];
+        assert_true(to->n_volume == 1 && to->n == 17 && to->files[0] == g);
+        assert_int_equal(to->files[6], SLIDES + (g == 99 ? 5 : 6));
+    }
+    mt_dicom_groups_free(&groups);
+    free(folder.files);
+}
+
 /* Two files with one identity: one slide when they are equal, an error when they are not. */
 static void twins(void **state)
 {
@@ -472,7 +501,8 @@ int main(void)
 {
     setenv("MICROTOME_CACHE", "off", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(twins),
+        cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(many_labels),
+        cmocka_unit_test(twins),
         cmocka_unit_test(spacings), cmocka_unit_test(damaged_level), cmocka_unit_test(display_palettes),
         cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(cache_neighbours),
         cmocka_unit_test(stems), cmocka_unit_test(real),
