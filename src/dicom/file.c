@@ -33,8 +33,10 @@ mt_status mt_dcm_syntax_of(mt_dcm_syntax *out, const char *uid, mt_err *err)
         }
     *out = (mt_dcm_syntax){.encapsulated = true};
     if (!strncmp(uid, "1.2.840.10008.", 14)) return MT_OK;
+    /* Shown only when it is a UID: whatever else stands there may name people. */
     return mt_err_set(err, MT_ERR_UNSUPPORTED,
-                      "transfer syntax \"%.64s\" is not one of the standard", uid);
+                      "transfer syntax \"%.64s\" is not one of the standard",
+                      uid[strspn(uid, "0123456789.")] ? "(no UID)" : uid);
 }
 
 bool mt_dcm_is(const uint8_t *data, size_t size)

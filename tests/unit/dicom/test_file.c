@@ -72,12 +72,15 @@ static void test_syntaxes(void **state)
         {"1.2.840.10008.1.2.4.999", {.encapsulated = true}, false},
         {"1.2.840.113619.5.2", {0}, true},
         {"", {0}, true},
+        {"1.2.840.10008.DOE^JANE", {.encapsulated = true}, false},
+        {"DOE^JANE", {0}, true},
     };
     for (size_t i = 0; i < MT_COUNT(rows); i++) {
         mt_dcm_syntax got = {0};
         mt_err err = MT_ERR_INIT;
         const mt_status st = mt_dcm_syntax_of(&got, rows[i].uid, &err);
         assert_int_equal(st, rows[i].refused ? MT_ERR_UNSUPPORTED : MT_OK);
+        assert_null(strstr(err.text, "DOE")); /* what is no UID may be anything */
         if (rows[i].refused) continue;
         assert_true(got.implicit == rows[i].want.implicit && got.big == rows[i].want.big &&
                     got.deflated == rows[i].want.deflated &&
