@@ -9,7 +9,8 @@
 #include "talk.h"
 
 struct opts {
-    const char *out, *config;
+    const char *out, *config, *optical_path;
+    int64_t focal_plane;
     double assume_mpp;
     int64_t threads;
     int json;
@@ -20,6 +21,8 @@ static const mt_opt options[] = {
              "write <slide>-qc.png (picture), <slide>-qc-mask.png (flags) and <slide>-qc.json there"),
     OPT_TEXT("qc-config", 0, config, "FILE.json", "limits to hold the slides against"),
     OPT_ASSUME_MPP(assume_mpp),
+    OPT_OPTICAL_PATH(optical_path),
+    OPT_FOCAL_PLANE(focal_plane),
     OPT_THREADS(threads),
     OPT_FLAG("json", json, "print JSON instead of text"),
     OPT_END,
@@ -78,30 +81,38 @@ static void print(const char *path, const mt_qc_figures *g, const mt_qc_verdict 
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static char *file_name(const char *dir, const char *path, const char *end)
+static char *file_name(const char *dir, const char *name, const char *end)
 {
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(base, '.');
-    int stem = dot && dot > base ? (int)(dot - base) : (int)strlen(base);
-    size_t n = strlen(dir) + (size_t)stem + strlen(end) + 2;
+    size_t n = strlen(dir) + strlen(name) + strlen(end) + 2;
     char *out = malloc(n);
-    if (out) snprintf(out, n, "%s/%.*s%s", dir, stem, base, end);
+    if (out) snprintf(out, n, "%s/%s%s", dir, name, end);
     return out;
 }
 
-static mt_status write_files(const char *dir, const char *path, const mt_qc *qc, const mt_slide *slide,
-                             const mt_qc_verdict *v, mt_err *err)
+/* Whole or not at all. */
+static mt_status write_json(const char *path, const char *beside, json_t *j, mt_err *err)
 {
-    char *png = file_name(dir, path, "-qc.png"), *mask = file_name(dir, path, "-qc-mask.png");
-    char *text = file_name(dir, path, "-qc.json");
-    mt_status st = png && mask && text ? MT_OK : mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
+    if (j && !json_dump_file(j, beside, JSON_INDENT(2)) && !rename(beside, path)) return MT_OK;
+    (void)remove(beside);
+    return mt_err_set(err, MT_ERR_IO, "%s: cannot be written", path);
+}
+
+static mt_status write_files(const char *dir, const char *name, const char *path, const mt_qc *qc,
+                             const mt_slide *slide, const mt_qc_verdict *v, mt_err *err)
+{
+    char *png = file_name(dir, name, "-qc.png"), *mask = file_name(dir, name, "-qc-mask.png");
+    char *text = file_name(dir, name, "-qc.json"), *beside = file_name(dir, name, "-qc.json.tmp");
+    mt_status st =
+        png && mask && text && beside ? MT_OK : mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     if (!st) st = mt_qc_write_png(qc, slide, v, png, err);
     if (!st) st = mt_qc_write_mask(qc, mask, err);
     json_t *j = st ? NULL : slide_json(strrchr(path, '/') ? strrchr(path, '/') + 1 : path, &qc->figures, v);
-    if (!st && json_dump_file(j, text, JSON_INDENT(2))) st = mt_err_set(err, MT_ERR_IO, "%s: cannot be written", text);
+    if (!st) st = write_json(text, beside, j, err);
     json_decref(j);
     free(png);
     free(mask);
     free(text);
+    free(beside);
     return st;
 }
 
@@ -115,6 +126,8 @@ static mt_status look(mt_qc **qc, mt_slide **slide, const char *path, const stru
     mt_qc_opts qo = MT_QC_OPTS_INIT;
     mt_tissue *tissue = NULL;
     so.assume_mpp = o->assume_mpp;
+    so.optical_path = o->optical_path;
+    so.focal_plane = (int)o->focal_plane;
     qo.threads = to.threads = mt_threads(o->threads);
     to.keep_evidence = 1;
     qo.focus_min = config->focus_min;
@@ -125,8 +138,11 @@ static mt_status look(mt_qc **qc, mt_slide **slide, const char *path, const stru
     return st;
 }
 
-static int run_slide(json_t *all, const char *path, const struct opts *o, const mt_qc_config *config)
+static int run_slide(json_t *all, int i, int n_args, char **args, const struct opts *o,
+                     const mt_qc_config *config)
 {
+    const char *path = args[i];
+    char name[MT_OUT_NAME];
     mt_err err = MT_ERR_INIT;
     mt_slide *slide = NULL;
     mt_qc *qc = NULL;
@@ -134,7 +150,8 @@ static int run_slide(json_t *all, const char *path, const struct opts *o, const 
     mt_status st = look(&qc, &slide, path, o, config, &err);
     if (!st) {
         mt_qc_gate(&v, &qc->figures, config);
-        if (o->out) st = write_files(o->out, path, qc, slide, &v, &err);
+        if (o->out) st = mt_out_name(name, slide, i, n_args, args, &err);
+        if (o->out && !st) st = write_files(o->out, name, path, qc, slide, &v, &err);
     }
     int code = st ? mt_fail_file(&err, path) : MT_EXIT_OK;
     if (!st && all)
@@ -164,7 +181,7 @@ static int run(const void *opts, int n_args, char **args)
     int code = MT_EXIT_OK;
     mt_stop_listen();
     for (int i = 0; i < n_args && !mt_stop_asked(); i++) {
-        int c = run_slide(all, args[i], o, &config);
+        int c = run_slide(all, i, n_args, args, o, &config);
         if (c) code = c;
     }
     if (all) {
@@ -174,7 +191,7 @@ static int run(const void *opts, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.json = 0};
+static const struct opts defaults = {.focal_plane = -1};
 const mt_command mt_cmd_qc = {
     .name = "qc",
     .args = "SLIDE... [-o DIR] [options]",

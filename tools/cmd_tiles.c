@@ -40,7 +40,7 @@ static const mt_opt options[] = {
     OPT_REAL("tile-um", tile_um, "F", 1, 1e6, "tile side in micrometres: the spacing F / tile-px"),
     OPT_TEXT("overlap", 0, overlap, "PX|P%",
              "overlap of neighbours in pixels of the target spacing or as share of the tile"),
-    OPT_REAL("min-tissue", min_tissue, "F", 0, 1, "keep tiles with at least this share of tissue"),
+    OPT_REAL("min-tissue", min_tissue, "F", 0, 1, "keep tiles with at least this share of tissue (0.25 when not given)"),
     OPT_FLAG("whole-slide", whole_slide, "no tissue mask: every tile of the grid"),
     OPT_TEXT("roi", 0, roi, "FILE.geojson",
              "keep tiles whose centre lies inside these polygons (level-0 pixels)"),
@@ -112,29 +112,14 @@ static void cut_free(cut *c)
 
 static void stem_of(char out[256], const char *path) { mt_slide_stem(out, 256, path); }
 
-static bool stem_shared(int i, int n_args, char **args)
-{
-    char mine[256], other[256];
-    stem_of(mine, args[i]);
-    for (int k = 0; k < n_args; k++) {
-        stem_of(other, args[k]);
-        if (k != i && !strcmp(mine, other)) return true;
-    }
-    return false;
-}
-
-/* Folder of one slide: its stem, with digits of its digest where two slides share a stem. */
+/* Folder of one slide. */
 static mt_status folder_of(char *out, size_t cap, const cut *c, int i, int n_args, char **args,
                            const char *dir, mt_err *err)
 {
-    char stem[256], digest[65] = "";
-    stem_of(stem, args[i]);
-    bool shared = stem_shared(i, n_args, args);
-    if (shared) {
-        mt_status st = mt_slide_digest(digest, c->slide, err);
-        if (st) return st;
-    }
-    int n = snprintf(out, cap, "%s/%s%s%.8s", dir, stem, shared ? "~" : "", digest);
+    char name[MT_OUT_NAME];
+    const mt_status st = mt_out_name(name, c->slide, i, n_args, args, err);
+    if (st) return st;
+    int n = snprintf(out, cap, "%s/%s", dir, name);
     if (n < 0 || (size_t)n >= cap)
         return mt_err_set(err, MT_ERR_LIMIT, "output path longer than %zu bytes", cap - 1);
     return MT_OK;
@@ -149,15 +134,15 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
     if ((o->mpp > 0) + (o->mag > 0) + (o->tile_um > 0) > 1)
         return mt_usage_error(&mt_cmd_tiles,
                               "--mpp, --mag and --tile-um say the same thing: give one of them");
-    if (o->coords && (o->roi || o->overlap || o->whole_slide))
+    if (o->coords && (o->roi || o->overlap || o->whole_slide || o->min_tissue >= 0 || o->edge))
         return mt_usage_error(&mt_cmd_tiles,
-                              "--coords says where the tiles lie: not with --roi, --overlap or "
-                              "--whole-slide");
+                              "--coords says where the tiles lie: not with --roi, --overlap, "
+                              "--min-tissue, --edge drop or --whole-slide");
     po->tile_px = (int32_t)(o->tile_px || o->coords ? o->tile_px : DEFAULT_TILE_PX);
     if (o->tile_um > 0 && !po->tile_px)
         return mt_usage_error(&mt_cmd_tiles, "--tile-um with --coords needs --tile-px");
     po->mpp = o->mag > 0 ? 10 / o->mag : o->tile_um > 0 ? o->tile_um / po->tile_px : o->mpp;
-    po->min_tissue = o->min_tissue;
+    if (o->min_tissue >= 0) po->min_tissue = o->min_tissue;
     po->edge = edges[o->edge];
     po->roi_path = o->roi;
     po->whole_slide = o->whole_slide;
@@ -412,7 +397,7 @@ static int run(const void *opts, int n_args, char **args)
 }
 
 static const struct opts defaults = {
-    .focal_plane = -1, .quality = 90, .shard_tiles = 1000, .min_tissue = 0.25, .channel = -1};
+    .focal_plane = -1, .quality = 90, .shard_tiles = 1000, .min_tissue = -1, .channel = -1};
 const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",

@@ -241,3 +241,28 @@ bool mt_overlap_parse(double *share, bool *is_pixels, const char *text)
     *share = v;
     return *is_pixels && v == floor(v);
 }
+
+static bool stem_shared(int i, int n_args, char **args)
+{
+    char mine[256], other[256];
+    mt_slide_stem(mine, sizeof mine, args[i]);
+    for (int k = 0; k < n_args; k++) {
+        mt_slide_stem(other, sizeof other, args[k]);
+        if (k != i && !strcmp(mine, other)) return true;
+    }
+    return false;
+}
+
+mt_status mt_out_name(char out[MT_OUT_NAME], const mt_slide *slide, int i, int n_args, char **args,
+                      mt_err *err)
+{
+    char stem[256], digest[65] = "";
+    mt_slide_stem(stem, sizeof stem, args[i]);
+    const bool shared = stem_shared(i, n_args, args);
+    if (shared) {
+        const mt_status st = mt_slide_digest(digest, slide, err);
+        if (st) return st;
+    }
+    snprintf(out, MT_OUT_NAME, "%s%s%.8s", stem, shared ? "~" : "", digest);
+    return MT_OK;
+}

@@ -66,5 +66,10 @@ int mt_threads(int64_t asked); /* 0 = every core this process may use */
 /* "32" (pixels of a tile) or "25%" as share of the tile; false when it is neither or not within
  * 0..1. */
 bool mt_overlap_parse(double *share, bool *is_pixels, const char *text);
+/* What the files of slide i of a command are called: its stem, followed by digits of its digest where two
+ * of the slides share a stem. */
+#define MT_OUT_NAME 272
+mt_status mt_out_name(char out[MT_OUT_NAME], const mt_slide *slide, int i, int n_args, char **args,
+                      mt_err *err);
 
 #endif

@@ -188,6 +188,8 @@ refused folder 'no coordinates of this slide'
 expect 0 tiles "$svs" -o "$work/noted" --format none --coords "$work/in/clam.h5" --tile-px 256 --mpp 0.48 --json
 json '.note | test("boxes of 128 um, asked for were 122.9 um \\(\\+4.2 %\\)")'
 expect 2 tiles "$svs" -o "$work/bad" --coords "$work/in/clam.h5" --overlap 10
+expect 2 tiles "$svs" -o "$work/bad" --coords "$work/in/clam.h5" --min-tissue 0.5
+expect 2 tiles "$svs" -o "$work/bad" --coords "$work/in/clam.h5" --edge drop
 expect 2 tiles "$svs" "$svs" -o "$work/bad" --coords "$work/in/clam.h5"
 
 # WebDataset: shards in plan order, the same bytes every time, samples as a reader groups them.

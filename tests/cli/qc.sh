@@ -30,6 +30,18 @@ expect 1 qc "$clean" "$work/bad.svs" --json
 json 'length == 1 and .[0].verdict == "pass" and .[0].reason == null'
 says 'no known slide format'
 
+# Slides of one name do not take each other's files; a folder's name is its own, slash or not.
+mkdir -p "$work/x" "$work/y"
+cp "$clean" "$work/x/same.svs"
+cp "$svs" "$work/y/same.svs"
+expect 0 qc "$work/x/same.svs" "$work/y/same.svs" -o "$work/both"
+that test "$(find "$work/both" -name 'same~????????-qc.json' | wc -l)" = 2
+that test "$(find "$work/both" -name '*.tmp' | wc -l)" = 0
+if data dicom-wsi/cmu-1-small-region; then
+    expect 0 qc "$REPLY/" -o "$work/dicom"
+    that test -s "$work/dicom/cmu-1-small-region-qc.json"
+fi
+
 # Limits from a file; what it does not know is refused before a slide is opened.
 echo '{"schema": "microtome.qc", "schema_version": 1, "gate": {"pen": {"warn": 0.001, "reject": 0.01}}}' >"$work/strict.json"
 expect 0 qc "$svs" --qc-config "$work/strict.json"
