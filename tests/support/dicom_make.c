@@ -1,5 +1,6 @@
 #include "dicom_make.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
@@ -202,7 +203,8 @@ static void groups(maker *m, const dm_image *im)
         const dm_frame *f = &im->frames[i];
         const size_t item = begin(m, 0xfffee000);
         pair p = open_one(m, 0x0048021a);
-        ds(m, 0x0040074a, f->z);
+        if (isnan(f->z)) fl(m, 0x0040074a, f->z); /* text cannot say it */
+        else ds(m, 0x0040074a, f->z);
         if (!f->nowhere) {
             sl(m, 0x0048021e, f->x);
             sl(m, 0x0048021f, f->y);

@@ -1,5 +1,6 @@
 /* Where the frames of a file lie and where they belong. Fragments are found by walking them, once;
  * the offset tables then only say which fragments make a frame, and only where that is in doubt. */
+#include <math.h>
 #include <string.h>
 #include "slide/dicom/dicom.h"
 
@@ -47,7 +48,7 @@ static void place(positions *p, const mt_dcm_element *e)
         to->stated |= 2;
         break;
     case T(0040, 074a):
-        if (!mt_dcm_number(&to->z, e, 0)) to->z = 0;
+        if (!mt_dcm_number(&to->z, e, 0) || !isfinite(to->z)) to->z = 0; /* binary VRs can say it */
         break;
     case T(0048, 0106): to->path = path_of(p->facts, e); break;
     }

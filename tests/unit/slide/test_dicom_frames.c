@@ -1,6 +1,7 @@
 /* DICOM slides made here: every way frames are stored, found and placed. */
 #include "dicom_made.h"
 
+#include <math.h>
 #include <pthread.h>
 
 #define SYNTAX "1.2.840.10008.1.2"
@@ -400,6 +401,30 @@ static void paths_and_planes(void **state)
     }
 }
 
+/* A height that is no number is none: such frames lie in the plane at zero, not in every one. */
+static void no_height(void **state)
+{
+    dm_image im = small;
+    im.organization = "TILED_SPARSE";
+    cut c = {.n = 0};
+    for (int i = 0; i < 3; i++) {
+        const int before = c.n;
+        cut_raw(&c, i, &im);
+        cut one = {.n = c.n - before};
+        memcpy(one.frames, c.frames + before, (size_t)one.n * sizeof *one.frames);
+        place_all(&one, &im);
+        memcpy(c.frames + before, one.frames, (size_t)one.n * sizeof *one.frames);
+        for (int k = before; k < c.n; k++) c.frames[k].z = i == 0 ? NAN : 5.0 * (i - 1);
+    }
+    const char *path = put(fresh_dir(), "a", &im, &c);
+    mt_slide *s = open_at(path, NULL, 1); /* 5 um: the third picture and nothing else */
+    assert_int_equal(mt_slide_get_info(s)->n_focal_planes, 2);
+    assert_int_equal(mt_slide_get_info(s)->n_warnings, 0);
+    shows(s, 0, 2, 0);
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
 /* ---- concatenations ---- */
 
 static void concatenation(void **state)
@@ -585,6 +610,7 @@ int main(void)
         cmocka_unit_test(tables_and_fragments), cmocka_unit_test(one_frame_many_fragments),
         cmocka_unit_test(colours), cmocka_unit_test(rle), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
         cmocka_unit_test(sparse_on_grid), cmocka_unit_test(sparse_off_grid), cmocka_unit_test(paths_and_planes),
+        cmocka_unit_test(no_height),
         cmocka_unit_test(concatenation), cmocka_unit_test(threads), cmocka_unit_test(refusals), cmocka_unit_test(no_spacing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
