@@ -18,6 +18,12 @@ const char *tt_source(const char *relative);
 const char *tt_tmp(void);
 /* tt_tmp()/name. Static buffer, eight calls deep. */
 const char *tt_tmp_file(const char *name);
+/* Skips a test of accuracy under the thread sanitizer: the same figures, thirty times as slow. */
+#ifdef __SANITIZE_THREAD__
+#define tt_not_under_tsan() skip()
+#else
+#define tt_not_under_tsan() ((void)0)
+#endif
 /* Fails the test with the error's text unless st is MT_OK. */
 void tt_ok_(mt_status st, const mt_err *err, const char *file, int line);
 #define tt_ok(call, err) tt_ok_((call), (err), __FILE__, __LINE__)

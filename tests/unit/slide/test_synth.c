@@ -513,9 +513,7 @@ static void levels_by_size(void **state)
 /* The widest slide there is: memory follows the width, not the area. */
 static void memory_is_bounded(void **state)
 {
-#ifdef __SANITIZE_THREAD__
-    skip(); /* the shadow of the thread sanitizer is many times the memory */
-#endif
+    tt_not_under_tsan(); /* its shadow is many times the memory */
     struct rusage before, after;
     mt_synth_opts o = MT_SYNTH_OPTS_INIT;
     o.width = 200000;

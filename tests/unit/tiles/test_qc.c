@@ -85,6 +85,7 @@ static double dice(const looked *l, const mt_synth_opts *o, unsigned bit, size_t
 
 static void ink_of_every_colour(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     mt_synth_opts bare = plain(3);
     looked b = draw("bare.svs", &bare);
@@ -129,6 +130,7 @@ typedef struct plant {
 
 static void every_artefact(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     static const plant plants[] = {{offsetof(mt_synth_opts, bubble), MT_QC_BUBBLE, 0.90},
                                    {offsetof(mt_synth_opts, edge), MT_QC_EDGE, 0.80},
@@ -152,6 +154,7 @@ static void every_artefact(void **state)
 /* Nothing planted, hardly anything found, whatever the seed drew. */
 static void clean_slides_pass(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     mt_qc_config c;
     mt_qc_config_default(&c);
@@ -174,6 +177,7 @@ static void clean_slides_pass(void **state)
 /* The planted blur is found where it is, and its share of the tissue is about right. */
 static void blur_is_found(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     for (uint64_t seed = 2; seed <= 3; seed++) {
         mt_synth_opts o = plain(seed);
@@ -206,6 +210,7 @@ static void blur_is_found(void **state)
 /* A biopsy and a resection of the same tissue, in focus or not, have the same figures. */
 static void biopsy_and_resection_compare(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     mt_err err = MT_ERR_INIT;
     mt_qc_opts qo = MT_QC_OPTS_INIT;
@@ -310,6 +315,7 @@ static void write_blurred(const char *path, const char *from, double mpp, double
 /* Sharp sections pass, blurred ones do not; sharpness falls with every step of blur. */
 static void real_sections_and_their_blur(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     static const struct {
         const char *name;
@@ -383,6 +389,7 @@ static void same_for_threads_evidence_and_pyramid(void **state)
 /* What it costs: at most every 16th pixel of level 0, twice that where focus changes. */
 static void the_cost_is_bounded(void **state)
 {
+    tt_not_under_tsan();
     (void)state;
     mt_synth_opts o = plain(9);
     o.width = 16384;
