@@ -225,6 +225,10 @@ static mt_status place(mt_slide *s, const mt_xml_node *image, int level, int at,
         return mt_err_set(err, MT_ERR_UNSUPPORTED,
                           "SCN: areas of several resolutions: %.6g and %.6g nm/px at level %d", *nm,
                           here, level);
+    if ((double)x / *nm > INT32_MAX || (double)y / *nm > INT32_MAX)
+        return mt_err_set(err, MT_ERR_LIMIT,
+                          "SCN: area %d begins at %lld,%lld nm, %.6g nm/px: past %d pixels", at,
+                          (long long)x, (long long)y, *nm, INT32_MAX);
     a->x = llround((double)x / *nm);
     a->y = llround((double)y / *nm);
     return MT_OK;

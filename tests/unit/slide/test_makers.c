@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/file.h"
 #include "slide/format.h"
 
 static void refused(const char *path, const char *says)
@@ -316,6 +317,21 @@ static void leica(void **state)
         mt_slide_close(&s);
     }
     refused(made_scn("fluo.scn", false, "fluorescence"), "not brightfield");
+    /* A place that no picture can have. */
+    static const char is[] = "sizeX=\"300000\" sizeY=\"200000\" offsetX=\"52000\"",
+                      bad[] = "sizeX=\"1\" sizeY=\"200000\" offsetX=\"9999999999\"";
+    _Static_assert(sizeof is == sizeof bad, "patched in place");
+    const char *far = made_scn("far.scn", false, "brightfield");
+    uint8_t *data = NULL;
+    size_t size;
+    mt_err why = MT_ERR_INIT;
+    tt_ok(mt_file_read(&data, &size, far, 1 << 24, &why), &why);
+    uint8_t *at = memmem(data, size, is, sizeof is - 1);
+    assert_non_null(at);
+    memcpy(at, bad, sizeof bad - 1);
+    tt_ok(mt_file_write(far, data, size, &why), &why);
+    free(data);
+    refused(far, "9999999999");
 }
 
 /* ---- Ventana ---- */
