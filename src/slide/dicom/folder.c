@@ -138,6 +138,11 @@ static mt_status list(mt_dicom_folder *f, const char *dir, const char *file, mt_
         st = path ? add(f, path, err) : mt_err_set(err, MT_ERR_NO_MEMORY, "files of a folder");
     }
     closedir(d);
+    /* Hidden files are nobody's level, but one may be asked for by name. */
+    if (st == MT_OK && file && mt_path_base(file)[0] == '.') {
+        char *path = strdup(file);
+        st = path ? add(f, path, err) : mt_err_set(err, MT_ERR_NO_MEMORY, "files of a folder");
+    }
     return st;
 }
 

@@ -169,6 +169,22 @@ static void by_glass(void **state)
     refused(in(dir, "5"), MT_ERR_UNSUPPORTED, "a LABEL image");
 }
 
+/* A hidden file is no part of a slide, unless it is named. */
+static void hidden(void **state)
+{
+    const char *dir = fresh_dir();
+    level(dir, ".h.dcm", 1, (dm_image){.series = "1.2.3.9", .instance = "9"});
+    level(dir, "v.dcm", 1, (dm_image){0});
+    mt_slide *s = open_one(tt_tmp_file(dir));
+    assert_string_equal(mt_path_base(mt_slide_file(s, 0)), "v.dcm");
+    mt_slide_close(&s);
+    s = open_one(in(dir, ".h.dcm"));
+    assert_int_equal(n_files(s), 1);
+    assert_string_equal(mt_path_base(mt_slide_file(s, 0)), ".h.dcm");
+    shows(s, 0, 1, 0);
+    mt_slide_close(&s);
+}
+
 /* Thousands of slides of one series and as many labels that name none of them: the work and the lists
  * stay in proportion. */
 static void many_labels(void **state)
@@ -501,7 +517,7 @@ int main(void)
 {
     setenv("MICROTOME_CACHE", "off", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(many_labels),
+        cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(many_labels), cmocka_unit_test(hidden),
         cmocka_unit_test(twins),
         cmocka_unit_test(spacings), cmocka_unit_test(damaged_level), cmocka_unit_test(display_palettes),
         cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(cache_neighbours),
