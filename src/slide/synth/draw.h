@@ -101,7 +101,7 @@ static inline uint32_t synth_hash(int32_t x, int32_t y, uint32_t salt)
 }
 static inline float synth_u01(uint32_t h) { return (float)(h >> 8) * (1.0f / 16777216.0f); }
 
-/* synth_ctx.c: context of a slide, shared by any number of threads. Contexts are counted; the last one
+/* ctx.c: context of a slide, shared by any number of threads. Contexts are counted; the last one
  * used is kept for the next call with the same options. ARG when an option is out of range, naming it. */
 mt_status synth_opts_check(const mt_synth_opts *opts, mt_err *err);
 mt_status synth_ctx_get(synth_ctx **out, const mt_synth_opts *opts, mt_err *err);
@@ -110,7 +110,7 @@ void synth_ctx_put(synth_ctx **ctx);
 mt_status synth_scratch_new(synth_scratch **out, const synth_ctx *c, int max_w, int max_h, mt_err *err);
 void synth_scratch_free(synth_scratch **s);
 
-/* synth_tissue.c: fields and classes. Fills the grid with every node needed for the box and `reach`
+/* tissue.c: fields and classes. Fills the grid with every node needed for the box and `reach`
  * pixels around it. */
 void synth_grid_fill(const synth_ctx *c, synth_scratch *s, int64_t x, int64_t y, int w, int h, int reach);
 mt_status synth_calibrate(synth_ctx *c, mt_err *err);
@@ -130,22 +130,22 @@ int synth_cell_class(const synth_ctx *c, const synth_cell *cell, int ix, int iy,
 /* Class of a level-0 pixel inside the grid. */
 int synth_class_at(const synth_ctx *c, const synth_grid *g, int64_t x, int64_t y);
 
-/* synth_tables.c: textures, colours, nuclei. */
+/* tables.c: textures, colours, nuclei. */
 mt_status synth_tables_make(synth_ctx *c, mt_err *err);
 
-/* synth_render.c: pixels of a box no larger than the scratch. Returns true when every pixel is bare
+/* render.c: pixels of a box no larger than the scratch. Returns true when every pixel is bare
  * glass. The grid in the scratch stays that of this box. */
 bool synth_draw(const synth_ctx *c, synth_scratch *s, uint8_t *rgb, size_t stride, int64_t x, int64_t y, int w, int h);
 
 /* Share of the blurred picture at a pixel, 0..256. */
 int synth_blur_share(const synth_ctx *c, int64_t x, int64_t y);
 
-/* synth_artefacts.c: what lies over the colours. Places come after the tables; draw returns true when it
+/* artefacts.c: what lies over the colours. Places come after the tables; draw returns true when it
  * changed a pixel. */
 void synth_artefacts_place(synth_ctx *c);
 bool synth_artefacts_draw(const synth_ctx *c, uint8_t *rgb, size_t stride, int64_t x, int64_t y, int w, int h);
 
-/* synth_truth.c: classes of the truth cells (SYNTH_TRUTH_CELL pixels, class of the pixel at 2,2) whose
+/* truth.c: classes of the truth cells (SYNTH_TRUTH_CELL pixels, class of the pixel at 2,2) whose
  * first is (x, y)/4, from the grid left by synth_draw. x, y multiples of 4. */
 void synth_truth_cells(const synth_ctx *c, const synth_grid *g, uint8_t *cls, size_t stride, int64_t x, int64_t y,
                        int n_x, int n_y);
@@ -159,7 +159,7 @@ mt_status synth_truth_rows(synth_truth *t, const uint8_t *cls, size_t stride, in
 mt_status synth_truth_close(synth_truth **t, mt_err *err);
 void synth_truth_discard(synth_truth **t);
 
-/* synth_extra.c: label and macro pictures (malloc, the caller's) with planted text in 5 x 7 dots; text
+/* extra.c: label and macro pictures (malloc, the caller's) with planted text in 5 x 7 dots; text
  * NULL = a default made of the seed. */
 mt_status synth_label(uint8_t **rgb, int w, int h, const synth_ctx *c, const char *text, mt_err *err);
 mt_status synth_macro(uint8_t **rgb, int w, int h, const synth_ctx *c, const char *text, const uint8_t *overview, int ow,
