@@ -422,7 +422,7 @@ static mt_status write_outputs(run *r, mt_pipeline *p, mt_err *err)
 }
 
 /* Silence is not negative: where a result would have gone, a reader finds that there is none. A
- * complete result of other options is left standing. */
+ * complete result of other options is left standing: a fault of this run says nothing against it. */
 static void deliver_refusal(run *r, mt_pipeline *p, const char *name, const char *reason)
 {
     mt_result *res = mt_pipeline_result(p);
@@ -435,12 +435,14 @@ static void deliver_refusal(run *r, mt_pipeline *p, const char *name, const char
         mt_log(MT_LOG_WARN, "a \"not analysed\" result could not be written");
 }
 
-/* Set aside by quality control: its row, its explicit "not analysed" and the picture that shows why. The
- * lock is given up with nothing scored. */
-static mt_status reject(run *r, mt_pipeline *p, mt_report_row *row, const char *name)
+/* Set aside by quality control: its row, its explicit "not analysed" and the picture that shows why. A
+ * grade of other options gives way: the report and the folder say the same. The lock is given up
+ * with nothing scored. */
+static mt_status reject(run *r, mt_pipeline *p, mt_report_row *row, const char *name, mt_err *why)
 {
     mt_result *res = mt_pipeline_result(p);
     mt_err err = MT_ERR_INIT;
+    MT_TRY(mt_leftovers_retire(r->o->out_dir, name, why));
     fill_quality(row, res);
     row->state = MT_SLIDE_REJECTED_QC;
     row->graded = 0;
@@ -451,7 +453,6 @@ static mt_status reject(run *r, mt_pipeline *p, mt_report_row *row, const char *
     if (mt_result_write("qc", res, mt_pipeline_slide(p), r->o->out_dir, &err) != MT_OK)
         mt_log(MT_LOG_WARN, "the quality picture could not be written");
     fill_pictures(r, row, name);
-    row->heatmap[0] = 0; /* one that lies there is of an earlier result */
     mt_pipeline_finish(p);
     return MT_OK;
 }
@@ -471,7 +472,7 @@ static mt_status analyse(run *r, mt_pipeline *p, mt_report_row *row, const char 
         return MT_OK;
     }
     MT_TRY(mt_pipeline_analyse(p, err));
-    if (mt_pipeline_rejected(p)) return reject(r, p, row, name);
+    if (mt_pipeline_rejected(p)) return reject(r, p, row, name, err);
     fill_row(row, res, mt_pipeline_resumed(p));
     MT_TRY(write_outputs(r, p, err));
     fill_pictures(r, row, name);

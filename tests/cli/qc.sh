@@ -86,6 +86,10 @@ json '[.slides[].state] == ["rejected-qc", "done"] and .summary.rejected == 1'
 json '.slides[0].reason | test("^rejected by quality control: .*under ink")'
 json '.status == "not analysed" and .grade.graded == false and .quality.verdict == "reject"' "$work/s/a/result.json"
 json '.slides[0].state == "rejected-qc" and .slides[0].quality_picture == "a/qc.png"' "$work/s/report.json"
+# A grade of an earlier run gives way to it: report and folder say the same.
+expect 0 run "$svs" -o "$work/r" --model demo-tumor --qc reject --qc-config "$work/strict.json"
+json '.status == "not analysed" and .grade.graded == false' "$work/r/a/result.json"
+that test ! -e "$work/r/a/heatmap.png" -a ! -e "$work/r/model-outputs-csv/a.csv" -a -s "$work/r/a/qc.png"
 that test -s "$work/s/a/qc.png"
 that test ! -e "$work/s/a/tiles.h5"
 that test ! -e "$work/s/a/tiles.journal"
