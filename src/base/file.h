@@ -21,6 +21,10 @@ void mt_map_close(mt_map *m);
 bool mt_map_faulted(const mt_map *m);
 /* IO error "…: read fault at offset N" when faulted, else MT_OK. */
 MT_MUST_USE mt_status mt_map_check(const mt_map *m, mt_err *err);
+/* The same, and IO when the file at path is still the one that was mapped (its inode) and has become
+ * shorter: a page past the new end faults, but the rest of its last page reads as zeros without one. A
+ * file moved or replaced is none of ours: the map is whole. */
+MT_MUST_USE mt_status mt_map_check_whole(const mt_map *m, const char *path, uint64_t inode, mt_err *err);
 
 /* An output that appears whole or not at all: written beside its target under a hidden temporary name,
  * flushed to disk, renamed. */

@@ -138,3 +138,13 @@ mt_status mt_map_check(const mt_map *m, mt_err *err)
     return mt_err_set(err, MT_ERR_IO, "read fault at offset %zu of %zu: the file was cut short or the disk failed",
                       atomic_load(&slots[m->slot].fault_at) - 1, m->size);
 }
+
+mt_status mt_map_check_whole(const mt_map *m, const char *path, uint64_t inode, mt_err *err)
+{
+    struct stat sb;
+    MT_TRY(mt_map_check(m, err));
+    if (stat(path, &sb) != 0 || (uint64_t)sb.st_ino != inode || (uint64_t)sb.st_size >= m->size)
+        return MT_OK;
+    return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
+                      (unsigned long long)sb.st_size, m->size);
+}

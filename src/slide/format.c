@@ -37,6 +37,12 @@ void mt_slide_warn(mt_slide_info *info, const char *fmt, ...)
     va_end(ap);
 }
 
+bool mt_slide_same_proportions(int64_t a_w, int64_t a_h, int64_t b_w, int64_t b_h)
+{
+    const double dx = (double)a_w / (double)b_w, dy = (double)a_h / (double)b_h;
+    return fabs(dx / dy - 1.0) <= 0.02 + 1.5 / (double)MT_MIN(b_w, b_h);
+}
+
 void mt_slide_finish_levels(mt_slide_info *info)
 {
     for (int i = 0; i < info->n_levels; i++) {

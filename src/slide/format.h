@@ -72,6 +72,12 @@ MT_MUST_USE mt_status mt_slide_open_with(mt_slide **out, const char *path, const
 /* A sentence for the user about what the file says wrongly; past the last place it is dropped. */
 void mt_slide_warn(mt_slide_info *info, const char *fmt, ...) MT_PRINTF(2, 3);
 
+/* False when b cannot be a reduced a: a map, a second region. Rounding may take a pixel of either side. */
+bool mt_slide_same_proportions(int64_t a_w, int64_t a_h, int64_t b_w, int64_t b_h);
+
+/* Pixels of a side decoded at 1 / scale. */
+static inline int32_t mt_slide_reduced(int32_t side, int scale) { return (side + scale - 1) / scale; }
+
 /* Downsamples and tile grids of levels whose sizes and tile sizes are set. */
 void mt_slide_finish_levels(mt_slide_info *info);
 

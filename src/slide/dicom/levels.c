@@ -475,13 +475,6 @@ static mt_status leave_out(mt_slide_info *info, const mt_dicom_facts *f, int n, 
     return MT_OK;
 }
 
-/* A picture of other proportions (one region, say) is no level of this slide. */
-static bool same_proportions(const mt_dicom_facts *a, const mt_dicom_facts *b)
-{
-    const double dx = (double)a->width / (double)b->width, dy = (double)a->height / (double)b->height;
-    return fabs(dx / dy - 1.0) <= 0.02 + 1.5 / (double)MT_MIN(b->width, b->height);
-}
-
 static mt_status add_picture(mt_dicom_slide *ds, mt_slide_info *info, mt_dicom_choice *choice,
                              const sorter *parts, uint32_t n, const mt_slide_opts *opts, mt_err *err)
 {
@@ -489,7 +482,8 @@ static mt_status add_picture(mt_dicom_slide *ds, mt_slide_info *info, mt_dicom_c
     MT_AUTO_FREE whole *w = NULL;
     uint32_t n_wholes;
     mt_dicom_level l = {0};
-    if (ds->n_levels && !same_proportions(&ds->parts[ds->levels[0].first_part].facts, f))
+    const mt_dicom_facts *l0 = ds->n_levels ? &ds->parts[ds->levels[0].first_part].facts : NULL;
+    if (l0 && !mt_slide_same_proportions(l0->width, l0->height, f->width, f->height))
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "they are no reduction of level 0");
     if (ds->n_levels == MT_MAX_LEVELS)
         return mt_err_set(err, MT_ERR_LIMIT, "more than %d levels", MT_MAX_LEVELS);

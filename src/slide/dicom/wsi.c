@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "slide/dicom/levels.h"
 
 /* ---- bytes ---- */
@@ -94,14 +93,8 @@ mt_status mt_dicom_frame_span(mt_tile_span *out, uint32_t *pieces, const mt_dico
 
 static mt_status check_part(const mt_dicom_part *p, mt_err *err)
 {
-    struct stat sb;
     if (!atomic_load_explicit(&p->ready, memory_order_acquire)) return MT_OK;
-    MT_TRY(mt_map_check(&p->map, err));
-    if (stat(p->path, &sb) != 0 || (uint64_t)sb.st_ino != p->facts.stamp.inode) return MT_OK;
-    if ((uint64_t)sb.st_size < p->map.size)
-        return mt_err_set(err, MT_ERR_IO, "a file of the slide was cut short: %llu of %zu bytes are left",
-                          (unsigned long long)sb.st_size, p->map.size);
-    return MT_OK;
+    return mt_map_check_whole(&p->map, p->path, p->facts.stamp.inode, err);
 }
 
 /* Faults of every map; whether files were cut short behind their last page is asked of as many as
@@ -220,8 +213,6 @@ static mt_status frame_bytes(mt_tile_span *out, reader *r, const mt_dicom_slide 
     return MT_OK;
 }
 
-static int32_t divide_up(int32_t a, int scale) { return (int32_t)((a + scale - 1) / scale); }
-
 static void paint(uint8_t *rgb, size_t stride, int32_t w, int32_t y0, int32_t y1, const uint8_t colour[3])
 {
     for (int32_t y = y0; y < y1; y++) {
@@ -262,7 +253,7 @@ static mt_status draw(reader *r, const mt_dicom_slide *ds, const mt_dicom_level 
                       int scale, uint8_t *rgb, size_t stride, const mt_row_sink *sink, uint32_t *part,
                       mt_err *err)
 {
-    const int32_t w = divide_up(l->tile_w, scale), all = divide_up(l->tile_h, scale);
+    const int32_t w = mt_slide_reduced(l->tile_w, scale), all = mt_slide_reduced(l->tile_h, scale);
     *part = MT_DICOM_ABSENT;
     int32_t rows = 0; /* that the sink has */
     if (!l->refs) {
@@ -282,7 +273,7 @@ static mt_status draw(reader *r, const mt_dicom_slide *ds, const mt_dicom_level 
                 bytes.size = row * (size_t)out.h;
             }
             MT_TRY(mt_decoder_decode(r->decoder, &l->coding, bytes.data, bytes.size, &out, err));
-            rows = divide_up(out.h, scale);
+            rows = mt_slide_reduced(out.h, scale);
         }
         paint(rgb, stride, w, rows, all, ds->absent);
     }

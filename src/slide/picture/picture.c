@@ -60,13 +60,7 @@ static mt_status need_pixels(picture *p, mt_err *err)
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const picture *p = s->impl;
-    struct stat sb;
-    MT_TRY(mt_map_check(&p->map, err));
-    if (stat(s->path, &sb) != 0 || (uint64_t)sb.st_ino != p->inode ||
-        (uint64_t)sb.st_size >= p->map.size)
-        return MT_OK;
-    return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
-                      (unsigned long long)sb.st_size, p->map.size);
+    return mt_map_check_whole(&p->map, s->path, p->inode, err);
 }
 
 static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
@@ -76,14 +70,11 @@ static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
 
 static void reader_close(void *state) { free(state); }
 
-/* The way back from a turn is a turn too: only 6 and 8 are each other's. */
-static unsigned turned_back(unsigned turn) { return turn == 6 ? 8 : turn == 8 ? 6 : turn; }
-
 static void copy_tile(uint8_t *rgb, size_t stride, const picture *p, const mt_level *l, int64_t x0,
                       int64_t y0)
 {
     const int64_t w = MT_MIN((int64_t)TILE, l->width - x0), h = MT_MIN((int64_t)TILE, l->height - y0);
-    const unsigned back = turned_back(p->facts.turn);
+    const unsigned back = mt_tiff_turn_back(p->facts.turn);
     for (int64_t y = 0; y < TILE; y++) {
         uint8_t *to = rgb + (size_t)y * stride;
         memset(to, 255, 3 * TILE);

@@ -40,12 +40,7 @@ static double number_of(const mt_tiff *t, int dir, unsigned tag)
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const ndpi *n = s->impl;
-    MT_TRY(mt_map_check(&n->map, err));
-    struct stat sb;
-    if (stat(s->path, &sb) != 0 || sb.st_ino != n->inode || (uint64_t)sb.st_size >= n->map.size)
-        return MT_OK;
-    return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
-                      (unsigned long long)sb.st_size, n->map.size);
+    return mt_map_check_whole(&n->map, s->path, n->inode, err);
 }
 
 static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)

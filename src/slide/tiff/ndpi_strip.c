@@ -298,19 +298,14 @@ static mt_status decode_run(mt_decoder *d, const mt_ndpi_strip *s, const mt_ndpi
     return mt_decoder_decode(d, &c, s->data + from, (size_t)(to - from), &out, err);
 }
 
-static int32_t divide_up(int32_t a, int scale)
-{
-    return (a + scale - 1) / scale;
-}
-
 mt_status mt_ndpi_strip_decode(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx, int64_t ty,
                                int scale, uint8_t *rgb, size_t stride, mt_err *err)
 {
     const bool lowest = s->per_row && ty == s->tiles_y - 1;
     const mt_ndpi_header *header = &s->headers[lowest];
-    const int32_t have = divide_up(header->rows, scale), want = divide_up(s->tile_h, scale);
+    const int32_t have = mt_slide_reduced(header->rows, scale), want = mt_slide_reduced(s->tile_h, scale);
     for (int32_t y = have; y < want; y++)
-        memset(rgb + (size_t)y * stride, 255, 3 * (size_t)divide_up(s->tile_w, scale));
+        memset(rgb + (size_t)y * stride, 255, 3 * (size_t)mt_slide_reduced(s->tile_w, scale));
     if (s->per_row <= 1) {
         const int64_t rows = s->per_row ? s->tile_h / s->block_h : 1;
         return decode_run(d, s, header, (uint64_t)(ty * rows),

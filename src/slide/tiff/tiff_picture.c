@@ -240,3 +240,9 @@ void mt_tiff_turn(int64_t *x, int64_t *y, unsigned turn, int64_t w, int64_t h, i
     *x = turn < 5 ? a : b;
     *y = turn < 5 ? b : a;
 }
+
+/* Only 6 and 8 are each other's; every other turn undoes itself. */
+unsigned mt_tiff_turn_back(unsigned turn)
+{
+    return turn == 6 ? 8 : turn == 8 ? 6 : turn;
+}

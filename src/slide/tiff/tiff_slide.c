@@ -18,19 +18,10 @@ static mt_status span(mt_tile_span *out, const mt_slide *s, int level, int64_t t
     return mt_tiff_picture_span(out, &ts->tiff, p, (uint64_t)(ty * p->tiles_x + tx), err);
 }
 
-/* The map keeps the size it had; a page past a new end faults, but the rest of the last page reads
- * as zeros without one. */
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const mt_tiff_slide *ts = s->impl;
-    MT_TRY(mt_map_check(&ts->map, err));
-    struct stat sb;
-    if (stat(s->path, &sb) != 0 || sb.st_ino != ts->inode)
-        return MT_OK; /* moved or replaced: ours is whole */
-    if ((uint64_t)sb.st_size < ts->map.size)
-        return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
-                          (unsigned long long)sb.st_size, ts->map.size);
-    return MT_OK;
+    return mt_map_check_whole(&ts->map, s->path, ts->inode, err);
 }
 
 typedef struct reader {
@@ -77,8 +68,6 @@ static int32_t stored_rows(const mt_tiff_picture *p, int64_t ty)
     return (int32_t)MT_MIN((int64_t)p->tile_h, p->height - ty * p->tile_h);
 }
 
-static int32_t divide_up(int32_t a, int scale) { return (int32_t)((a + scale - 1) / scale); }
-
 /* The streams of a stored tile; *bytes is how many there are in all, 0 when it is left out. */
 static mt_status find_streams(mt_codec_span out[4], size_t *bytes, const mt_tiff *t,
                               const mt_tiff_picture *p, uint64_t i, mt_err *err)
@@ -98,7 +87,7 @@ static mt_status decode_stored(bool *absent, reader *r, const mt_tiff *t, const 
                                int64_t tx, int64_t ty, int scale, uint8_t *rgb, size_t stride,
                                const mt_row_sink *sink, mt_err *err)
 {
-    const int32_t all = divide_up(p->tile_h, scale);
+    const int32_t all = mt_slide_reduced(p->tile_h, scale);
     *absent = false;
     if (p->by_libtiff) {
         if (scale != 1)
@@ -116,8 +105,8 @@ static mt_status decode_stored(bool *absent, reader *r, const mt_tiff *t, const 
         MT_TRY(mt_decoder_decode(r->decoder, &p->coding, streams[0].data, bytes, &out, err));
     else if (bytes)
         MT_TRY(mt_decoder_decode_planes(r->decoder, &p->coding, streams, p->streams, &out, err));
-    const int32_t have = bytes ? divide_up(out.h, scale) : 0;
-    fill_white(rgb, stride, have, all, 3 * (size_t)divide_up(p->tile_w, scale));
+    const int32_t have = bytes ? mt_slide_reduced(out.h, scale) : 0;
+    fill_white(rgb, stride, have, all, 3 * (size_t)mt_slide_reduced(p->tile_w, scale));
     if (sink && have < all)
         sink->rows(sink->ctx, rgb + (size_t)have * stride, stride, have, all - have);
     return MT_OK;
@@ -162,13 +151,12 @@ static void turn_tile(uint8_t *rgb, size_t stride, const rect *shown, const mt_t
         }
 }
 
-/* The stored tiles that are seen within `shown`: first and last. The way back from a turn is a turn
- * too: only 6 and 8 are each other's. */
+/* The stored tiles that are seen within `shown`: first and last. */
 static void tiles_seen(rect *out, const rect *shown, const mt_tiff_picture *p)
 {
     mt_tiff_picture q;
     mt_tiff_picture_shown(&q, p);
-    const unsigned back = p->turn == 6 ? 8 : p->turn == 8 ? 6 : p->turn;
+    const unsigned back = mt_tiff_turn_back(p->turn);
     int64_t ax, ay, bx, by;
     mt_tiff_turn(&ax, &ay, back, q.width, q.height, shown->x0, shown->y0);
     mt_tiff_turn(&bx, &by, back, q.width, q.height, MT_MIN(shown->x1, q.width) - 1,
@@ -273,8 +261,8 @@ static mt_status draw_from_finer(bool *drawn, reader *r, const mt_slide *s, int 
     const double step = s->info.levels[level].downsample / s->info.levels[level - 1].downsample;
     if (step > FINER_AT_MOST) return MT_OK;
     const shrink k = {step * scale, (double)(tx * p->tile_w) * step,
-                      (double)(ty * p->tile_h) * step, divide_up(p->tile_w, scale),
-                      divide_up(p->tile_h, scale)};
+                      (double)(ty * p->tile_h) * step, mt_slide_reduced(p->tile_w, scale),
+                      mt_slide_reduced(p->tile_h, scale)};
     MT_TRY(shrink_rooms(r, &k, fine, err));
     const int64_t first_x = (int64_t)(k.x0 / fine->tile_w),
                   first_y = (int64_t)(k.y0 / fine->tile_h);
@@ -310,7 +298,7 @@ static mt_status decode_tile(bool *absent, reader *r, const mt_slide *s, int lev
     const mt_tiff_slide *ts = s->impl;
     const mt_tiff_picture *p = &ts->levels[level];
     const bool turned = p->turn != 1, maybe_drawn = ts->missing_from_finer && level > 0;
-    const int32_t rows = divide_up(s->info.levels[level].tile_h, scale);
+    const int32_t rows = mt_slide_reduced(s->info.levels[level].tile_h, scale);
     if (turned) {
         MT_TRY(draw_turned_tile(r, s, level, tx, ty, scale, rgb, stride, err));
     } else if (maybe_drawn) { /* who takes rows takes them once: not before it is known whose */
@@ -527,16 +515,6 @@ bool mt_tiff_slide_crop(mt_slide *s, int dir, int64_t width, int64_t height)
     return false;
 }
 
-/* A reduced picture of other proportions (a map, a second region) is no level of this slide. */
-static bool same_proportions(const mt_tiff_picture *a, const mt_tiff_picture *b)
-{
-    const double dx = (double)a->width / (double)b->width,
-                 dy = (double)a->height / (double)b->height;
-    /* Rounding may take a pixel of either side. */
-    const double slack = 0.02 + 1.5 / (double)MT_MIN(b->width, b->height);
-    return fabs(dx / dy - 1.0) <= slack;
-}
-
 /* The first tile there is speaks for its level. */
 static void describe(mt_slide_info *info, int level, const mt_tiff *t, const mt_tiff_picture *p)
 {
@@ -561,7 +539,7 @@ mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
     int n = 0;
     for (int i = 0; i < info->n_levels; i++) {
         const mt_tiff_picture *p = &ts->levels[i];
-        if (i > 0 && (p->width == ts->levels[n - 1].width || !same_proportions(&ts->levels[0], p)))
+        if (i > 0 && (p->width == ts->levels[n - 1].width || !mt_slide_same_proportions(ts->levels[0].width, ts->levels[0].height, p->width, p->height)))
             continue;
         if (i > 0 && p->turn != ts->levels[0].turn) {
             mt_slide_warn(info, "IFD %d has orientation %u, level 0 has %u: left out", p->number,

@@ -59,6 +59,9 @@ void mt_tiff_picture_shown(mt_tiff_picture *out, const mt_tiff_picture *p);
 void mt_tiff_turn(int64_t *x, int64_t *y, unsigned turn, int64_t w, int64_t h, int64_t sx,
                   int64_t sy);
 
+/* The turn that undoes one. */
+unsigned mt_tiff_turn_back(unsigned turn);
+
 /* For formats that place pictures themselves: a stored tile with the state of a reader (of the ops
  * that mt_tiff_slide_begin gave the slide). White when the file leaves it out. */
 MT_MUST_USE mt_status mt_tiff_picture_decode(void *reader, const mt_tiff *t, const mt_tiff_picture *p,
