@@ -1,10 +1,9 @@
 #include "engine/store.h"
 
-#include <hdf5.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/h5.h"
 #include "base/mem.h"
 #include "trust/digest.h"
 
@@ -16,21 +15,6 @@ enum { CHUNK_ROWS = 4096, DEFLATE_LEVEL = 4, IMAGE_STEP = 1 << 20 };
 enum { SEAL_BYTES = sizeof SEAL - 1 + 64 + 1 };
 #define STORE_CEILING ((size_t)4 << 30)
 
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* The library must not print; failures come back as negative ids. */
-static void quiet(void)
-{
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-static void close_id(hid_t *id)
-{
-    if (*id >= 0 && H5Iis_valid(*id) > 0) H5Idec_ref(*id);
-    *id = -1;
-}
-#define AUTO_ID MT_AUTO(close_id) hid_t
-
 /* One writer's state; bad sticks, so that a column of calls reads straight down. */
 typedef struct writer {
     hid_t file;
@@ -40,10 +24,7 @@ typedef struct writer {
 static void attribute(writer *w, hid_t at, const char *name, hid_t stored, hid_t in_memory, int n,
                       const void *value)
 {
-    hsize_t dims = (hsize_t)n;
-    AUTO_ID space = n == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
-    AUTO_ID attr = H5Acreate2(at, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (attr < 0 || H5Awrite(attr, in_memory, value) < 0) w->bad = true;
+    if (!mt_h5_put_attr(at, name, stored, in_memory, (hsize_t)n, value)) w->bad = true;
 }
 
 static void attr_int(writer *w, hid_t at, const char *name, int64_t v)
@@ -70,7 +51,7 @@ static void attr_num2(writer *w, hid_t at, const char *name, double a, double b)
 static void attr_texts(writer *w, hid_t at, const char *name, const char *texts, size_t width,
                        int n)
 {
-    AUTO_ID type = H5Tcopy(H5T_C_S1);
+    MT_AUTO_H5 type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, width);
     H5Tset_cset(type, H5T_CSET_UTF8);
     H5Tset_strpad(type, H5T_STR_NULLPAD);
@@ -89,8 +70,8 @@ static hid_t dataset(writer *w, const char *name, hid_t stored, hid_t in_memory,
     int rank = cols ? 2 : 1;
     hsize_t dims[2] = {n, (hsize_t)cols}, max[2] = {H5S_UNLIMITED, (hsize_t)cols},
             chunk[2] = {CHUNK_ROWS, (hsize_t)cols};
-    AUTO_ID space = H5Screate_simple(rank, dims, max);
-    AUTO_ID props = H5Pcreate(H5P_DATASET_CREATE);
+    MT_AUTO_H5 space = H5Screate_simple(rank, dims, max);
+    MT_AUTO_H5 props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(props, false);
     H5Pset_chunk(props, rank, chunk);
     H5Pset_shuffle(props);
@@ -118,9 +99,9 @@ static mt_status write_coords(writer *w, const mt_result *r, mt_err *err)
         grid[2 * i + 1] = p->tiles[i].row;
         tissue[i] = p->tiles[i].tissue;
     }
-    AUTO_ID coords = dataset(w, "coords", H5T_STD_I64LE, H5T_NATIVE_INT64, p->n_tiles, 2, xy);
-    AUTO_ID cells = dataset(w, "grid", H5T_STD_I32LE, H5T_NATIVE_INT32, p->n_tiles, 2, grid);
-    AUTO_ID shares = dataset(w, "tissue", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, p->n_tiles, 0, tissue);
+    MT_AUTO_H5 coords = dataset(w, "coords", H5T_STD_I64LE, H5T_NATIVE_INT64, p->n_tiles, 2, xy);
+    MT_AUTO_H5 cells = dataset(w, "grid", H5T_STD_I32LE, H5T_NATIVE_INT32, p->n_tiles, 2, grid);
+    MT_AUTO_H5 shares = dataset(w, "tissue", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, p->n_tiles, 0, tissue);
     (void)cells;
     (void)shares;
     attr_int(w, coords, "patch_size", p->box_l0);
@@ -141,9 +122,9 @@ static mt_status write_coords(writer *w, const mt_result *r, mt_err *err)
 static void write_scores(writer *w, const mt_result *r)
 {
     size_t n = r->plan->n_tiles;
-    AUTO_ID scores =
+    MT_AUTO_H5 scores =
         dataset(w, "scores", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n, r->card->n_classes, r->probs);
-    AUTO_ID state = dataset(w, "state", H5T_STD_U8LE, H5T_NATIVE_UINT8, n, 0, r->tile_state);
+    MT_AUTO_H5 state = dataset(w, "state", H5T_STD_U8LE, H5T_NATIVE_UINT8, n, 0, r->tile_state);
     attr_texts(w, scores, "class_names", r->card->class_names[0], sizeof r->card->class_names[0],
                r->card->n_classes);
     attr_text(w, state, "words", "0 pending, 1 done, 2 unreadable, 3 nan, 4 scored, left out of the grade by quality control");
@@ -153,7 +134,7 @@ static void write_scores(writer *w, const mt_result *r)
 static void write_quality(writer *w, const mt_result *r)
 {
     if (!r->qc || !r->tile_qc) return;
-    AUTO_ID set = dataset(w, "qc", H5T_STD_U8LE, H5T_NATIVE_UINT8, r->plan->n_tiles, 0, r->tile_qc);
+    MT_AUTO_H5 set = dataset(w, "qc", H5T_STD_U8LE, H5T_NATIVE_UINT8, r->plan->n_tiles, 0, r->tile_qc);
     attr_text(w, set, "bits", "1 focus, 2 pen, 4 fold, 8 bubble, 16 edge, 32 dark");
     attr_num(w, set, "tile_share", r->qc_config.tile_share);
     attr_num(w, set, "focus_min", r->qc_config.focus_min);
@@ -216,10 +197,10 @@ static hid_t memory_file(void)
 static mt_status build(uint8_t **image, size_t *n, const mt_result *r, const char *scores_key,
                        mt_err *err)
 {
-    AUTO_ID access = memory_file();
-    AUTO_ID create = H5Pcreate(H5P_FILE_CREATE);
+    MT_AUTO_H5 access = memory_file();
+    MT_AUTO_H5 create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_obj_track_times(create, false);
-    AUTO_ID file = H5Fcreate("tiles.h5", H5F_ACC_TRUNC, create, access);
+    MT_AUTO_H5 file = H5Fcreate("tiles.h5", H5F_ACC_TRUNC, create, access);
     writer w = {file, file < 0};
     if (!w.bad) {
         MT_TRY(write_coords(&w, r, err));
@@ -251,10 +232,9 @@ mt_status mt_store_write(const char *path, const mt_result *r, const char *score
 {
     MT_AUTO_FREE uint8_t *image = NULL;
     size_t n = 0;
-    pthread_mutex_lock(&hdf5_lock);
-    quiet();
+    mt_h5_enter();
     mt_status st = build(&image, &n, r, scores_key, err);
-    pthread_mutex_unlock(&hdf5_lock);
+    mt_h5_leave();
     MT_TRY(st);
     MT_TRY(make_seal((char *)image + n, image, n, err));
     return mt_file_write(path, image, n + SEAL_BYTES, err);
@@ -262,9 +242,9 @@ mt_status mt_store_write(const char *path, const mt_result *r, const char *score
 
 static bool same_text(hid_t file, const char *name, const char *want)
 {
-    AUTO_ID attr = H5Aopen(file, name, H5P_DEFAULT);
-    AUTO_ID type = attr < 0 ? -1 : H5Aget_type(attr);
-    AUTO_ID space = attr < 0 ? -1 : H5Aget_space(attr);
+    MT_AUTO_H5 attr = H5Aopen(file, name, H5P_DEFAULT);
+    MT_AUTO_H5 type = attr < 0 ? -1 : H5Aget_type(attr);
+    MT_AUTO_H5 space = attr < 0 ? -1 : H5Aget_space(attr);
     size_t n = strlen(want);
     char have[128] = "";
     if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ||
@@ -276,8 +256,8 @@ static bool same_text(hid_t file, const char *name, const char *want)
 /* A dataset of exactly these dimensions, read as a native type into `to`. */
 static bool read_set(hid_t file, const char *name, hid_t in_memory, size_t n, int cols, void *to)
 {
-    AUTO_ID set = H5Dopen2(file, name, H5P_DEFAULT);
-    AUTO_ID space = set < 0 ? -1 : H5Dget_space(set);
+    MT_AUTO_H5 set = H5Dopen2(file, name, H5P_DEFAULT);
+    MT_AUTO_H5 space = set < 0 ? -1 : H5Dget_space(set);
     hsize_t dims[2] = {0, 0};
     if (space < 0 || H5Sget_simple_extent_ndims(space) != (cols ? 2 : 1) ||
         H5Sget_simple_extent_dims(space, dims, NULL) < 0 || dims[0] != n ||
@@ -289,14 +269,14 @@ static bool read_set(hid_t file, const char *name, hid_t in_memory, size_t n, in
 static bool read_image(const uint8_t *image, size_t n, const char *scores_key, size_t n_tiles,
                        int n_classes, float *probs, uint8_t *state)
 {
-    AUTO_ID access = H5Pcreate(H5P_FILE_ACCESS);
+    MT_AUTO_H5 access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, IMAGE_STEP, false);
     union {
         const uint8_t *in;
         void *out;
     } bytes = {image}; /* the library copies; its argument is not const */
     if (H5Pset_file_image(access, bytes.out, n) < 0) return false;
-    AUTO_ID file = H5Fopen("tiles.h5", H5F_ACC_RDONLY, access);
+    MT_AUTO_H5 file = H5Fopen("tiles.h5", H5F_ACC_RDONLY, access);
     if (file < 0 || !same_text(file, "scores_key", scores_key)) return false;
     if (!read_set(file, "state", H5T_NATIVE_UINT8, n_tiles, 0, state) ||
         !read_set(file, "scores", H5T_NATIVE_FLOAT, n_tiles, n_classes, probs))
@@ -326,10 +306,9 @@ mt_status mt_store_read(const char *path, const char *scores_key, size_t n_tiles
     MT_TRY(
         mt_alloc(&read_probs, n_tiles, sizeof(float) * (size_t)n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&read_state, n_tiles, 1, SIZE_MAX, "tile states", err));
-    pthread_mutex_lock(&hdf5_lock);
-    quiet();
+    mt_h5_enter();
     bool ok = read_image(image, n, scores_key, n_tiles, n_classes, read_probs, read_state);
-    pthread_mutex_unlock(&hdf5_lock);
+    mt_h5_leave();
     if (!ok) return MT_OK;
     if (n_tiles) {
         memcpy(probs, read_probs, n_tiles * sizeof(float) * (size_t)n_classes);

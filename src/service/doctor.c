@@ -3,7 +3,6 @@
 
 #include <cblas.h>
 #include <errno.h>
-#include <hdf5.h>
 #include <jansson.h>
 #include <jconfig.h>
 #include <openjpeg.h>
@@ -17,6 +16,7 @@
 #include <vips/vips.h>
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/h5.h"
 #include "microtome/model.h"
 
 #define TEXT_OF_(x) #x
@@ -88,7 +88,9 @@ static void check_libraries(exam *x)
     say(x, 1, "openslide", "%s", openslide_get_version());
     say(x, 1, "libvips", "%s", vips_version_string());
     say(x, 1, "openblas", "%s", openblas_get_config());
+    mt_h5_enter();
     bool hdf5 = H5get_libversion(&major, &minor, &release) >= 0;
+    mt_h5_leave();
     say(x, hdf5, "hdf5", "%u.%u.%u", hdf5 ? major : 0, hdf5 ? minor : 0, hdf5 ? release : 0);
     say(x, 1, "openssl", "%s", OpenSSL_version(OPENSSL_VERSION));
 #ifdef LIBJPEG_TURBO_VERSION

@@ -1,24 +1,14 @@
 /* Reading coordinates out of HDF5. The library trusts the files it opens more than it should; what
  * can be asked before a value is read is asked here: where the bytes lie, how large, by which filter.
  * Its own parser of a broken file is out of our hands. */
-#include <hdf5.h>
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "base/h5.h"
 #include "tiles/plan/coords.h"
 
 #define MAX_CHUNK_BYTES ((size_t)64 << 20)
-
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER; /* the library is not made for threads */
-
-static void close_id(hid_t *id)
-{
-    if (*id >= 0 && H5Iis_valid(*id) > 0) H5Idec_ref(*id);
-    *id = -1;
-}
-#define AUTO_ID MT_AUTO(close_id) hid_t
 
 /* ---- attributes ---- */
 
@@ -40,9 +30,9 @@ static const wanted attributes[] = {
 static mt_status read_attribute(coords_file *c, const wanted *w, hid_t set, mt_err *err)
 {
     double v[2] = {NAN, NAN};
-    AUTO_ID attr = H5Aopen(set, w->name, H5P_DEFAULT);
-    AUTO_ID type = attr < 0 ? -1 : H5Aget_type(attr);
-    AUTO_ID space = attr < 0 ? -1 : H5Aget_space(attr);
+    MT_AUTO_H5 attr = H5Aopen(set, w->name, H5P_DEFAULT);
+    MT_AUTO_H5 type = attr < 0 ? -1 : H5Aget_type(attr);
+    MT_AUTO_H5 space = attr < 0 ? -1 : H5Aget_space(attr);
     if (type < 0 || space < 0)
         return mt_err_set(err, MT_ERR_FORMAT, "coords: attribute %s cannot be read", w->name);
     const H5T_class_t kind = H5Tget_class(type);
@@ -89,7 +79,7 @@ static mt_status check_filters(hid_t props, mt_err *err)
 
 static mt_status check_layout(hid_t set, hid_t type, mt_err *err)
 {
-    AUTO_ID props = H5Dget_create_plist(set);
+    MT_AUTO_H5 props = H5Dget_create_plist(set);
     if (props < 0) return mt_err_set(err, MT_ERR_FORMAT, "coords: layout cannot be read");
     const H5D_layout_t layout = H5Pget_layout(props);
     if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
@@ -109,7 +99,7 @@ static mt_status check_layout(hid_t set, hid_t type, mt_err *err)
 /* *empty: no rows, whatever shape a tool gave that. */
 static mt_status check_shape(size_t *rows, hid_t set, hid_t type, mt_err *err)
 {
-    AUTO_ID space = H5Dget_space(set);
+    MT_AUTO_H5 space = H5Dget_space(set);
     hsize_t dims[2] = {0, 0};
     const int rank = space < 0 ? -1 : H5Sget_simple_extent_ndims(space);
     *rows = 0;
@@ -131,7 +121,7 @@ static mt_status check_shape(size_t *rows, hid_t set, hid_t type, mt_err *err)
 
 static mt_status read_set(coords_file *c, hid_t set, mt_err *err)
 {
-    AUTO_ID type = H5Dget_type(set);
+    MT_AUTO_H5 type = H5Dget_type(set);
     if (type < 0) return mt_err_set(err, MT_ERR_FORMAT, "coords: its type cannot be read");
     MT_TRY(read_attributes(c, set, err));
     MT_TRY(check_shape(&c->n, set, type, err));
@@ -159,11 +149,10 @@ static mt_status open_set(hid_t *set, hid_t file, mt_err *err)
 
 static mt_status read_locked(coords_file *c, const char *path, mt_err *err)
 {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* the library must not print */
-    AUTO_ID set = -1;
-    AUTO_ID access = H5Pcreate(H5P_FILE_ACCESS);
+    MT_AUTO_H5 set = -1;
+    MT_AUTO_H5 access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    AUTO_ID file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    MT_AUTO_H5 file = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file < 0) return mt_err_set(err, MT_ERR_FORMAT, "no HDF5 file, or a damaged one");
     MT_TRY(open_set(&set, file, err));
     return read_set(c, set, err);
@@ -178,9 +167,9 @@ mt_status coords_read(coords_file *out, const char *path, mt_err *err)
     if (!S_ISREG(sb.st_mode))
         return mt_err_set(err, MT_ERR_IO, "coordinates: not a regular file");
     mt_err why = MT_ERR_INIT;
-    pthread_mutex_lock(&hdf5_lock);
+    mt_h5_enter();
     const mt_status st = read_locked(out, path, &why);
-    pthread_mutex_unlock(&hdf5_lock);
+    mt_h5_leave();
     if (st == MT_OK) return MT_OK;
     coords_free(out);
     return mt_err_set(err, st, "coordinates: %s", why.text);

@@ -1,9 +1,8 @@
 #include "tiles/write/tiles_h5.h"
 
-#include <hdf5.h>
-#include <pthread.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/h5.h"
 #include "tiles/plan/geom.h"
 
 /* Their own files have chunks of one row, which costs a hundred bytes a tile and tells nothing. */
@@ -14,41 +13,25 @@ struct tiles_h5 {
     mt_outfile file;
     hid_t id, imgs, memory; /* memory: the shape of one picture */
     hsize_t side;
-    pthread_mutex_t lock; /* the library is not made for threads */
 };
-
-static void close_id(hid_t *id)
-{
-    if (*id >= 0 && H5Iis_valid(*id) > 0) H5Idec_ref(*id);
-    *id = -1;
-}
-#define AUTO_ID MT_AUTO(close_id) hid_t
-
-static bool put_attr(hid_t at, const char *name, hid_t stored, hid_t given, hsize_t n,
-                     const void *v)
-{
-    AUTO_ID space = n == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &n, NULL);
-    AUTO_ID attr = H5Acreate2(at, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
-    return attr >= 0 && H5Awrite(attr, given, v) >= 0;
-}
 
 static bool put_ints(hid_t at, const char *name, hsize_t n, const int64_t *v)
 {
-    return put_attr(at, name, H5T_STD_I64LE, H5T_NATIVE_INT64, n, v);
+    return mt_h5_put_attr(at, name, H5T_STD_I64LE, H5T_NATIVE_INT64, n, v);
 }
 
 static bool put_nums(hid_t at, const char *name, hsize_t n, const double *v)
 {
-    return put_attr(at, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, n, v);
+    return mt_h5_put_attr(at, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, n, v);
 }
 
 /* Variable length: h5py then gives a str, as CLAM's own files do. */
 static bool put_text(hid_t at, const char *name, const char *text)
 {
-    AUTO_ID type = H5Tcopy(H5T_C_S1);
+    MT_AUTO_H5 type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
-    return put_attr(at, name, type, type, 1, &text);
+    return mt_h5_put_attr(at, name, type, type, 1, &text);
 }
 
 /* The magnification of level 0: the objective's, else by the convention 10 um / spacing. */
@@ -118,12 +101,12 @@ static bool put_coords(hid_t file, const char *name, const mt_slide_info *info, 
     hsize_t dims[2] = {p->n_tiles, 2}, max[2] = {H5S_UNLIMITED, 2},
             chunk[2] = {MT_MIN(MT_MAX(p->n_tiles, 1), COORD_CHUNK), 2};
     MT_AUTO_FREE int64_t *xy = malloc(MT_MAX(p->n_tiles, (size_t)1) * 2 * sizeof *xy);
-    AUTO_ID space = H5Screate_simple(2, dims, max);
-    AUTO_ID props = H5Pcreate(H5P_DATASET_CREATE);
+    MT_AUTO_H5 space = H5Screate_simple(2, dims, max);
+    MT_AUTO_H5 props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(props, false);
     H5Pset_chunk(props, 2, chunk);
     if (style == MT_H5_WSINFER) H5Pset_deflate(props, DEFLATE_LEVEL);
-    AUTO_ID set = H5Dcreate2(file, "coords", H5T_STD_I64LE, space, H5P_DEFAULT, props, H5P_DEFAULT);
+    MT_AUTO_H5 set = H5Dcreate2(file, "coords", H5T_STD_I64LE, space, H5P_DEFAULT, props, H5P_DEFAULT);
     if (!xy || set < 0) return false;
     for (size_t i = 0; i < p->n_tiles; i++) {
         xy[2 * i] = p->tiles[i].x_l0;
@@ -139,8 +122,8 @@ static bool make_imgs(tiles_h5 *h, const char *name, const mt_slide_info *info, 
 {
     hsize_t s = h->side, dims[4] = {p->n_tiles, s, s, 3}, max[4] = {H5S_UNLIMITED, s, s, 3},
             one[4] = {1, s, s, 3};
-    AUTO_ID space = H5Screate_simple(4, dims, max);
-    AUTO_ID props = H5Pcreate(H5P_DATASET_CREATE);
+    MT_AUTO_H5 space = H5Screate_simple(4, dims, max);
+    MT_AUTO_H5 props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(props, false);
     H5Pset_chunk(props, 4, one);
     H5Pset_alloc_time(props, H5D_ALLOC_TIME_EARLY);
@@ -149,6 +132,27 @@ static bool make_imgs(tiles_h5 *h, const char *name, const mt_slide_info *info, 
     h->memory = H5Screate_simple(4, one, NULL);
     return h->imgs >= 0 && h->memory >= 0 && put_clam(h->imgs, info, p) &&
            put_text(h->imgs, "wsi_name", name);
+}
+
+static mt_status begin(tiles_h5 *h, const char *name, const mt_slide_info *info, const mt_plan *plan,
+                       mt_h5_style style, bool pictures, mt_err *err)
+{
+    h->id = H5Fcreate(h->file.tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (h->id < 0 || !put_coords(h->id, name, info, plan, style) ||
+        (pictures && !make_imgs(h, name, info, plan)))
+        return mt_err_set(err, MT_ERR_IO, "%s: cannot begin the HDF5 file",
+                          mt_path_base(h->file.path));
+    return MT_OK;
+}
+
+/* Under the lock. */
+static bool end(tiles_h5 *h)
+{
+    mt_h5_close(&h->memory);
+    mt_h5_close(&h->imgs);
+    const bool ok = h->id < 0 || (H5Fflush(h->id, H5F_SCOPE_LOCAL) >= 0 && H5Fclose(h->id) >= 0);
+    h->id = -1;
+    return ok;
 }
 
 mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name,
@@ -168,35 +172,31 @@ mt_status tiles_h5_open(tiles_h5 **out, const char *path, const char *name,
     if (!h) return mt_err_set(err, MT_ERR_NO_MEMORY, "tiles file");
     h->id = h->imgs = h->memory = -1;
     h->side = (hsize_t)plan->out_px;
-    pthread_mutex_init(&h->lock, NULL);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* the library must not print */
     MT_TRY(mt_outfile_name(&h->file, path, err));
-    h->id = H5Fcreate(h->file.tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    if (h->id < 0 || !put_coords(h->id, name, info, plan, style) ||
-        (pictures && !make_imgs(h, name, info, plan)))
-        return mt_err_set(err, MT_ERR_IO, "%s: cannot begin the HDF5 file", mt_path_base(path));
-    *out = mt_steal(h);
-    return MT_OK;
+    mt_h5_enter();
+    const mt_status st = begin(h, name, info, plan, style, pictures, err);
+    mt_h5_leave();
+    if (st == MT_OK) *out = mt_steal(h);
+    return st;
 }
 
 mt_status tiles_h5_put(tiles_h5 *h, uint32_t tile, const uint8_t *rgb, mt_err *err)
 {
     hsize_t at[4] = {tile, 0, 0, 0}, n[4] = {1, h->side, h->side, 3};
-    pthread_mutex_lock(&h->lock);
+    mt_h5_enter();
     hid_t space = H5Dget_space(h->imgs);
     bool ok = space >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, n, NULL) >= 0 &&
               H5Dwrite(h->imgs, H5T_NATIVE_UINT8, h->memory, space, H5P_DEFAULT, rgb) >= 0;
-    close_id(&space);
-    pthread_mutex_unlock(&h->lock);
+    mt_h5_close(&space);
+    mt_h5_leave();
     return ok ? MT_OK : mt_err_set(err, MT_ERR_IO, "tile %u: cannot write to the HDF5 file", tile);
 }
 
 mt_status tiles_h5_commit(tiles_h5 *h, mt_err *err)
 {
-    close_id(&h->memory);
-    close_id(&h->imgs);
-    bool ok = H5Fflush(h->id, H5F_SCOPE_LOCAL) >= 0 && H5Fclose(h->id) >= 0;
-    h->id = -1;
+    mt_h5_enter();
+    const bool ok = end(h);
+    mt_h5_leave();
     if (!ok)
         return mt_err_set(err, MT_ERR_IO, "%s: cannot finish the HDF5 file",
                           mt_path_base(h->file.path));
@@ -206,11 +206,10 @@ mt_status tiles_h5_commit(tiles_h5 *h, mt_err *err)
 void tiles_h5_free(tiles_h5 **h)
 {
     if (!h || !*h) return;
-    close_id(&(*h)->memory);
-    close_id(&(*h)->imgs);
-    if ((*h)->id >= 0) H5Fclose((*h)->id);
+    mt_h5_enter();
+    (void)end(*h);
+    mt_h5_leave();
     mt_outfile_discard(&(*h)->file);
-    pthread_mutex_destroy(&(*h)->lock);
     free(*h);
     *h = NULL;
 }
