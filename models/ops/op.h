@@ -152,6 +152,7 @@ MT_INFER(mt_infer_convtranspose); MT_RUN(mt_run_convtranspose);
 MT_INFER(mt_infer_pool); MT_RUN(mt_run_pool); MT_RUN(mt_run_pool_blocked);
 MT_INFER(mt_infer_globalpool); MT_RUN(mt_run_globalpool);
 MT_INFER(mt_infer_resize); MT_RUN(mt_run_resize); MT_INFER(mt_infer_upsample);
+MT_INFER(mt_infer_gridsample); MT_RUN(mt_run_gridsample);
 MT_INFER(mt_infer_topk); MT_RUN(mt_run_topk);
 MT_INFER(mt_infer_depth); MT_RUN(mt_run_depth);
 MT_INFER(mt_infer_cumsum); MT_RUN(mt_run_cumsum);
