@@ -57,6 +57,8 @@ typedef enum mt_act {
     MT_ACT_HSWISH,   /* x * min(max(x/6 + 0.5, 0), 1) */
     MT_ACT_SILU,     /* x * sigmoid(x) */
     MT_ACT_TANH,
+    MT_ACT_GELU,      /* x * (1 + erf(x / sqrt 2)) / 2 */
+    MT_ACT_GELU_TANH, /* x * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))) / 2 */
     MT_ACT_COUNT
 } mt_act;
 
@@ -163,6 +165,26 @@ void mt_from_blocked(const mt_kernels *k, float *dst_chw, const float *src, int 
 void mt_f32_gemm(const mt_kernels *k, int m, int n, int n_k, float alpha, const float *a,
                  size_t lda, int trans_a, const float *b, size_t ldb, int trans_b, float beta,
                  float *c, size_t ldc, const float *bias);
+
+/* A product with a matrix known beforehand. packed: B (n_k x n) in panels of 2*block columns, each
+ * panel [n_k][2*block] with zeros past n; any float alignment, 64 bytes are fastest. */
+typedef struct mt_dense {
+    int n, n_k;
+    const float *packed; /* mt_dense_floats floats filled by mt_dense_pack with the same table */
+    const float *bias;   /* n floats or NULL */
+    mt_act act;
+    float act_a, act_b;
+    size_t lda, ldc, ldres; /* floats from row to row of A, C and the residual */
+} mt_dense;
+size_t mt_dense_floats(const mt_kernels *k, int n, int n_k);
+/* trans_b 1: B is stored n x n_k. */
+void mt_dense_pack(const mt_kernels *k, float *packed, int n, int n_k, const float *b, size_t ldb,
+                   int trans_b);
+size_t mt_dense_scratch_bytes(const mt_dense *d);
+/* C = act(A * B + bias + res) on m rows. res: NULL, or m rows of n floats; it may be C itself. C
+ * does not alias A otherwise. Every row is computed by itself: the same bits for any m. */
+void mt_dense_run(const mt_kernels *k, const mt_dense *d, size_t m, const float *a,
+                  const float *res, float *c, void *scratch);
 
 /* Softmax of each of `rows` rows of `cols` floats (row maximum subtracted). dst may be src. */
 void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols);

@@ -96,8 +96,102 @@ typedef struct mt_gemm_args {
 typedef void mt_gemm_nn_fn(const mt_gemm_args *g); /* B stored n_k x n */
 typedef void mt_gemm_nt_fn(const mt_gemm_args *g); /* B stored n x n_k */
 
+/* ---- f32_dense: m rows of A against one packed panel of B, [n_k][panel], panel = 2*block ---- */
+typedef struct mt_gemm_panel_args {
+    int m, n, n_k; /* n <= panel: columns of C that are written */
+    int panel;
+    int more; /* 1: adds to what C holds */
+    const float *a, *b;
+    size_t lda;
+    const float *bias; /* n floats or NULL */
+    const float *res;  /* added before the activation, or NULL; may be C (then more is 0) */
+    size_t ldres;
+    float *c;
+    size_t ldc;
+    mt_act act;
+    float act_a, act_b;
+} mt_gemm_panel_args;
+typedef void mt_gemm_panel_fn(const mt_gemm_panel_args *g);
+
 /* ---- f32_softmax ---- */
 typedef void mt_softmax_row_fn(float *dst, const float *src, size_t n);
+
+/* ---- i8_conv: kernels/i8.h says what the numbers are ---- */
+
+/* How sums become bytes. */
+enum { MT_I8_BYTES, MT_I8_RESIDUAL, MT_I8_ACT, MT_I8_FLOATS };
+typedef struct mt_i8_post {
+    int mode, zero, lo, hi;
+    float mid_lo, mid_hi, mid_k, res_k, res_c; /* residual: y*mid_k + (res*res_k + res_c) */
+    mt_act act;
+    float act_a, act_b, inv_scale;
+} mt_i8_post;
+
+struct mt_i8_conv_desc;
+/* The specification: one image; w OIHW, mul and add by channel, the sums start from start. */
+typedef struct mt_i8_plain {
+    const struct mt_i8_conv_desc *d;
+    const mt_i8_post *post;
+    int in_pitch, out_pitch;
+    const int8_t *w;
+    const int32_t *start;
+    const float *mul, *add;
+} mt_i8_plain;
+typedef void mt_i8_plain_fn(const mt_i8_plain *c, const uint8_t *in, const uint8_t *res, void *out);
+
+/* One register tile: p places x q blocks of 16 channels. Place i of tap t is the `len` dwords at
+ * at[t*8 + i] + shift. w runs [n_taps][len][q] blocks: 16 dwords of four signed bytes, or (wide
+ * tables) 16 dwords of the even two as 16 bits, then 16 of the odd two. Lanes as mt_i8_lane_channel
+ * says where shuffled, which only full panels of four are. */
+typedef struct mt_i8_tile {
+    const uint8_t *const *at;
+    ptrdiff_t shift;
+    int n_taps, len, p, q;
+    bool shuffled;
+    const void *w;
+    ptrdiff_t w_ahead; /* bytes: weights this far behind those in use are brought near */
+    const int32_t *start;
+    const float *mul, *add;
+    const mt_i8_post *post;
+    void *out; /* bytes, or floats */
+    const uint8_t *res;
+    size_t out_pitch, res_pitch; /* elements between places */
+} mt_i8_tile;
+typedef void mt_i8_tile_fn(const mt_i8_tile *t);
+
+/* ---- i8_dwconv: one channel a group. p <= 4 neighbouring places of one row, every channel of
+ * them. Column j of kernel row r is at[r*columns + j], columns = (p-1)*sw + kw. ---- */
+typedef struct mt_i8_dw {
+    const uint8_t *const *at;
+    int columns, p, sw, kh, kw, pitch;
+    const void *w;
+    const int32_t *start;
+    const float *mul, *add;
+    const mt_i8_post *post;
+    void *out;
+    const uint8_t *res;
+} mt_i8_dw;
+typedef void mt_i8_dw_fn(const mt_i8_dw *t);
+
+/* ---- i8_elem ---- */
+struct mt_i8_pair;
+typedef void mt_i8_pair_fn(const struct mt_i8_pair *d, uint8_t *dst, const uint8_t *x,
+                           const uint8_t *y, size_t n);
+typedef mt_i8_pair_fn mt_i8_add_fn, mt_i8_mul_fn;
+/* dst = x * factor by channel; factor: pitch floats */
+typedef void mt_i8_scale_fn(uint8_t *dst, const uint8_t *x, const float *factor, int pitch,
+                            size_t places, int x_zero, int out_zero, int lo, int hi);
+typedef void mt_i8_map_fn(const uint8_t *table, uint8_t *dst, const uint8_t *x, size_t n);
+/* Maximum or sum of n places of `pitch` bytes. */
+typedef void mt_i8_max_fn(uint8_t *dst, const uint8_t *const *at, int n, int pitch);
+typedef void mt_i8_sum_fn(int32_t *sum, const uint8_t *x, size_t n, int pitch);
+/* dst = sum * factor + zero, clamped; n numbers */
+typedef void mt_i8_mean_fn(uint8_t *dst, const int32_t *sum, int n, int32_t start, float factor,
+                           int zero, int lo, int hi);
+typedef void mt_i8_from_f32_fn(uint8_t *dst, const float *src, int c, int pitch, size_t places,
+                               float scale, int zero);
+typedef void mt_i8_to_f32_fn(float *dst, const uint8_t *src, int c, int pitch, size_t places,
+                             float scale, int zero);
 
 /* ---- the table ---- */
 
@@ -106,6 +200,7 @@ struct mt_kernel_table {
 #define MT_K_ref(fn) mt_##fn##_fn *fn;
 #define MT_K_avx2(fn)
 #define MT_K_avx512(fn)
+#define MT_K_vnni(fn)
 #include "kernels/all.def"
 #undef MT_K_ref
     /* These have no reference: the plain convolution is theirs. */
@@ -113,7 +208,11 @@ struct mt_kernel_table {
     mt_wino2_out_fn *wino2_out;
     mt_wino4_in_fn *wino4_in;
     mt_wino4_out_fn *wino4_out;
+    mt_i8_tile_fn *i8_tile;
+    mt_i8_dw_fn *i8_dw;
     int tile_p, tile_q; /* largest register tile of conv_tile: places, blocks */
+    int i8_p, i8_q;     /* of i8_tile: places, blocks of 16 channels */
+    int i8_wide;        /* 1: i8_tile takes weights of 16 bits */
 };
 
 /* Prototypes of every variant: mt_<kernel>__<isa>. */
@@ -122,16 +221,20 @@ struct mt_kernel_table {
 #undef MT_K_avx512
 #define MT_K_avx2(fn) mt_##fn##_fn mt_##fn##__avx2;
 #define MT_K_avx512(fn) mt_##fn##_fn mt_##fn##__avx512;
+#undef MT_K_vnni
+#define MT_K_vnni(fn) mt_##fn##_fn mt_##fn##__vnni;
 #include "kernels/all.def"
 #undef MT_K_ref
 #undef MT_K_avx2
 #undef MT_K_avx512
+#undef MT_K_vnni
 #undef MT_K
 
 /* The rows as data: for checks and the bench. */
 typedef struct mt_kernel_row {
     const char *kernel, *isa;
-    int level, p, q; /* register tile: places (or rows) x vectors */
+    int level; /* vnni rows stand beside avx512: mt_cpu_vnni() */
+    int p, q;  /* register tile: places (or rows) x vectors */
     float tol;       /* largest error allowed, relative to the largest reference output */
 } mt_kernel_row;
 const mt_kernel_row *mt_kernel_rows(size_t *n);

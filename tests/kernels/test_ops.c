@@ -46,6 +46,10 @@ static double act_exact(double x, int act, double a, double b)
         return x / (1 + exp(-x));
     case MT_ACT_TANH:
         return tanh(x);
+    case MT_ACT_GELU:
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case MT_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
     default:
         return x;
     }
@@ -117,6 +121,8 @@ static void activations(void **state)
                 allowed = (double)-x.p[i] * 2e-38; /* sigmoid keeps its smallest value */
             if (act == MT_ACT_HSWISH || act == MT_ACT_HSIGMOID)
                 allowed = 3e-7 * fmax(1.0, fabs(want));
+            if (act == MT_ACT_GELU || act == MT_ACT_GELU_TANH) /* 1 + erf loses its last digits */
+                allowed = 3e-7 * fmax(1.0, fabs((double)x.p[i]));
             if (isinf(want) ? out.p[i] != (float)want : !(fabs((double)out.p[i] - want) <= allowed))
                 fail_msg("%s act %d of %.9g is %.9g, not %.9g", k->name, act, (double)x.p[i],
                          (double)out.p[i], want);

@@ -1,0 +1,138 @@
+/* Dense kernels against double arithmetic: packed products with everything that rides on them, at
+ * tails, strides, misalignment and in place, between canaries. */
+#include "tests/kernels/kernel_check.h"
+
+#include "kernels/scalar_math.h"
+
+static double act_exact(double x, mt_act act, double a, double b)
+{
+    switch (act) {
+    case MT_ACT_RELU: return fmax(x, 0);
+    case MT_ACT_CLIP: return fmin(fmax(x, a), b);
+    case MT_ACT_SILU: return x / (1 + exp(-x));
+    case MT_ACT_TANH: return tanh(x);
+    case MT_ACT_SIGMOID: return 1 / (1 + exp(-x));
+    case MT_ACT_GELU: return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case MT_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+    default: return x;
+    }
+}
+
+typedef struct shape {
+    int m, n, n_k, trans;
+    bool bias, res, in_place;
+    mt_act act;
+    uint32_t seed;
+} shape;
+
+static void dense_case(const mt_kernels *k, const shape *s)
+{
+    size_t pad = s->seed % 5, lda = (size_t)s->n_k + pad, ldc = (size_t)s->n + s->seed % 3;
+    size_t ldb = (size_t)(s->trans ? s->n_k : s->n) + s->seed % 2;
+    kc_buf a = kc_new((size_t)(s->m - 1) * lda + (size_t)s->n_k, (int)(s->seed % 7));
+    kc_buf b = kc_new((size_t)((s->trans ? s->n : s->n_k) - 1) * ldb +
+                          (size_t)(s->trans ? s->n_k : s->n), (int)(s->seed % 11));
+    kc_buf p = kc_new(mt_dense_floats(k, s->n, s->n_k), (int)(s->seed % 3));
+    kc_buf bias = kc_new((size_t)s->n, (int)(s->seed % 2));
+    kc_buf res = kc_new((size_t)(s->m - 1) * ldc + (size_t)s->n, 1);
+    kc_buf c = kc_new((size_t)(s->m - 1) * ldc + (size_t)s->n, (int)(s->seed % 13));
+    kc_fill(a.p, a.n, s->seed, 1.0f);
+    kc_fill(b.p, b.n, s->seed + 1, 1.0f);
+    kc_fill(bias.p, bias.n, s->seed + 2, 1.0f);
+    kc_fill(res.p, res.n, s->seed + 3, 1.0f);
+    mt_dense_pack(k, p.p, s->n, s->n_k, b.p, ldb, s->trans);
+    mt_dense d = {.n = s->n, .n_k = s->n_k, .packed = p.p, .bias = s->bias ? bias.p : NULL,
+                  .act = s->act, .act_a = -0.5f, .act_b = 0.75f, .lda = lda, .ldc = ldc,
+                  .ldres = ldc};
+    kc_buf scratch = kc_new(mt_dense_scratch_bytes(&d) / sizeof(float), 0);
+    if (s->in_place) memcpy(c.p, res.p, res.n * sizeof(float));
+    for (int i = 0; i + 1 < s->m; i++)
+        for (size_t j = (size_t)s->n; j < ldc; j++) c.p[(size_t)i * ldc + j] = 123.0f;
+    const float *addend = s->res ? (s->in_place ? c.p : res.p) : NULL;
+    mt_dense_run(k, &d, (size_t)s->m, a.p, addend, c.p, scratch.p);
+    float allowed = mt_kernel_tolerance("gemm_panel", k->level) *
+                    (sqrtf((float)s->n_k) * 2.0f + 2.0f);
+    for (int i = 0; i < s->m; i++)
+        for (int j = 0; j < s->n; j++) {
+            double sum = (s->bias ? (double)bias.p[j] : 0.0) +
+                         (s->res ? (double)res.p[(size_t)i * ldc + (size_t)j] : 0.0);
+            for (int l = 0; l < s->n_k; l++)
+                sum += (double)a.p[(size_t)i * lda + (size_t)l] *
+                       (double)b.p[s->trans ? (size_t)j * ldb + (size_t)l
+                                            : (size_t)l * ldb + (size_t)j];
+            double want = act_exact(sum, s->act, -0.5, 0.75);
+            float got = c.p[(size_t)i * ldc + (size_t)j];
+            if (!(fabs((double)got - want) <= (double)allowed + 1e-6))
+                fail_msg("%s dense %dx%dx%d act %d (%d,%d) is %.9g, not %.9g", k->name, s->m, s->n,
+                         s->n_k, (int)s->act, i, j, (double)got, want);
+        }
+    for (int i = 0; i + 1 < s->m; i++)
+        for (size_t j = (size_t)s->n; j < ldc; j++)
+            assert_true(c.p[(size_t)i * ldc + j] == 123.0f);
+    if (!s->in_place) { /* any row alone has the same bits */
+        float *row = malloc((size_t)s->n * sizeof *row);
+        size_t r = (size_t)s->m / 2;
+        assert_non_null(row);
+        mt_dense_run(k, &d, 1, a.p + r * lda, addend ? addend + r * ldc : NULL, row, scratch.p);
+        assert_memory_equal(row, c.p + r * ldc, (size_t)s->n * sizeof *row);
+        free(row);
+    }
+    kc_free(&a), kc_free(&b), kc_free(&p), kc_free(&bias), kc_free(&res), kc_free(&c);
+    kc_free(&scratch);
+}
+
+static void dense(void **state)
+{
+    static const mt_act acts[] = {MT_ACT_NONE, MT_ACT_RELU, MT_ACT_GELU,    MT_ACT_GELU_TANH,
+                                  MT_ACT_SILU, MT_ACT_TANH, MT_ACT_SIGMOID, MT_ACT_CLIP};
+    uint32_t seed = 21;
+    KC_EACH_LEVEL(k)
+    {
+        for (int m = 1; m <= 27; m++)
+            dense_case(k, &(shape){m, 33, 5, m % 2, m % 3, m % 5 == 0, false, MT_ACT_NONE,
+                                   (uint32_t)m});
+        for (int n = 1; n <= 70; n++)
+            dense_case(k, &(shape){3, n, 1 + n % 9, n % 2, true, n % 3 == 0, false,
+                                   acts[n % 8], (uint32_t)n});
+        for (int i = 0; i < 60; i++)
+            dense_case(k, &(shape){1 + kc_pick(&seed, 60), 1 + kc_pick(&seed, 100),
+                                   1 + kc_pick(&seed, 300), i & 1, i & 2, i & 4,
+                                   (i & 12) == 12, acts[i % 8], seed});
+        /* inner dimension in parts; rows that collide */
+        dense_case(k, &(shape){61, 40, 1500, 0, true, true, false, MT_ACT_GELU, 3});
+        dense_case(k, &(shape){50, 17, 2560, 1, true, true, true, MT_ACT_NONE, 60});
+        dense_case(k, &(shape){200, 9, 512, 0, true, false, false, MT_ACT_RELU, 120});
+    }
+}
+
+/* The fitted erf over its whole range, and what lies beyond it. */
+static void gelu(void **state)
+{
+    enum { N = 20001 };
+    kc_buf x = kc_new(N, 3), y = kc_new(N, 5);
+    for (int i = 0; i < N; i++) x.p[i] = (float)(i - N / 2) * (12.0f / (float)N * 2.0f);
+    x.p[0] = -1e30f, x.p[1] = 1e30f, x.p[2] = NAN;
+    KC_EACH_LEVEL(k)
+    {
+        for (int t = 0; t < 2; t++) {
+            mt_act act = t ? MT_ACT_GELU_TANH : MT_ACT_GELU;
+            mt_f32_act(k, y.p, x.p, N, act, 0, 0);
+            assert_true(isnan(y.p[2]));
+            for (int i = 3; i < N; i++) {
+                double want = act_exact((double)x.p[i], act, 0, 0);
+                if (!(fabs((double)y.p[i] - want) <= 3e-7 * fmax(1, fabs((double)x.p[i]))))
+                    fail_msg("%s gelu %d of %.9g is %.9g, not %.9g", k->name, t, (double)x.p[i],
+                             (double)y.p[i], want);
+            }
+            assert_true(fabsf(y.p[0]) < 1e24f && fabsf(y.p[1] - 1e30f) < 1e24f);
+        }
+    }
+    kc_free(&x), kc_free(&y);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(gelu)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
