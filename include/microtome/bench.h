@@ -37,4 +37,27 @@ typedef struct mt_bench_tiling_opts {
 MT_API MT_MUST_USE mt_status mt_bench_run_tiling(mt_bench_tiling *out, const char *slide_path,
                                                  const mt_bench_tiling_opts *opts, mt_err *err);
 
+/* One slide from file to heatmap, and its network alone. */
+typedef struct mt_bench_pipeline {
+    uint64_t tiles;            /* scored by the run */
+    double wall_s, cpu_s;      /* of the whole run: opening, mask, tiles, scores, grade, every file */
+    uint64_t net_tiles;        /* run through the network alone, in groups as the run has them */
+    double net_wall_s, net_cpu_s;
+} mt_bench_pipeline;
+
+typedef struct mt_bench_pipeline_opts {
+    int version;               /* 1 */
+    const char *model, *config; /* as mt_run_opts has them */
+    int threads;               /* of the run and of the network alone; 0 = all cores this process may use */
+    double assume_mpp;         /* 0 = from the file */
+    const char *scratch_dir;   /* results are written under it and removed; NULL: $TMPDIR, else /tmp */
+} mt_bench_pipeline_opts;
+#define MT_BENCH_PIPELINE_OPTS_INIT {1, NULL, NULL, 1, 0.0, NULL}
+
+/* Runs the slide as `microtome run` does into a folder that is removed afterwards, then the model's
+ * network on as many pictures of noise. Every slide is taken, whatever the card's scope. Errors: those
+ * of opening the model and UNSUPPORTED, with the slide's own reason, when no tile of it is scored. */
+MT_API MT_MUST_USE mt_status mt_bench_run_pipeline(mt_bench_pipeline *out, const char *slide_path,
+                                                   const mt_bench_pipeline_opts *opts, mt_err *err);
+
 #endif

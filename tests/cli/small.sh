@@ -65,4 +65,12 @@ expect 0 bench tiling "$REPLY" --no-raw --crops 4 --cpu ref --json
 json '.crops == 4 and .kernels == "ref" and .raw == null and .openslide == null and .of_raw == null'
 expect 1 bench tiling "$work/none.svs"
 silent out
+
+slide t.svs --size 3000x3000 --seed 5
+expect 0 bench pipeline "$REPLY" --model demo-tumor --rounds 2 --json
+silent err
+json '.bench == "pipeline" and .rounds == 2 and .tiles > 20 and .run.tiles_per_cpu_s > 0 and .network.tiles_per_s > 0 and .of_network > 0 and .of_network_range[0] <= .of_network'
+that test -z "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'microtome-bench-*' -newer "$REPLY")"
+expect 1 bench pipeline "$work/none.svs" --model demo-tumor
+silent out
 finish

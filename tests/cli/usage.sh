@@ -60,6 +60,8 @@ wrong 'one argument too many' synth -o a.svs extra
 
 wrong 'is no benchmark' bench kernel
 wrong 'needs a SLIDE' bench tiling
+wrong 'needs a SLIDE' bench pipeline
+wrong 'needs --model' bench pipeline slide.svs
 wrong 'is none of list, show, check' models add x
 wrong 'show needs a model' models show
 wrong 'list takes no argument' models list x
