@@ -7,7 +7,7 @@
  * 299 and 300 that fits, else what it declares. --batch images (8) a run; --batch 1 is how a tile
  * alone is done. Every round measures this engine and then the peer for about --turn milliseconds
  * (400) each; rates are images per CPU second, ratios are taken within a round, all as median [least,
- * greatest]. "ready" is the time from the file to a network that can run. "differs" is the largest
+ * greatest]. "ready" is the CPU time from the file to a network that can run. "differs" is the largest
  * difference of the first output, relative to the largest value of the peer's. --layers prints the
  * time of every step with its kernel variant instead. */
 #include <math.h>
@@ -136,10 +136,10 @@ static mt_status subject_open(subject *s, const char *spec, const options *o, mt
     snprintf(s->name, sizeof s->name, "%.*s", (int)strcspn(base, "."), base);
     s->batch = o->batch;
     s->differs = NAN;
-    double t = mt_clock_wall();
+    double t = mt_clock_cpu();
     MT_TRY(mt_file_read(&onnx, &n, path, (size_t)2 << 30, err));
     MT_TRY(compile(s, onnx, n, px, err));
-    s->ready_ms = (mt_clock_wall() - t) * 1e3;
+    s->ready_ms = (mt_clock_cpu() - t) * 1e3;
     s->steps = mt_net_n_steps(s->net);
     if (mt_net_n_outputs(s->net) > MAX_OUTPUTS || mt_net_n_inputs(s->net) > MAX_INPUTS)
         return mt_err_set(err, MT_ERR_LIMIT, "%s: too many inputs or outputs", s->name);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 static mt_status refuse(const char *what, size_t n, size_t size, size_t ceiling, mt_err *err)
 {
@@ -26,6 +27,20 @@ mt_status mt_alloc_aligned(void *out_ptr, size_t bytes, size_t ceiling, const ch
     if (bytes > ceiling || !mt_add(&rounded, bytes ? bytes : 1, 63)) return refuse(what, bytes, 1, ceiling, err);
     *out = aligned_alloc(64, rounded & ~(size_t)63);
     if (!*out) return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for %zu bytes", what, bytes);
+    return MT_OK;
+}
+
+mt_status mt_alloc_large(void *out_ptr, size_t bytes, size_t ceiling, const char *what, mt_err *err)
+{
+    enum { HUGE = 2 << 20 };
+    void **out = out_ptr;
+    if (bytes < 2 * HUGE || bytes > ceiling || bytes > SIZE_MAX - HUGE)
+        return mt_alloc_aligned(out_ptr, bytes, ceiling, what, err);
+    size_t rounded = (bytes + 63) & ~(size_t)63;
+    *out = NULL;
+    if (posix_memalign(out, HUGE, rounded) != 0)
+        return mt_err_set(err, MT_ERR_NO_MEMORY, "%s: no memory for %zu bytes", what, bytes);
+    (void)madvise(*out, rounded & ~(size_t)(HUGE - 1), MADV_HUGEPAGE); /* a wish: refused, nothing is lost */
     return MT_OK;
 }
 

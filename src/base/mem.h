@@ -18,6 +18,9 @@ MT_MUST_USE mt_status mt_alloc(void *out_ptr, size_t n, size_t size, size_t ceil
 /* As mt_alloc, 64-byte aligned and not zeroed; free() releases it. The size is rounded up to 64. */
 MT_MUST_USE mt_status mt_alloc_aligned(void *out_ptr, size_t bytes, size_t ceiling, const char *what, mt_err *err);
 
+/* As mt_alloc_aligned, in huge pages where the system gives them: for what is read again and again. */
+MT_MUST_USE mt_status mt_alloc_large(void *out_ptr, size_t bytes, size_t ceiling, const char *what, mt_err *err);
+
 /* Scoped cleanup: MT_AUTO(free_ptr) char *s = NULL; runs free(s) at scope end. Hand over with mt_steal. */
 static inline void mt_free_ptr(void *p) { void **q = p; free(*q); *q = NULL; }
 #define MT_AUTO_FREE __attribute__((cleanup(mt_free_ptr)))

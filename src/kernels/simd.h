@@ -112,6 +112,17 @@ MT_INLINE vf v_exp2i(vf n) /* 2^n of an integral n in -126..127 */
     __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(i, 23));
 }
+/* p * 2^n of an integral n in -126..127 */
+MT_INLINE vf v_scale2(vf p, vf n)
+{
+    return _mm512_scalef_ps(p, n);
+}
+/* 1/d of d >= 1 within 1.5 units in the last place: a division of 16 lanes takes three times as long */
+MT_INLINE vf v_recip(vf d)
+{
+    vf y = _mm512_rcp14_ps(d);
+    return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(d, y, _mm512_set1_ps(1.0f)), y);
+}
 MT_INLINE double v_sum_double(vf x)
 {
     __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)),
@@ -219,6 +230,14 @@ MT_INLINE vf v_exp2i(vf n)
 {
     __m256i i = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(i, 23));
+}
+MT_INLINE vf v_scale2(vf p, vf n)
+{
+    return _mm256_mul_ps(p, v_exp2i(n));
+}
+MT_INLINE vf v_recip(vf d)
+{
+    return _mm256_div_ps(_mm256_set1_ps(1.0f), d);
 }
 MT_INLINE double v_sum_double(vf x)
 {

@@ -12,14 +12,19 @@ static const mt_conv_algo *const algos[] = {
     &mt_conv_algo_wino2, &mt_conv_algo_wino4,
 };
 
-mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err)
+mt_status mt_conv_alloc_raw(float **out, size_t floats, mt_err *err)
 {
     size_t bytes;
     if (!mt_mul(&bytes, floats, sizeof(float)))
         return mt_err_set(err, MT_ERR_LIMIT, "convolution weights: size overflow");
-    MT_TRY(mt_alloc_aligned(out, MT_MAX(bytes, (size_t)64), MT_CONV_MAX_BYTES,
-                            "convolution weights", err));
-    memset(*out, 0, bytes);
+    return mt_alloc_large(out, MT_MAX(bytes, (size_t)64), MT_CONV_MAX_BYTES, "convolution weights",
+                          err);
+}
+
+mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err)
+{
+    MT_TRY(mt_conv_alloc_raw(out, floats, err));
+    memset(*out, 0, floats * sizeof(float));
     return MT_OK;
 }
 

@@ -56,8 +56,9 @@ typedef struct mt_conv_panel {
 extern const mt_conv_algo mt_conv_algo_plain, mt_conv_algo_direct, mt_conv_algo_wino2,
     mt_conv_algo_wino4, mt_conv_algo_depthwise;
 
-/* 64-byte aligned, zeroed weights. */
+/* 64-byte aligned weights, zeroed; raw: for who writes every one. */
 MT_MUST_USE mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err);
+MT_MUST_USE mt_status mt_conv_alloc_raw(float **out, size_t floats, mt_err *err);
 /* The activation that no clip expresses, on n_places finished places of out (b floats each) of the
  * output block ob. */
 void mt_conv_finish(const mt_conv *c, float *out, size_t n_places, int ob);

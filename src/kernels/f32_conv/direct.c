@@ -95,6 +95,38 @@ static float weight(const mt_conv *c, const float *w, int oc, int ib, int s, int
              (size_t)kx];
 }
 
+static void pack_any(const mt_conv *c, const mt_conv_panel *p, const float *w)
+{
+    float *to = c->w + p->w_at;
+    int b = c->k->block;
+    for (int ib = p->ib0; ib < p->ib1; ib++)
+        for (int s = 0; s < c->n_taps; s++)
+            for (int l = 0; l < c->len; l++)
+                for (int o = 0; o < p->q * b; o++)
+                    *to++ = weight(c, w, p->ob * b + o, ib, s, l);
+}
+
+/* The same for one group and blocked input, as a transposition: OIHW is read in runs of one output
+ * channel, and the panel's [input][tap][output] rows are a line or four each. */
+static void pack_panel(const mt_conv *c, const mt_conv_panel *p, const float *w)
+{
+    const mt_conv_desc *d = &c->d;
+    size_t b = (size_t)c->k->block, taps = (size_t)c->n_taps, width = (size_t)p->q * b,
+           cin = (size_t)d->cin;
+    for (size_t ib = 0; ib < (size_t)p->ib1; ib++) {
+        float *to = c->w + p->w_at + ib * taps * b * width;
+        size_t lanes = MT_MIN(b, cin - ib * b);
+        for (size_t o = 0; o < width; o++) {
+            size_t oc = (size_t)p->ob * b + o;
+            bool real = oc < (size_t)d->cout;
+            const float *from = w + (oc * cin + ib * b) * taps;
+            for (size_t l = 0; l < b; l++)
+                for (size_t s = 0; s < taps; s++)
+                    to[(s * b + l) * width + o] = real && l < lanes ? from[l * taps + s] : 0.0f;
+        }
+    }
+}
+
 static void name(mt_conv *c)
 {
     const mt_conv_desc *d = &c->d;
@@ -119,16 +151,10 @@ static mt_status pack(mt_conv *c, const float *w, const float *bias, mt_err *err
     c->n_taps = runs ? d->kh : d->kh * d->kw;
     c->len = runs ? d->kw * d->cin : d->in_plain ? d->cin : b;
     MT_TRY(plan_panels(c, err));
-    MT_TRY(mt_conv_alloc(&c->w, c->w_floats, err));
-    for (int i = 0; i < c->n_panels; i++) {
-        const mt_conv_panel *p = &c->panels[i];
-        float *to = c->w + p->w_at;
-        for (int ib = p->ib0; ib < p->ib1; ib++)
-            for (int s = 0; s < c->n_taps; s++)
-                for (int l = 0; l < c->len; l++)
-                    for (int o = 0; o < p->q * b; o++)
-                        *to++ = weight(c, w, p->ob * b + o, ib, s, l);
-    }
+    MT_TRY(mt_conv_alloc_raw(&c->w, c->w_floats, err));
+    bool whole = d->groups == 1 && !d->in_plain;
+    for (int i = 0; i < c->n_panels; i++)
+        (whole ? pack_panel : pack_any)(c, &c->panels[i], w);
     c->scratch_bytes = offset_bytes(c);
     if (d->in_plain) {
         size_t hp = (size_t)((d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1);

@@ -47,17 +47,27 @@ static const double g4[6][3] = {{1.0 / 4, 0, 0},
                                 {1.0 / 24, -1.0 / 12, 1.0 / 6},
                                 {0, 0, 1}};
 
-/* u = G g G' of one 3x3 kernel, in double. */
-static void transform_kernel(double *u, const float *g, const double (*gm)[3], int t)
+enum { LANES = 16 }; /* kernels transformed at a time */
+
+/* u[t*t][LANES] = G g G' of up to LANES kernels, the first of them at g, step floats apart; in double,
+ * zero in the lanes past n. The loops over lanes are what the compiler makes vectors of. */
+static void transform_kernels(float (*u)[LANES], const float *g, size_t step, size_t n,
+                              const double (*gm)[3], int t)
 {
-    double r[6][3];
+    double k[9][LANES], r[6][3][LANES];
+    memset(k, 0, sizeof k);
+    for (size_t l = 0; l < n; l++)
+        for (int i = 0; i < 9; i++)
+            k[i][l] = (double)g[l * step + (size_t)i];
     for (int y = 0; y < t; y++)
         for (int j = 0; j < 3; j++)
-            r[y][j] =
-                gm[y][0] * (double)g[j] + gm[y][1] * (double)g[3 + j] + gm[y][2] * (double)g[6 + j];
+            for (int l = 0; l < LANES; l++)
+                r[y][j][l] = gm[y][0] * k[j][l] + gm[y][1] * k[3 + j][l] + gm[y][2] * k[6 + j][l];
     for (int y = 0; y < t; y++)
         for (int x = 0; x < t; x++)
-            u[y * t + x] = r[y][0] * gm[x][0] + r[y][1] * gm[x][1] + r[y][2] * gm[x][2];
+            for (int l = 0; l < LANES; l++)
+                u[y * t + x][l] = (float)(r[y][0][l] * gm[x][0] + r[y][1][l] * gm[x][1] +
+                                          r[y][2][l] * gm[x][2]);
 }
 
 static mt_status plan_panels(mt_conv *c, mt_err *err)
@@ -77,20 +87,25 @@ static mt_status plan_panels(mt_conv *c, mt_err *err)
     return MT_OK;
 }
 
-/* Weights [t*t][panel][input channel][q*b]. */
+/* Weights [t*t][panel][input channel][q*b]: every float is written. */
 static void pack_weights(mt_conv *c, const float *w, const double (*gm)[3], int t)
 {
     size_t place = c->w_floats, b = (size_t)c->k->block, cin = (size_t)c->d.cin;
+    size_t all_in = (size_t)mt_blocks(c->k, c->d.cin) * b;
     for (int i = 0; i < c->n_panels; i++) {
         const mt_conv_panel *p = &c->panels[i];
-        size_t width = MT_MIN((size_t)p->q * b, (size_t)c->d.cout - (size_t)p->ob * b);
-        for (size_t ic = 0; ic < cin; ic++)
-            for (size_t o = 0; o < width; o++) {
-                double u[36];
-                transform_kernel(u, w + (((size_t)p->ob * b + o) * cin + ic) * 9, gm, t);
-                float *to = c->w + p->w_at + ic * (size_t)p->q * b + o;
+        size_t width = (size_t)p->q * b, first = (size_t)p->ob * b;
+        for (size_t ic = 0; ic < all_in; ic++)
+            for (size_t o = 0; o < width; o += LANES) {
+                float u[36][LANES] = {{0}};
+                size_t lanes = MT_MIN((size_t)LANES, width - o), oc = first + o;
+                size_t n = ic < cin && oc < (size_t)c->d.cout
+                               ? MT_MIN(lanes, (size_t)c->d.cout - oc)
+                               : 0;
+                if (n) transform_kernels(u, w + (oc * cin + ic) * 9, cin * 9, n, gm, t);
+                float *to = c->w + p->w_at + ic * width + o;
                 for (int s = 0; s < t * t; s++)
-                    to[(size_t)s * place] = (float)u[s];
+                    memcpy(to + (size_t)s * place, u[s], lanes * sizeof(float));
             }
     }
 }
@@ -107,7 +122,7 @@ static mt_status pack(mt_conv *c, const float *w, mt_err *err, int m, const doub
     const mt_conv_desc *d = &c->d;
     size_t places = (size_t)(m + 2) * (size_t)(m + 2), b = (size_t)c->k->block;
     MT_TRY(plan_panels(c, err));
-    MT_TRY(mt_conv_alloc(&c->w, c->w_floats * places, err));
+    MT_TRY(mt_conv_alloc_raw(&c->w, c->w_floats * places, err));
     pack_weights(c, w, gm, m + 2);
     c->w_floats *= places;
     c->tiles_y = (d->oh + m - 1) / m;
