@@ -9,6 +9,7 @@
 #define MT_CODEC_CODEC_H
 
 #include "base/mem.h"
+#include "base/ycc.h"
 
 typedef enum mt_codec_id {
     MT_CODEC_RAW, MT_CODEC_JPEG, MT_CODEC_JP2K, MT_CODEC_LZW, MT_CODEC_DEFLATE, MT_CODEC_PACKBITS,
@@ -53,10 +54,28 @@ typedef struct mt_coding {
     bool tables_are_header;
 } mt_coding;
 
+/* Samples of rows [y, y + n) of a picture as they were compressed, before colours are made of them.
+ * Plane i has ceil(w / step_x[i]) samples in each of ceil(n / step_y[i]) rows; y is a multiple of
+ * every step. */
+typedef struct mt_sample_rows {
+    int planes;                 /* 1 grey; 3 RGB or YCbCr (full range BT.601) */
+    bool ycbcr;
+    int step_x[3], step_y[3];   /* pixels that a sample stands for, from the first on: 1, 2, 4 */
+    const uint8_t *px[3];
+    size_t stride[3];
+    int32_t y, n;
+} mt_sample_rows;
+
 /* Takes rows [y, y + n) of a picture, n rows of `stride` bytes at rgb, while they are still in cache. */
 typedef struct mt_row_sink {
     void (*rows)(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int32_t n);
     void *ctx;
+    /* NULL, or who would rather have the samples: rows are then handed over only for pictures that
+     * have none, or none that stand so. */
+    void (*samples)(void *ctx, const struct mt_sample_rows *rows);
+    /* NULL, or who makes RGB by itself, as libjpeg does: rows [y, y + n) of brightness and colours, each
+     * row once, from top to bottom, at full size. Pictures that have none such come as rows. */
+    void (*planes)(void *ctx, mt_ycc_kind kind, const mt_ycc_row *rows, int32_t y, int32_t n);
 } mt_row_sink;
 
 /* Where the pixels go: h / scale rows (rounded up) of w / scale RGB pixels (rounded up). */

@@ -11,7 +11,7 @@
 #include <jpeglib.h>
 #include <jerror.h>
 #include "base/bytes.h"
-#include "codec/row.h"
+#include "codec/jpeg_planes.h"
 
 enum { ROWS_HANDED = 8, MAX_SCANS = 128, MAX_MEMORY = 256 << 20 };
 #define ALL_TABLES 0xffffu
@@ -30,7 +30,7 @@ typedef struct jpeg {
     unsigned shared;   /* tables the shared stream defines */
     uint8_t *tables;   /* copy of the shared stream */
     size_t n_tables;
-    mt_scratch band; /* rows on their way */
+    mt_scratch band, planes; /* rows on their way */
     mt_status fault;
     char text[JMSG_LENGTH_MAX];
 } jpeg;
@@ -268,6 +268,76 @@ static void read_rows(jpeg *s, uint8_t *band, size_t stride, const mt_pixels *ou
     }
 }
 
+#if JPEG_LIB_VERSION >= 70
+#define BLOCK_W(c) (c)->DCT_h_scaled_size
+#define BLOCK_H(c) (c)->DCT_v_scaled_size
+#define LEAST_BLOCK(d) (d)->min_DCT_h_scaled_size
+#else
+#define BLOCK_W(c) (c)->DCT_scaled_size
+#define BLOCK_H(c) (c)->DCT_scaled_size
+#define LEAST_BLOCK(d) (d)->min_DCT_scaled_size
+#endif
+
+/* Pixels that a sample of so many in an MCU stands for; 0 when that is none of 1, 2, 4. */
+static int step_of(int whole, int part)
+{
+    const int step = part > 0 && whole % part == 0 ? whole / part : 0;
+    return step == 1 || step == 2 || step == 4 ? step : 0;
+}
+
+/* How the samples stand, when somebody wants them and they stand evenly. */
+static bool lay_samples(mt_sample_rows *r, jpeg *s, const mt_coding *c, const mt_pixels *out)
+{
+    struct jpeg_decompress_struct *d = &s->d;
+    if (!out->sink || !out->sink->samples || c->colour == MT_COLOUR_GREY_INVERTED ||
+        (d->num_components != 1 && d->num_components != 3) ||
+        (d->num_components == 3 && d->jpeg_color_space != JCS_RGB &&
+         d->jpeg_color_space != JCS_YCbCr))
+        return false;
+    jpeg_calc_output_dimensions(d);
+    *r = (mt_sample_rows){.planes = d->num_components, .ycbcr = d->jpeg_color_space == JCS_YCbCr};
+    for (int i = 0; i < r->planes; i++) {
+        const jpeg_component_info *p = &d->comp_info[i];
+        r->step_x[i] = step_of(d->max_h_samp_factor * LEAST_BLOCK(d), p->h_samp_factor * BLOCK_W(p));
+        r->step_y[i] = step_of(d->max_v_samp_factor * LEAST_BLOCK(d), p->v_samp_factor * BLOCK_H(p));
+        if (!r->step_x[i] || !r->step_y[i]) return false;
+    }
+    return true;
+}
+
+/* An MCU row at a time: few enough samples for the first cache. */
+static mt_status read_samples(jpeg *s, mt_sample_rows *r, const mt_pixels *out, mt_err *err)
+{
+    enum { MOST_ROWS = MAX_SAMP_FACTOR * DCTSIZE };
+    struct jpeg_decompress_struct *d = &s->d;
+    const int32_t n = (out->h + out->scale - 1) / out->scale,
+                  high = d->max_v_samp_factor * LEAST_BLOCK(d);
+    JSAMPROW rows[3][MOST_ROWS];
+    JSAMPARRAY planes[3] = {rows[0], rows[1], rows[2]};
+    size_t need = 0, begin[3];
+    for (int i = 0; i < r->planes; i++) {
+        const jpeg_component_info *p = &d->comp_info[i];
+        r->stride[i] = (size_t)p->width_in_blocks * (size_t)BLOCK_W(p);
+        begin[i] = need;
+        need += r->stride[i] * (size_t)(p->v_samp_factor * BLOCK_H(p));
+    }
+    MT_TRY(mt_scratch_need(&s->band, need, err));
+    for (int i = 0; i < r->planes; i++) {
+        const jpeg_component_info *p = &d->comp_info[i];
+        r->px[i] = s->band.p + begin[i];
+        for (int k = 0; k < p->v_samp_factor * BLOCK_H(p); k++)
+            rows[i][k] = s->band.p + begin[i] + (size_t)k * r->stride[i];
+    }
+    d->raw_data_out = TRUE;
+    jpeg_start_decompress(d);
+    for (r->y = 0; r->y < n; r->y += high) {
+        if (jpeg_read_raw_data(d, planes, (JDIMENSION)high) == 0) ERREXIT(d, JERR_CANT_SUSPEND);
+        r->n = MT_MIN(n - r->y, high);
+        out->sink->samples(out->sink->ctx, r);
+    }
+    return MT_OK;
+}
+
 static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, size_t size,
                         const mt_pixels *out, mt_err *err)
 {
@@ -296,8 +366,16 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
         s->d.progress = jpeg_has_multiple_scans(&s->d) ? &s->progress : NULL;
         s->d.scale_num = 1;
         s->d.scale_denom = (unsigned)out->scale;
-        jpeg_start_decompress(&s->d);
-        read_rows(s, band, stride, out, c->colour == MT_COLOUR_GREY_INVERTED);
+        mt_sample_rows samples;
+        mt_ycc_kind kind;
+        if (lay_samples(&samples, s, c, out)) {
+            st = read_samples(s, &samples, out, err);
+        } else if (mt_jpeg_has_planes(&kind, &s->d, out)) {
+            st = mt_jpeg_read_planes(&s->d, &s->planes, kind, out, err);
+        } else {
+            jpeg_start_decompress(&s->d);
+            read_rows(s, band, stride, out, c->colour == MT_COLOUR_GREY_INVERTED);
+        }
     }
     jpeg_abort_decompress(&s->d); /* what follows the last row is of no interest */
     return st;
@@ -327,6 +405,7 @@ static void jpeg_close(void *state)
     if (s->created) jpeg_destroy_decompress(&s->d);
     free(s->tables);
     free(s->band.p);
+    free(s->planes.p);
     free(s);
 }
 

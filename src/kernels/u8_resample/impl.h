@@ -43,6 +43,18 @@ struct mt_resample {
     const mt_rs_variant *variant;
 };
 
+/* How weights are taken from the filter. */
+typedef struct mt_rs_weighing {
+    mt_filter filter;
+    bool cells;   /* mostly its mean over a source pixel, not its value in the middle */
+    double shift; /* source pixels */
+} mt_rs_weighing;
+
+/* Weights, as Pillow normalises them, of one output over the source pixels [*first, *first + n) of
+ * n_in; n is returned. Room in w: 2 * support + 1, rounded up. */
+int32_t mt_rs_weights(double *w, int32_t *first, int32_t n_in, double center, double support,
+                      double filterscale, const mt_rs_weighing *k);
+
 #define MT_VARIANT(isa, level, lanes)                                                              \
     void mt_rs_row_##isa(uint8_t *dst, const uint8_t *src, const mt_rs_axis *x);                   \
     void mt_rs_column_##isa(uint8_t *dst, const uint8_t *const *rows, size_t n,                    \

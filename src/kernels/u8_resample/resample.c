@@ -35,16 +35,9 @@ static double cubic(double x)
     return 0.0;
 }
 
-/* How weights are taken from the filter. */
-typedef struct weighing {
-    mt_filter filter;
-    bool cells;   /* mostly its mean over a source pixel, not its value in the middle */
-    double shift; /* source pixels */
-} weighing;
-
 /* The mean over the pixel is the best guess where neighbours know nothing of each other, the value in
  * its middle where the picture is smooth; three to one came nearest on tissue. */
-static double weight(const weighing *k, double at, double width)
+static double weight(const mt_rs_weighing *k, double at, double width)
 {
     enum { PARTS = 16 };
     double (*value)(double) = k->filter == MT_FILTER_BICUBIC ? cubic : triangle, mean = 0;
@@ -52,6 +45,24 @@ static double weight(const weighing *k, double at, double width)
     for (int i = 0; i < PARTS; i++)
         mean += value(at + ((i + 0.5) / PARTS - 0.5) * width) / PARTS;
     return 0.75 * mean + 0.25 * value(at);
+}
+
+int32_t mt_rs_weights(double *w, int32_t *first, int32_t n_in, double center, double support,
+                      double filterscale, const mt_rs_weighing *k)
+{
+    int32_t lo = (int32_t)(center - support + 0.5), hi = (int32_t)(center + support + 0.5);
+    lo = MT_MIN(MT_MAX(lo, 0), n_in - 1);
+    hi = MT_MAX(MT_MIN(hi, n_in), lo + 1);
+    double sum = 0.0, inverse = 1.0 / filterscale;
+    for (int32_t t = 0; t < hi - lo; t++) {
+        double at = (t + lo - center + 0.5) * inverse;
+        w[t] = weight(k, at, inverse);
+        sum += w[t];
+    }
+    for (int32_t t = 0; sum != 0.0 && t < hi - lo; t++)
+        w[t] /= sum;
+    *first = lo;
+    return hi - lo;
 }
 
 static int32_t to_fixed(double w)
@@ -63,26 +74,17 @@ static int32_t to_fixed(double w)
 /* Coefficients of output i: [*first, *first + *count) of the source, outer zeros trimmed (they
  * change no sum). */
 static void window(double *w, int32_t *fixed, int32_t *first, int32_t *count, int32_t n_in,
-                   double center, double support, double filterscale, const weighing *k)
+                   double center, double support, double filterscale, const mt_rs_weighing *k)
 {
-    int32_t lo = (int32_t)(center - support + 0.5), hi = (int32_t)(center + support + 0.5);
-    lo = MT_MIN(MT_MAX(lo, 0), n_in - 1);
-    hi = MT_MAX(MT_MIN(hi, n_in), lo + 1);
-    double sum = 0.0, inverse = 1.0 / filterscale;
-    for (int32_t t = 0; t < hi - lo; t++) {
-        double at = (t + lo - center + 0.5) * inverse;
-        w[t] = weight(k, at, inverse);
-        sum += w[t];
-    }
-    for (int32_t t = 0; t < hi - lo; t++)
-        fixed[t] = to_fixed(sum != 0.0 ? w[t] / sum : w[t]);
-    int32_t skip = 0, n = hi - lo;
+    int32_t skip = 0, n = mt_rs_weights(w, first, n_in, center, support, filterscale, k);
+    for (int32_t t = 0; t < n; t++)
+        fixed[t] = to_fixed(w[t]);
     while (n > 1 && fixed[n - 1] == 0)
         n--;
     while (skip < n - 1 && fixed[skip] == 0)
         skip++;
     memmove(fixed, fixed + skip, (size_t)(n - skip) * sizeof *fixed);
-    *first = lo + skip;
+    *first += skip;
     *count = n - skip;
 }
 
@@ -96,7 +98,7 @@ static bool is_copy(const mt_rs_axis *a)
 }
 
 static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, int32_t n_out,
-                           const weighing *k, mt_err *err)
+                           const mt_rs_weighing *k, mt_err *err)
 {
     double scale = (double)(to - from) / n_out; /* the difference in float, as Pillow takes it */
     double filterscale = MT_MAX(scale, 1.0);
@@ -196,7 +198,7 @@ static mt_status check_box(const float b[4], int32_t w, int32_t h, mt_err *err)
 }
 
 static mt_status plan_new(mt_resample **out, int32_t src_w, int32_t src_h, const float *box,
-                          int32_t dst_w, int32_t dst_h, const weighing *k, mt_err *err)
+                          int32_t dst_w, int32_t dst_h, const mt_rs_weighing *k, mt_err *err)
 {
     *out = NULL;
     if (src_w < 1 || src_h < 1 || dst_w < 1 || dst_h < 1 || src_w > MAX_SIDE || src_h > MAX_SIDE ||
@@ -226,7 +228,7 @@ static mt_status plan_new(mt_resample **out, int32_t src_w, int32_t src_h, const
 mt_status mt_resample_new(mt_resample **out, int32_t src_w, int32_t src_h, const float *box,
                           int32_t dst_w, int32_t dst_h, mt_filter filter, mt_err *err)
 {
-    const weighing k = {filter, false, 0};
+    const mt_rs_weighing k = {filter, false, 0};
     return plan_new(out, src_w, src_h, box, dst_w, dst_h, &k, err);
 }
 
@@ -234,7 +236,7 @@ mt_status mt_resample_new_reduced(mt_resample **out, int32_t src_w, int32_t src_
                                   int32_t dst_w, int32_t dst_h, mt_filter filter, double shift,
                                   mt_err *err)
 {
-    const weighing k = {filter, true, shift};
+    const mt_rs_weighing k = {filter, true, shift};
     *out = NULL;
     if (!(fabs(shift) <= 1)) return mt_err_set(err, MT_ERR_ARG, "resample: shifted by %g", shift);
     return plan_new(out, src_w, src_h, box, dst_w, dst_h, &k, err);
