@@ -130,6 +130,12 @@ static mt_status read_meta(mt_dcm_file *file, const uint8_t *data, size_t size, 
 mt_status mt_dcm_open(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *data, size_t size,
                       bool allow_bare, mt_err *err)
 {
+    return mt_dcm_open_within(out, file, data, size, allow_bare, 0, err);
+}
+
+mt_status mt_dcm_open_within(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *data, size_t size,
+                             bool allow_bare, size_t ceiling, mt_err *err)
+{
     *file = (mt_dcm_file){.bare = true};
     *out = NULL;
     const bool whole = mt_dcm_is(data, size);
@@ -154,5 +160,5 @@ mt_status mt_dcm_open(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *dat
                               (unsigned long long)file->dataset);
         file->dataset++;
     }
-    return mt_dcm_reader_new(out, set, left, file->syntax, file->dataset, 0, err);
+    return mt_dcm_reader_new(out, set, left, file->syntax, file->dataset, ceiling, err);
 }

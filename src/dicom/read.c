@@ -464,6 +464,11 @@ uint64_t mt_dcm_tell(const mt_dcm_reader *r)
     return r->origin + r->pos;
 }
 
+size_t mt_dcm_size(const mt_dcm_reader *r)
+{
+    return r->size;
+}
+
 bool mt_dcm_hides_items(const mt_dcm_element *e)
 {
     if (e->event != MT_DCM_ELEMENT || e->vr != MT_VR('U', 'N') || e->length < 8) return false;

@@ -93,6 +93,9 @@ MT_MUST_USE mt_status mt_dcm_enter(mt_dcm_reader *reader, const mt_dcm_element *
  * value, after an end event the one behind the delimiter. */
 uint64_t mt_dcm_tell(const mt_dcm_reader *reader);
 
+/* Bytes of the data set, once inflated. */
+size_t mt_dcm_size(const mt_dcm_reader *reader);
+
 /* Whether a tag is one of (7FE0,0008) (7FE0,0009) (7FE0,0010): who reads headers stops there. */
 bool mt_dcm_is_pixels(mt_dcm_tag tag);
 
@@ -116,6 +119,10 @@ bool mt_dcm_is(const uint8_t *data, size_t size);
  * caller's. */
 MT_MUST_USE mt_status mt_dcm_open(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *data,
                                   size_t size, bool allow_bare, mt_err *err);
+
+/* The same with a ceiling for what is inflated, as in mt_dcm_reader_new. */
+MT_MUST_USE mt_status mt_dcm_open_within(mt_dcm_reader **out, mt_dcm_file *file, const uint8_t *data,
+                                         size_t size, bool allow_bare, size_t ceiling, mt_err *err);
 
 /* ---- Values ---- */
 

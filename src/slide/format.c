@@ -37,6 +37,16 @@ void mt_slide_warn(mt_slide_info *info, const char *fmt, ...)
     va_end(ap);
 }
 
+/* Names out of a file may be anything; those that all files use are told. */
+void mt_slide_warn_associated(mt_slide_info *info, const char *name, const mt_err *why)
+{
+    static const char *const usual[] = {"label", "macro", "thumbnail", "map"};
+    const char *word = "associated";
+    for (size_t i = 0; i < MT_COUNT(usual); i++)
+        if (!strcmp(name, usual[i])) word = usual[i];
+    mt_slide_warn(info, "the %s image cannot be read: %.100s", word, why->text);
+}
+
 bool mt_slide_same_proportions(int64_t a_w, int64_t a_h, int64_t b_w, int64_t b_h)
 {
     const double dx = (double)a_w / (double)b_w, dy = (double)a_h / (double)b_h;

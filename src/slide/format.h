@@ -72,6 +72,9 @@ MT_MUST_USE mt_status mt_slide_open_with(mt_slide **out, const char *path, const
 /* A sentence for the user about what the file says wrongly; past the last place it is dropped. */
 void mt_slide_warn(mt_slide_info *info, const char *fmt, ...) MT_PRINTF(2, 3);
 
+/* The same about an image beside the slide that is there and cannot be read. */
+void mt_slide_warn_associated(mt_slide_info *info, const char *name, const mt_err *why);
+
 /* False when b cannot be a reduced a: a map, a second region. Rounding may take a pixel of either side. */
 bool mt_slide_same_proportions(int64_t a_w, int64_t a_h, int64_t b_w, int64_t b_h);
 

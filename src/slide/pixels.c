@@ -4,12 +4,12 @@
 #include "codec/codec.h"
 #include "slide/format.h"
 #include "slide/pool.h"
+#include "slide/stored.h"
 
 struct mt_tile_reader {
     const mt_slide *slide;
     void *state;        /* of the format */
-    uint8_t *tile;      /* scratch of region calls */
-    size_t room;
+    mt_room tile;       /* of region calls */
 };
 
 static mt_status check_tile(const mt_slide *s, int level, int64_t tx, int64_t ty, mt_err *err)
@@ -54,7 +54,7 @@ void mt_tile_reader_free(mt_tile_reader **reader)
     if (!reader || !*reader) return;
     mt_tile_reader *r = *reader;
     if (r->state) r->slide->ops->reader_close(r->state);
-    free(r->tile);
+    free(r->tile.p);
     free(r);
     *reader = NULL;
 }
@@ -169,15 +169,9 @@ static mt_status paint_tile(mt_tile_reader *r, int level, int64_t tx, int64_t ty
     if (b.x1 - b.x0 == l->tile_w && b.y1 - b.y0 == l->tile_h)
         return mt_tile_reader_decode(r, level, tx, ty, 1, rgb, stride, err);
     const size_t tile_stride = 3 * (size_t)l->tile_w, bytes = tile_stride * (size_t)l->tile_h;
-    if (r->room < bytes) {
-        free(r->tile);
-        r->tile = NULL;
-        r->room = 0;
-        MT_TRY(mt_alloc_aligned(&r->tile, bytes, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
-        r->room = bytes;
-    }
-    MT_TRY(mt_tile_reader_decode(r, level, tx, ty, 1, r->tile, tile_stride, err));
-    const uint8_t *from = r->tile + (size_t)(b.y0 - y) * tile_stride + 3 * (size_t)(b.x0 - x);
+    MT_TRY(mt_room_need(&r->tile, bytes, "tile", err));
+    MT_TRY(mt_tile_reader_decode(r, level, tx, ty, 1, r->tile.p, tile_stride, err));
+    const uint8_t *from = r->tile.p + (size_t)(b.y0 - y) * tile_stride + 3 * (size_t)(b.x0 - x);
     for (int64_t row = 0; row < b.y1 - b.y0; row++)
         memcpy(rgb + (size_t)row * stride, from + (size_t)row * tile_stride,
                3 * (size_t)(b.x1 - b.x0));
@@ -293,10 +287,9 @@ mt_status mt_reader_pool_take(mt_tile_reader **out, mt_reader_pool *pool, const 
 
 void mt_reader_pool_put(mt_reader_pool *pool, mt_tile_reader *reader)
 {
-    if (reader->room > KEEP_BYTES) { /* strips of huge flat files */
-        free(reader->tile);
-        reader->tile = NULL;
-        reader->room = 0;
+    if (reader->tile.bytes > KEEP_BYTES) { /* strips of huge flat files */
+        free(reader->tile.p);
+        reader->tile = (mt_room){NULL, 0};
     }
     pthread_mutex_lock(&pool->lock);
     if (pool->n < POOL_IDLE) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "slide/dicom/dicom.h"
 
@@ -19,7 +20,7 @@ typedef struct head {
 
 static const mt_dicom_key sum_key = {0x6d6963726f746f6d, 0x6520736c69646573};
 static const char magic[8] = "mtcache";
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* Where: MICROTOME_CACHE ("off": nowhere), else as XDG says. NULL: no cache. */
 static char *folder(void)
@@ -69,17 +70,34 @@ bool mt_cache_read(uint8_t **data, size_t *n, const char *name)
 }
 
 /* A name this program gave: the folder may hold other things, which are not ours to remove. */
-static bool is_our_name(const char *name)
+static bool is_our_name(const char *name, size_t n)
 {
-    size_t digits = 0;
-    if (!strncmp(name, "dicom-files-", 12)) name += 12, digits = 16;
-    else if (!strncmp(name, "dicom-frames-", 13)) name += 13, digits = 32;
-    return digits && strlen(name) == digits && strspn(name, "0123456789abcdef") == digits;
+    static const struct { const char *word; size_t digits; } kinds[] = {
+        {"dicom-files-", 16}, {"dicom-frames-", 32}, {"dicom-twins-", 32}};
+    for (size_t i = 0; i < MT_COUNT(kinds); i++) {
+        const size_t k = strlen(kinds[i].word);
+        if (n == k + kinds[i].digits && !strncmp(name, kinds[i].word, k))
+            return strspn(name + k, "0123456789abcdef") >= kinds[i].digits;
+    }
+    return false;
 }
 
-/* The oldest go when there are too many. */
+/* One of ours on its way: ".NAME.XXXXXX". */
+static bool is_our_tmp(const char *name)
+{
+    const char *dot = name[0] == '.' ? strrchr(name, '.') : NULL;
+    return dot && strlen(dot) == 7 && dot > name && is_our_name(name + 1, (size_t)(dot - name - 1));
+}
+
+static bool before(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+/* The oldest go when there are too many, and what killed writers have left. */
 static void sweep(const char *dir)
 {
+    enum { LEFT_S = 3600 }; /* nobody writes for so long */
     DIR *d = opendir(dir);
     if (!d) return;
     char oldest[64] = "";
@@ -87,12 +105,13 @@ static void sweep(const char *dir)
     int n = 0;
     for (struct dirent *e; (e = readdir(d));) {
         struct stat sb;
-        if (!is_our_name(e->d_name)) continue;
+        const bool tmp = is_our_tmp(e->d_name);
+        if (!tmp && !is_our_name(e->d_name, strlen(e->d_name))) continue;
         if (fstatat(dirfd(d), e->d_name, &sb, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (tmp && sb.st_mtim.tv_sec < time(NULL) - LEFT_S) (void)!unlinkat(dirfd(d), e->d_name, 0);
+        if (tmp) continue;
         n++;
-        if (oldest[0] && (sb.st_mtim.tv_sec > least.tv_sec ||
-                          (sb.st_mtim.tv_sec == least.tv_sec && sb.st_mtim.tv_nsec >= least.tv_nsec)))
-            continue;
+        if (oldest[0] && !before(sb.st_mtim, least)) continue;
         least = sb.st_mtim;
         strcpy(oldest, e->d_name);
     }

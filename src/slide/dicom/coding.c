@@ -116,7 +116,7 @@ static bool any_frame(mt_dicom_ref *out, const mt_dicom_level *l)
 }
 
 /* The head of a frame; nothing where there is none or it is damaged: its tile will say so. */
-static mt_status look(mt_tile_span *out, const mt_dicom_level *l, const mt_dicom_slide *ds, mt_err *err)
+static mt_status look(mt_tile_span *out, const mt_dicom_level *l, mt_dicom_slide *ds, mt_err *err)
 {
     mt_dicom_ref ref;
     uint32_t pieces;

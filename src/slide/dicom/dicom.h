@@ -8,6 +8,7 @@
 #ifndef MT_SLIDE_DICOM_H
 #define MT_SLIDE_DICOM_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include "base/buf.h"
 #include "base/file.h"
@@ -36,7 +37,7 @@ static inline bool mt_dicom_none(mt_dicom_id x) { return !x.a && !x.b; }
 /* What tells whether a file is still the one that was looked at. */
 typedef struct mt_dicom_stamp {
     uint64_t device, inode, size;
-    int64_t mtime_s, mtime_ns;
+    int64_t mtime_s, mtime_ns, ctime_s, ctime_ns; /* the first may be set back by whoever writes */
 } mt_dicom_stamp;
 bool mt_dicom_stamp_of(mt_dicom_stamp *out, const char *path); /* false: no regular file */
 
@@ -82,6 +83,7 @@ typedef struct mt_dicom_facts {
     uint32_t has_pixels, encapsulated, deflated, big, words; /* words: VR OW */
     uint64_t pixels_at, pixels_n; /* native: first byte of the value (plain files only), its bytes */
     uint64_t header_bytes;
+    uint64_t inflated;         /* bytes of a deflated data set, inflated */
 } mt_dicom_facts;
 
 /* Reads a file's facts. Fails only where the reader fails, with kind OTHER (it did not say it is a
@@ -153,13 +155,19 @@ void mt_dicom_groups_free(mt_dicom_groups *groups);
 
 /* ---- a slide ---- */
 
+/* Deflated files of a slide are held inflated, for as long as it is open: at most so many bytes in all. */
+#define MT_DICOM_MAX_INFLATED ((size_t)256 << 20)
+
+/* Of a part's bytes. */
+enum { MT_DICOM_NOT_READY, MT_DICOM_READY, MT_DICOM_BEING_MADE };
+
 /* One file of an open slide. Its map is made when the first frame is asked for. */
 typedef struct mt_dicom_part {
     char *path;
     mt_dicom_facts facts;
     mt_dicom_frames frames;
     mt_codec_id codec;
-    atomic_int ready;          /* map and bytes are there */
+    atomic_int ready;          /* MT_DICOM_READY: map and bytes are there */
     mt_map map;
     mt_dcm_reader *inflated;   /* keeps the bytes of a deflated data set */
     const uint8_t *bytes;      /* fragments and native frames are offsets from here */
@@ -189,7 +197,9 @@ typedef struct mt_dicom_slide {
     uint32_t n_parts;
     mt_dicom_level levels[MT_MAX_LEVELS], associated[MT_MAX_ASSOCIATED];
     int n_levels, n_associated;
-    void *lock;                /* of the maps */
+    pthread_mutex_t lock;      /* of `ready` */
+    pthread_cond_t made;       /* a part is ready, or failed */
+    struct mt_kept *kept;      /* frames off the grid */
     uint8_t absent[3];         /* colour of tiles that are left out */
 } mt_dicom_slide;
 
@@ -199,9 +209,9 @@ mt_status mt_dicom_levels_make(mt_dicom_slide *ds, mt_slide_info *info, const mt
 void mt_dicom_level_free(mt_dicom_level *level);
 
 /* Makes the part's bytes ready; thread-safe. IO when the file is no longer the one that was indexed. */
-mt_status mt_dicom_part_ready(const mt_dicom_slide *ds, uint32_t part, mt_err *err);
+mt_status mt_dicom_part_ready(mt_dicom_slide *ds, uint32_t part, mt_err *err);
 
-/* Compressed bytes of a frame. *parts > 1: they are in so many pieces and out is empty. */
+/* Compressed bytes of a frame. *pieces > 1: they are in so many pieces and out is empty. */
 mt_status mt_dicom_frame_span(mt_tile_span *out, uint32_t *pieces, const mt_dicom_slide *ds,
                               mt_dicom_ref ref, mt_err *err);
 

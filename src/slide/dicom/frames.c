@@ -252,7 +252,7 @@ mt_status mt_dicom_frames_read(mt_dicom_frames *out, const mt_dicom_facts *f, co
     MT_AUTO(mt_dcm_reader_free) mt_dcm_reader *r = NULL;
     mt_dcm_file head;
     mt_dcm_element e, table, offsets = {0}, lengths = {0};
-    MT_TRY(mt_dcm_open(&r, &head, data, size, false, err));
+    MT_TRY(mt_dcm_open_within(&r, &head, data, size, false, MT_DICOM_MAX_INFLATED, err));
     mt_status st = read_places(out, &e, r, f, &offsets, &lengths, err);
     fragments l = {NULL, 0, 0};
     if (st == MT_OK && e.event == MT_DCM_PIXELS) {

@@ -15,7 +15,8 @@ bool mt_dicom_stamp_of(mt_dicom_stamp *out, const char *path)
     memset(out, 0, sizeof *out);
     if (stat(path, &sb) != 0 || !S_ISREG(sb.st_mode)) return false;
     *out = (mt_dicom_stamp){(uint64_t)sb.st_dev, (uint64_t)sb.st_ino, (uint64_t)sb.st_size,
-                            (int64_t)sb.st_mtim.tv_sec, (int64_t)sb.st_mtim.tv_nsec};
+                            (int64_t)sb.st_mtim.tv_sec, (int64_t)sb.st_mtim.tv_nsec,
+                            (int64_t)sb.st_ctim.tv_sec, (int64_t)sb.st_ctim.tv_nsec};
     return true;
 }
 
@@ -359,9 +360,10 @@ mt_status mt_dicom_facts_read(mt_dicom_facts *f, const uint8_t *data, size_t siz
     f->photometric = MT_DICOM_PHOTOMETRIC_OTHER;
     MT_AUTO(mt_dcm_reader_free) mt_dcm_reader *r = NULL;
     mt_dcm_file head;
-    MT_TRY(mt_dcm_open(&r, &head, data, size, false, err));
+    MT_TRY(mt_dcm_open_within(&r, &head, data, size, false, MT_DICOM_MAX_INFLATED, err));
     snprintf(f->syntax, sizeof f->syntax, "%s", head.syntax_uid);
     f->deflated = head.syntax.deflated;
+    if (f->deflated) f->inflated = mt_dcm_size(r);
     walk w = {.f = f, .key = key};
     mt_status st = read_all(&w, r, data, size, err);
     if (w.hematoxylin && w.eosin) snprintf(f->stain, sizeof f->stain, "H&E");

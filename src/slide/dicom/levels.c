@@ -402,7 +402,7 @@ static mt_status make_level(mt_dicom_level *l, mt_slide_info *info, int level, c
 
 /* ---- the choice of path and plane, made on the finest picture ---- */
 
-static mt_status list_paths(char ids[][17], int *n, const whole *w, uint32_t n_wholes)
+static void list_paths(char ids[][17], int *n, const whole *w, uint32_t n_wholes)
 {
     *n = 0;
     for (uint32_t i = 0; i < n_wholes; i++) {
@@ -418,7 +418,6 @@ static mt_status list_paths(char ids[][17], int *n, const whole *w, uint32_t n_w
         }
     }
     if (!*n) ids[(*n)++][0] = 0;
-    return MT_OK;
 }
 
 static mt_status choose(mt_dicom_choice *out, mt_slide_info *info, const whole *w, uint32_t n_wholes,
@@ -426,7 +425,7 @@ static mt_status choose(mt_dicom_choice *out, mt_slide_info *info, const whole *
 {
     char ids[MT_DICOM_MAX_PATHS][17];
     int n;
-    MT_TRY(list_paths(ids, &n, w, n_wholes));
+    list_paths(ids, &n, w, n_wholes);
     int i = 0;
     if (opts && opts->optical_path) {
         while (i < n && strcmp(ids[i], opts->optical_path)) i++;
@@ -522,23 +521,63 @@ static mt_status add_associated(mt_dicom_slide *ds, mt_slide_info *info, uint32_
     return st;
 }
 
+/* The first image of the kind that can be read. */
+static void add_associated_of(mt_dicom_slide *ds, mt_slide_info *info, mt_dicom_kind kind, const char *name)
+{
+    mt_err why = MT_ERR_INIT; /* of the first that cannot */
+    for (uint32_t i = 0; i < ds->n_parts; i++) {
+        if (ds->parts[i].facts.kind != (int32_t)kind) continue;
+        const int n_warnings = info->n_warnings;
+        const mt_status st = add_associated(ds, info, i, &why);
+        info->n_warnings = n_warnings; /* of levels only */
+        if (st != MT_OK) continue;
+        mt_associated *a = &info->associated[info->n_associated++];
+        const mt_dicom_level *l = &ds->associated[ds->n_associated - 1];
+        snprintf(a->name, sizeof a->name, "%s", name);
+        a->width = l->width;
+        a->height = l->height;
+        return;
+    }
+    if (why.code != MT_OK) mt_slide_warn_associated(info, name, &why);
+}
+
 static void add_all_associated(mt_dicom_slide *ds, mt_slide_info *info)
 {
-    static const struct { mt_dicom_kind kind; const char *name; } names[] = {
-        {MT_DICOM_LABEL, "label"}, {MT_DICOM_OVERVIEW, "macro"}, {MT_DICOM_THUMBNAIL, "thumbnail"}};
-    for (size_t k = 0; k < MT_COUNT(names); k++)
-        for (uint32_t i = 0; i < ds->n_parts; i++) {
-            if (ds->parts[i].facts.kind != (int32_t)names[k].kind) continue;
-            const int n_warnings = info->n_warnings;
-            if (add_associated(ds, info, i, NULL) != MT_OK) continue;
-            info->n_warnings = n_warnings; /* of levels only */
-            mt_associated *a = &info->associated[info->n_associated++];
-            const mt_dicom_level *l = &ds->associated[ds->n_associated - 1];
-            snprintf(a->name, sizeof a->name, "%s", names[k].name);
-            a->width = l->width;
-            a->height = l->height;
-            break;
-        }
+    add_associated_of(ds, info, MT_DICOM_LABEL, "label");
+    add_associated_of(ds, info, MT_DICOM_OVERVIEW, "macro");
+    add_associated_of(ds, info, MT_DICOM_THUMBNAIL, "thumbnail");
+}
+
+/* False when the header does not say how large the image is; one frame alone says it by its own sides. */
+static bool has_size(mt_dicom_facts *f)
+{
+    if (f->frames == 1 && (!f->width || !f->height)) {
+        f->width = f->columns;
+        f->height = f->rows;
+    }
+    return f->width && f->height && f->rows && f->columns && f->rows <= UINT16_MAX &&
+           f->columns <= UINT16_MAX;
+}
+
+/* VOLUME parts by size, widest first. One of no size is left out where others make the slide. */
+static mt_status sort_volumes(sorter *s, uint32_t *n, mt_dicom_slide *ds, mt_slide_info *info, mt_err *err)
+{
+    mt_err why = MT_ERR_INIT; /* of the first */
+    *n = 0;
+    for (uint32_t i = 0; i < ds->n_parts; i++) {
+        mt_dicom_facts *f = &ds->parts[i].facts;
+        if (f->kind != MT_DICOM_VOLUME) continue;
+        if (has_size(f)) s[(*n)++] = (sorter){&ds->parts[i], i};
+        else
+            (void)mt_err_set(&why, MT_ERR_FORMAT,
+                             "total pixel matrix (0048,0006) (0048,0007) of %lld x %lld in frames "
+                             "(0028,0011) (0028,0010) of %u x %u", (long long)f->width,
+                             (long long)f->height, f->columns, f->rows);
+    }
+    if (!*n && why.code != MT_OK) return mt_err_set(err, why.code, "%s", why.text);
+    if (why.code != MT_OK) mt_slide_warn(info, "an image is left out: %.130s", why.text);
+    qsort(s, *n, sizeof *s, by_picture);
+    return MT_OK;
 }
 
 mt_status mt_dicom_levels_make(mt_dicom_slide *ds, mt_slide_info *info, const mt_slide_opts *opts,
@@ -548,22 +587,7 @@ mt_status mt_dicom_levels_make(mt_dicom_slide *ds, mt_slide_info *info, const mt
     uint32_t n = 0;
     mt_dicom_choice choice = {.path = ""};
     MT_TRY(mt_alloc(&s, ds->n_parts, sizeof *s, SIZE_MAX, "levels", err));
-    for (uint32_t i = 0; i < ds->n_parts; i++) {
-        mt_dicom_facts *f = &ds->parts[i].facts;
-        if (f->kind != MT_DICOM_VOLUME) continue;
-        if (f->frames == 1 && (!f->width || !f->height)) {
-            f->width = f->columns;
-            f->height = f->rows;
-        }
-        if (!f->width || !f->height || !f->rows || !f->columns || f->rows > INT16_MAX * 2 + 1 ||
-            f->columns > INT16_MAX * 2 + 1)
-            return mt_err_set(err, MT_ERR_FORMAT,
-                              "total pixel matrix (0048,0006) (0048,0007) of %lld x %lld in frames "
-                              "(0028,0011) (0028,0010) of %u x %u", (long long)f->width,
-                              (long long)f->height, f->columns, f->rows);
-        s[n++] = (sorter){&ds->parts[i], i};
-    }
-    qsort(s, n, sizeof *s, by_picture);
+    MT_TRY(sort_volumes(s, &n, ds, info, err));
     for (uint32_t i = 0, j; i < n; i = j) {
         const mt_dicom_facts *f = &s[i].p->facts;
         for (j = i + 1; j < n && s[j].p->facts.width == f->width && s[j].p->facts.height == f->height; j++) {}

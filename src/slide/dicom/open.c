@@ -110,56 +110,90 @@ static mt_status read_frames(mt_dicom_part *p, mt_err *err)
     return st;
 }
 
-/* A coarser level, or an image beside, that cannot be read is left out with a word. */
+static const struct { mt_dicom_kind kind; const char *name; } images[] = {
+    {MT_DICOM_LABEL, "label"}, {MT_DICOM_OVERVIEW, "macro"}, {MT_DICOM_THUMBNAIL, "thumbnail"}};
+
+typedef struct left_out { mt_err why[MT_COUNT(images)]; } left_out; /* the first of each kind */
+
+/* A part whose frames cannot be read: a word about a coarser level, or about an image beside it unless
+ * another is there. What the slide cannot do without is an error. */
+static mt_status leave_out(left_out *out, mt_slide_info *info, const mt_dicom_part *p, int64_t widest,
+                           mt_err *why, mt_err *err)
+{
+    const mt_dicom_facts *f = &p->facts;
+    const bool volume = f->kind == MT_DICOM_VOLUME;
+    const bool needed = volume && (f->width == widest || !mt_dicom_none(f->concatenation));
+    if (why->code == MT_ERR_NO_MEMORY || why->code == MT_ERR_TEMPORARY || needed) {
+        mt_err_context(why, "an image of %lld x %lld pixels", (long long)f->width, (long long)f->height);
+        return mt_err_set(err, why->code, "%s", why->text);
+    }
+    if (volume)
+        mt_slide_warn(info, "%lld x %lld pixels are left out: %.100s", (long long)f->width,
+                      (long long)f->height, why->text);
+    for (size_t k = 0; k < MT_COUNT(images); k++)
+        if (f->kind == (int32_t)images[k].kind) (void)mt_err_set(&out->why[k], why->code, "%s", why->text);
+    return MT_OK;
+}
+
+static void warn_left_out(mt_slide_info *info, const left_out *out, const mt_dicom_slide *ds)
+{
+    for (size_t k = 0; k < MT_COUNT(images); k++) {
+        bool another = false;
+        for (uint32_t i = 0; i < ds->n_parts; i++)
+            another = another || ds->parts[i].facts.kind == (int32_t)images[k].kind;
+        if (out->why[k].code != MT_OK && !another)
+            mt_slide_warn_associated(info, images[k].name, &out->why[k]);
+    }
+}
+
 static mt_status read_all_frames(mt_dicom_slide *ds, mt_slide_info *info, mt_err *err)
 {
     int64_t widest = 0;
     uint32_t kept = 0;
+    left_out out = {0};
     for (uint32_t i = 0; i < ds->n_parts; i++)
         if (ds->parts[i].facts.kind == MT_DICOM_VOLUME) widest = MT_MAX(widest, ds->parts[i].facts.width);
     for (uint32_t i = 0; i < ds->n_parts; i++) {
         mt_dicom_part *p = &ds->parts[i];
         mt_err why = MT_ERR_INIT;
         mt_status st = read_frames(p, &why);
-        const bool volume = p->facts.kind == MT_DICOM_VOLUME;
-        if (st == MT_OK && p->frames.cut && volume)
+        if (st == MT_OK && p->frames.cut && p->facts.kind == MT_DICOM_VOLUME)
             mt_slide_warn(info, "the image of %lld x %lld pixels ends before its last frame; what is "
                           "missing cannot be read", (long long)p->facts.width, (long long)p->facts.height);
         if (st == MT_OK) {
             ds->parts[kept++] = *p;
             continue;
         }
-        const bool needed = (volume && p->facts.width == widest) || !mt_dicom_none(p->facts.concatenation);
-        if (st == MT_ERR_NO_MEMORY || st == MT_ERR_TEMPORARY || (volume && needed)) {
+        st = leave_out(&out, info, p, widest, &why, err);
+        if (st != MT_OK) {
             while (i < ds->n_parts) ds->parts[kept++] = ds->parts[i++]; /* for whoever frees them */
             ds->n_parts = kept;
-            mt_err_context(&why, "an image of %lld x %lld pixels", (long long)p->facts.width,
-                           (long long)p->facts.height);
-            return mt_err_set(err, st, "%s", why.text);
+            return st;
         }
-        if (volume)
-            mt_slide_warn(info, "%lld x %lld pixels are left out: %.100s", (long long)p->facts.width,
-                          (long long)p->facts.height, why.text);
         free(p->path);
         mt_dicom_frames_free(&p->frames);
     }
     ds->n_parts = kept;
+    warn_left_out(info, &out, ds);
     return MT_OK;
 }
 
 /* ---- the files of the slide ---- */
 
 /* The same instance twice: one of them, when they are one; else nobody can say which is meant. */
-static mt_status same_bytes(const char *a, const char *b, mt_err *err)
+static mt_status same_bytes(const mt_dicom_file *a, const mt_dicom_file *b, mt_err *err)
 {
     MT_AUTO(mt_map_close) mt_map x = {NULL, 0, -1};
     MT_AUTO(mt_map_close) mt_map y = {NULL, 0, -1};
-    MT_TRY(mt_map_open(&x, a, err));
-    MT_TRY(mt_map_open(&y, b, err));
+    const mt_dicom_stamp *s = &a->facts.stamp, *t = &b->facts.stamp;
+    if (s->device == t->device && s->inode == t->inode) return MT_OK; /* two names of one file */
+    MT_TRY(mt_map_open(&x, a->path, err));
+    MT_TRY(mt_map_open(&y, b->path, err));
     if (x.size != y.size || memcmp(x.data, y.data, x.size))
         return mt_err_set(err, MT_ERR_FORMAT, "two files have the same SOP Instance UID (0008,0018) and "
                           "differ");
-    return mt_map_check(&x, err);
+    MT_TRY(mt_map_check(&x, err));
+    return mt_map_check(&y, err);
 }
 
 typedef struct twin { const mt_dicom_file *f; uint32_t i; } twin;
@@ -173,20 +207,54 @@ static int by_instance(const void *a, const void *b)
     return (x->i > y->i) - (x->i < y->i);
 }
 
+static bool repeats(const twin *t)
+{
+    return !mt_dicom_none(t[1].f->facts.instance) &&
+           mt_dicom_same(t[0].f->facts.instance, t[1].f->facts.instance);
+}
+
+/* Comparing reads every byte of both, so it is remembered of these very files that they were equal. */
+static mt_status compare_twins(const twin *t, uint32_t n, mt_err *err)
+{
+    MT_AUTO_FREE uint8_t *known = NULL;
+    mt_dicom_id id = {5, 6};
+    char name[64];
+    size_t n_known;
+    for (uint32_t i = 0; i + 1 < n; i++)
+        for (int k = 0; k < 2 && repeats(&t[i]); k++) {
+            const mt_dicom_stamp *s = &t[i + (uint32_t)k].f->facts.stamp;
+            id = mt_dicom_digest(&(mt_dicom_key){id.a, id.b}, s, sizeof *s);
+        }
+    snprintf(name, sizeof name, "dicom-twins-%016llx%016llx", (unsigned long long)id.a,
+             (unsigned long long)id.b);
+    if (mt_cache_read(&known, &n_known, name)) return MT_OK;
+    for (uint32_t i = 0; i + 1 < n; i++)
+        if (repeats(&t[i])) MT_TRY(same_bytes(t[i].f, t[i + 1].f, err));
+    mt_cache_write(name, "equal", 5);
+    return MT_OK;
+}
+
 /* Marks repeats of an instance. */
 static mt_status find_twins(bool *repeat, const mt_dicom_folder *folder, const mt_dicom_group *g, mt_err *err)
 {
     MT_AUTO_FREE twin *t = NULL;
+    bool any = false;
     MT_TRY(mt_alloc(&t, g->n, sizeof *t, SIZE_MAX, "files", err));
     for (uint32_t i = 0; i < g->n; i++) t[i] = (twin){&folder->files[g->files[i]], i};
     qsort(t, g->n, sizeof *t, by_instance);
-    for (uint32_t i = 1; i < g->n; i++) {
-        const mt_dicom_id id = t[i].f->facts.instance;
-        if (mt_dicom_none(id) || !mt_dicom_same(id, t[i - 1].f->facts.instance)) continue;
-        MT_TRY(same_bytes(t[i - 1].f->path, t[i].f->path, err));
-        repeat[t[i].i] = true;
-    }
-    return MT_OK;
+    for (uint32_t i = 0; i + 1 < g->n; i++)
+        if (repeats(&t[i])) any = repeat[t[i + 1].i] = true;
+    return any ? compare_twins(t, g->n, err) : MT_OK;
+}
+
+/* Before anything is inflated. */
+static mt_status check_inflated(const mt_dicom_slide *ds, mt_err *err)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < ds->n_parts; i++) total += ds->parts[i].facts.inflated;
+    if (total <= MT_DICOM_MAX_INFLATED) return MT_OK;
+    return mt_err_set(err, MT_ERR_LIMIT, "the deflated files of the slide hold %llu bytes; at most %zu are "
+                      "held in memory", (unsigned long long)total, MT_DICOM_MAX_INFLATED);
 }
 
 static mt_status take_parts(mt_slide *s, mt_dicom_folder *folder, const mt_dicom_group *g, mt_err *err)
@@ -206,7 +274,7 @@ static mt_status take_parts(mt_slide *s, mt_dicom_folder *folder, const mt_dicom
         s->files.bytes += f->facts.stamp.size;
         ds->parts[ds->n_parts++] = (mt_dicom_part){.path = path, .facts = f->facts, .map = {NULL, 0, -1}};
     }
-    return MT_OK;
+    return check_inflated(ds, err);
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }

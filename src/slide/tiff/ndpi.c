@@ -201,22 +201,44 @@ static void name_associated(mt_slide_info *info, int *at, const char *name, int6
     a->height = h;
 }
 
+static mt_status make_macro(mt_ndpi_strip *out, const mt_tiff *t, int dir, mt_err *err)
+{
+    MT_TRY(mt_ndpi_strip_make(out, t, dir, err));
+    if (out->tiles_x == 1 && out->tiles_y == 1 && out->tile_w == out->width && out->tile_h == out->height)
+        return MT_OK;
+    mt_err_set(err, MT_ERR_UNSUPPORTED, "IFD %d: %lld x %lld pixels in %lld x %lld pieces", dir,
+               (long long)out->width, (long long)out->height, (long long)out->tiles_x,
+               (long long)out->tiles_y);
+    mt_ndpi_strip_free(out);
+    return MT_ERR_UNSUPPORTED;
+}
+
+static mt_status make_chart(mt_tiff_picture *out, const mt_tiff *t, int dir, mt_err *err)
+{
+    if (t->size > UINT32_MAX) /* its offsets are of 32 bits */
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "IFD %d: in a file of more than 4 GiB", dir);
+    MT_TRY(mt_tiff_picture_make(out, t, dir, err));
+    if (out->tiles_x != 1 || out->dir->tile_w || out->coding.codec != MT_CODEC_RAW ||
+        (uint64_t)out->width * (uint64_t)out->height > MT_CODEC_MAX_PIXELS)
+        return mt_err_set(err, MT_ERR_UNSUPPORTED, "IFD %d: no uncompressed strip of up to %zu pixels",
+                          dir, MT_CODEC_MAX_PIXELS);
+    return MT_OK;
+}
+
 static void add_associated(mt_slide *s, int dir, double lens)
 {
     ndpi *n = s->impl;
-    if (lens == -1.0 && n->macro_at < 0 &&
-        mt_ndpi_strip_make(&n->macro, &n->tiff, dir, NULL) == MT_OK) {
-        if (n->macro.tiles_x == 1 && n->macro.tiles_y == 1 && n->macro.tile_w == n->macro.width &&
-            n->macro.tile_h == n->macro.height)
+    mt_err why = MT_ERR_INIT;
+    if (lens == -1.0 && n->macro_at < 0) {
+        if (make_macro(&n->macro, &n->tiff, dir, &why) == MT_OK)
             name_associated(&s->info, &n->macro_at, "macro", n->macro.width, n->macro.height);
-        else
-            mt_ndpi_strip_free(&n->macro);
+        else mt_slide_warn_associated(&s->info, "macro", &why);
     }
-    if (lens == -2.0 && n->chart_at < 0 && n->tiff.size <= UINT32_MAX &&
-        mt_tiff_picture_make(&n->chart, &n->tiff, dir, NULL) == MT_OK && n->chart.tiles_x == 1 &&
-        !n->chart.dir->tile_w && n->chart.coding.codec == MT_CODEC_RAW &&
-        (uint64_t)n->chart.width * (uint64_t)n->chart.height <= MT_CODEC_MAX_PIXELS)
-        name_associated(&s->info, &n->chart_at, "map", n->chart.width, n->chart.height);
+    if (lens == -2.0 && n->chart_at < 0) {
+        if (make_chart(&n->chart, &n->tiff, dir, &why) == MT_OK)
+            name_associated(&s->info, &n->chart_at, "map", n->chart.width, n->chart.height);
+        else mt_slide_warn_associated(&s->info, "map", &why);
+    }
 }
 
 static mt_status sort_out(mt_slide *s, int focal_plane, mt_err *err)

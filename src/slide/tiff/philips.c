@@ -103,7 +103,7 @@ static void add_associated(mt_slide *s, const mt_xml_node *root, const char *nam
                            const char *dir_word, const char *type)
 {
     const mt_tiff_slide *ts = s->impl;
-    const int before = s->info.n_associated;
+    const int before = s->info.n_associated, warnings = s->info.n_warnings;
     for (int i = 0; i < ts->tiff.n_chain; i++)
         if (!ts->tiff.dirs[i].tile_w && mt_tiff_begins(&ts->tiff.dirs[i].description, dir_word))
             mt_tiff_slide_add_associated(s, i, name, strlen(name));
@@ -112,7 +112,9 @@ static void add_associated(mt_slide *s, const mt_xml_node *root, const char *nam
     const mt_xml_node *data = object ? attribute(object, "PIM_DP_IMAGE_DATA") : NULL;
     size_t n = 0;
     uint8_t *jpeg = data ? from_base64(&n, data->text, data->n_text) : NULL;
-    if (jpeg) mt_tiff_slide_add_jpeg(s, jpeg, n, name);
+    if (!jpeg) return;
+    s->info.n_warnings = warnings; /* this one speaks for itself */
+    mt_tiff_slide_add_jpeg(s, jpeg, n, name);
 }
 
 /* ---- levels ---- */

@@ -3,16 +3,16 @@
  * all of one resolution. The slide is the collection's rectangle, so that its coordinates are those
  * OpenSlide gives; where no area lies it is white.
  *
- * Areas begin anywhere, so a tile of the slide is drawn from up to four stored ones. Each reader
- * keeps the last few it decoded: tiles in order cost two decodes each, not four. */
+ * Areas begin anywhere, so a tile of the slide is drawn from up to four stored ones, which are kept. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "slide/facts.h"
+#include "slide/stored.h"
 #include "slide/tiff/tiff_slide.h"
 #include "slide/xml.h"
 
-enum { MAX_AREAS = 16, KEPT = 8, MAX_TILE = 1 << 22 }; /* pixels: eight are kept */
+enum { MAX_AREAS = 16, MAX_TILE = 1 << 22 }; /* pixels: a few can be kept */
 
 /* One level of a scanned area, in pixels of the level. */
 typedef struct area {
@@ -25,6 +25,7 @@ typedef struct scn {
     const mt_slide_ops *base; /* of a plain TIFF slide */
     area areas[MT_MAX_LEVELS][MAX_AREAS];
     int n_areas;
+    mt_kept *kept;
     int64_t w, h; /* of the collection, nanometres */
 } scn;
 
@@ -36,75 +37,20 @@ static bool detect(const mt_probe *p)
 
 /* ---- pixels ---- */
 
-typedef struct kept {
-    uint8_t *rgb;
-    int level, area;
+typedef struct stored {
+    void *reader;
+    const mt_slide *slide;
+    const mt_tiff_picture *picture;
     int64_t tx, ty;
-    uint64_t used;
-} kept;
+} stored;
 
-typedef struct reader {
-    void *base;
-    void (*base_close)(void *state);
-    kept tiles[KEPT];
-    uint64_t clock;
-} reader;
-
-static void reader_close(void *state)
+static mt_status decode_stored(uint8_t *pixels, void *ctx, mt_err *err)
 {
-    reader *r = state;
-    if (r->base) r->base_close(r->base);
-    for (int i = 0; i < KEPT; i++)
-        free(r->tiles[i].rgb);
-    free(r);
-}
-
-static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
-{
-    const mt_tiff_slide *ts = s->impl;
-    const scn *c = ts->more;
-    reader *r = NULL;
-    MT_TRY(mt_alloc(&r, 1, sizeof *r, sizeof *r, "tile reader", err));
-    r->base_close = c->base->reader_close;
-    mt_status st = c->base->reader_open(&r->base, s, err);
-    if (st != MT_OK)
-        reader_close(r);
-    else
-        *state = r;
-    return st;
-}
-
-/* A stored tile: a kept one, or decoded over the one that was used longest ago. */
-static mt_status stored_tile(const uint8_t **out, reader *r, const mt_slide *s, int level, int at,
-                             int64_t tx, int64_t ty, mt_err *err)
-{
-    const mt_tiff_slide *ts = s->impl;
-    const scn *c = ts->more;
-    const mt_tiff_picture *p = &c->areas[level][at].picture;
-    const size_t stride = 3 * (size_t)p->tile_w;
-    kept *oldest = &r->tiles[0];
-    for (int i = 0; i < KEPT; i++) {
-        kept *k = &r->tiles[i];
-        if (k->rgb && k->level == level && k->area == at && k->tx == tx && k->ty == ty) {
-            k->used = ++r->clock;
-            *out = k->rgb;
-            return MT_OK;
-        }
-        if (k->used < oldest->used) oldest = k;
-    }
-    free(oldest->rgb);
-    *oldest = (kept){.rgb = NULL};
-    MT_TRY(mt_alloc_aligned(&oldest->rgb, stride * (size_t)p->tile_h, 3 * MT_CODEC_MAX_PIXELS,
-                            "tile", err));
-    mt_status st = mt_tiff_picture_decode(r->base, &ts->tiff, p, tx, ty, oldest->rgb, stride, err);
-    if (st != MT_OK) {
-        free(oldest->rgb);
-        oldest->rgb = NULL;
-        return st;
-    }
-    *oldest = (kept){oldest->rgb, level, at, tx, ty, ++r->clock};
-    *out = oldest->rgb;
-    return MT_OK;
+    const stored *t = ctx;
+    const mt_tiff_slide *ts = t->slide->impl;
+    MT_TRY(mt_tiff_picture_decode(t->reader, &ts->tiff, t->picture, t->tx, t->ty, pixels,
+                                  3 * (size_t)t->picture->tile_w, err));
+    return mt_map_check(&ts->map, err); /* zeros of a fault are not kept */
 }
 
 typedef struct box {
@@ -117,12 +63,13 @@ static box cross(box a, box b)
 }
 
 /* What of an area falls into the box `want`, whose top left is at rgb. */
-static mt_status draw_area(reader *r, const mt_slide *s, int level, int at, box want, uint8_t *rgb,
+static mt_status draw_area(void *reader, const mt_slide *s, int level, int at, box want, uint8_t *rgb,
                            size_t stride, mt_err *err)
 {
     const scn *c = ((const mt_tiff_slide *)s->impl)->more;
     const area *a = &c->areas[level][at];
     const mt_tiff_picture *p = &a->picture;
+    const size_t bytes = 3 * (size_t)p->tile_w * (size_t)p->tile_h;
     const box in = cross(want, (box){a->x, a->y, a->x + p->width, a->y + p->height});
     if (in.x0 >= in.x1 || in.y0 >= in.y1) return MT_OK;
     for (int64_t ty = (in.y0 - a->y) / p->tile_h; a->y + ty * p->tile_h < in.y1; ty++)
@@ -130,11 +77,14 @@ static mt_status draw_area(reader *r, const mt_slide *s, int level, int at, box 
             const int64_t x = a->x + tx * p->tile_w, y = a->y + ty * p->tile_h;
             const box part = cross(in, (box){x, y, x + p->tile_w, y + p->tile_h});
             const uint8_t *tile = NULL;
-            MT_TRY(stored_tile(&tile, r, s, level, at, tx, ty, err));
+            stored from = {reader, s, p, tx, ty};
+            const mt_kept_key key = {(uint64_t)level << 32 | (uint64_t)at, (uint64_t)(ty * p->tiles_x + tx)};
+            MT_TRY(mt_kept_take(&tile, c->kept, key, bytes, decode_stored, &from, err));
             for (int64_t row = part.y0; row < part.y1; row++)
                 memcpy(rgb + (size_t)(row - want.y0) * stride + 3 * (size_t)(part.x0 - want.x0),
                        tile + 3 * ((size_t)(row - y) * (size_t)p->tile_w + (size_t)(part.x0 - x)),
                        3 * (size_t)(part.x1 - part.x0));
+            mt_kept_give(c->kept, tile);
         }
     return MT_OK;
 }
@@ -333,6 +283,13 @@ static mt_status read_slide(mt_slide *s, mt_xml *xml, mt_err *err)
     return MT_OK;
 }
 
+static void close_slide(mt_slide *s)
+{
+    scn *c = ((mt_tiff_slide *)s->impl)->more;
+    mt_kept_free(&c->kept);
+    c->base->close(s);
+}
+
 static mt_status open_scn(mt_slide *s, mt_probe *p, mt_err *err)
 {
     mt_tiff_slide *ts = NULL;
@@ -344,14 +301,14 @@ static mt_status open_scn(mt_slide *s, mt_probe *p, mt_err *err)
     c->base = s->ops;
     c->ops = *s->ops;
     c->ops.span = NULL; /* a tile is no stored one */
-    c->ops.reader_open = reader_open;
-    c->ops.reader_close = reader_close;
+    c->ops.close = close_slide;
     c->ops.decode = decode;
     c->ops.decode_rows = NULL;
     c->ops.max_reduce = max_reduce;
     mt_xml xml = {.root = NULL};
     mt_status st = read_slide(s, &xml, err);
     mt_xml_free(&xml);
+    if (st == MT_OK) st = mt_kept_new(&c->kept, MT_KEPT_BYTES, err);
     if (st == MT_OK) s->ops = &c->ops;
     return st;
 }

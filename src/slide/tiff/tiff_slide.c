@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "slide/stored.h"
 #include "slide/tiff/ojpeg.h"
 
 /* ---- tiles ---- */
@@ -24,37 +25,9 @@ static mt_status check(const mt_slide *s, mt_err *err)
     return mt_map_check_whole(&ts->map, s->path, ts->inode, err);
 }
 
-typedef struct reader {
-    mt_decoder *decoder;
-    mt_ojpeg *ojpeg;
-    uint8_t *fine;      /* a tile of the finer level, and sums over it: for tiles left out; or a
-                           stored tile that is shown turned */
-    uint32_t *sums;     /* red, green, blue, count */
-    size_t fine_room, sums_room;
-} reader;
-
-static void reader_close(void *state)
-{
-    reader *r = state;
-    mt_decoder_free(&r->decoder);
-    mt_ojpeg_close(&r->ojpeg);
-    free(r->fine);
-    free(r->sums);
-    free(r);
-}
-
-static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
-{
-    reader *r = NULL;
-    MT_TRY(mt_alloc(&r, 1, sizeof *r, sizeof *r, "tile reader", err));
-    mt_status st = mt_decoder_new(&r->decoder, err);
-    if (st != MT_OK) {
-        reader_close(r);
-        return st;
-    }
-    *state = r;
-    return MT_OK;
-}
+/* Its `tile` is one of the finer level, for tiles left out, with sums (red, green, blue, count) over it;
+ * or a stored tile that is shown turned. */
+typedef mt_stored_reader reader;
 
 static void fill_white(uint8_t *rgb, size_t stride, int32_t y0, int32_t y1, size_t row_bytes)
 {
@@ -119,16 +92,9 @@ mt_status mt_tiff_picture_decode(void *state, const mt_tiff *t, const mt_tiff_pi
     return decode_stored(&absent, state, t, p, tx, ty, 1, rgb, stride, NULL, err);
 }
 
-static mt_status need_fine(reader *r, const mt_tiff_picture *p, mt_err *err)
+static mt_status need_tile(reader *r, const mt_tiff_picture *p, mt_err *err)
 {
-    const size_t bytes = 3 * (size_t)p->tile_w * (size_t)p->tile_h;
-    if (r->fine_room >= bytes) return MT_OK;
-    free(r->fine);
-    r->fine = NULL;
-    r->fine_room = 0;
-    MT_TRY(mt_alloc_aligned(&r->fine, bytes, 3 * MT_CODEC_MAX_PIXELS, "tile", err));
-    r->fine_room = bytes;
-    return MT_OK;
+    return mt_room_need(&r->tile, 3 * (size_t)p->tile_w * (size_t)p->tile_h, "tile", err);
 }
 
 /* ---- pictures stored turned ---- */
@@ -171,19 +137,19 @@ static mt_status draw_turned(reader *r, const mt_tiff *t, const mt_tiff_picture 
 {
     fill_white(rgb, stride, 0, (int32_t)(shown->y1 - shown->y0),
                3 * (size_t)(shown->x1 - shown->x0));
-    MT_TRY(need_fine(r, p, err));
+    MT_TRY(need_tile(r, p, err));
     rect tiles;
     tiles_seen(&tiles, shown, p);
     for (int64_t ty = tiles.y0; ty <= tiles.y1; ty++)
         for (int64_t tx = tiles.x0; tx <= tiles.x1; tx++) {
             bool absent = false;
-            mt_status st = decode_stored(&absent, r, t, p, tx, ty, 1, r->fine,
+            mt_status st = decode_stored(&absent, r, t, p, tx, ty, 1, r->tile.p,
                                          3 * (size_t)p->tile_w, NULL, err);
             if (st != MT_OK) {
                 mt_err_context(err, "part %lld,%lld", (long long)tx, (long long)ty);
                 return st;
             }
-            turn_tile(rgb, stride, shown, p, r->fine, tx, ty);
+            turn_tile(rgb, stride, shown, p, r->tile.p, tx, ty);
         }
     return MT_OK;
 }
@@ -204,18 +170,16 @@ typedef struct shrink {
 
 static mt_status shrink_rooms(reader *r, const shrink *k, const mt_tiff_picture *fine, mt_err *err)
 {
-    const size_t sum_bytes = 4 * sizeof(uint32_t) * (size_t)k->w * (size_t)k->h;
-    MT_TRY(need_fine(r, fine, err));
-    if (r->sums_room < sum_bytes) {
-        free(r->sums);
-        r->sums = NULL;
-        r->sums_room = 0;
-        MT_TRY(mt_alloc_aligned(&r->sums, sum_bytes, 4 * sizeof(uint32_t) * MT_CODEC_MAX_PIXELS,
-                                "sums", err));
-        r->sums_room = sum_bytes;
-    }
-    memset(r->sums, 0, sum_bytes);
+    const size_t bytes = 4 * sizeof(uint32_t) * (size_t)k->w * (size_t)k->h;
+    MT_TRY(need_tile(r, fine, err));
+    MT_TRY(mt_room_need(&r->sums, bytes, "sums", err));
+    memset(r->sums.p, 0, bytes);
     return MT_OK;
+}
+
+static uint32_t *sum_at(const reader *r, const shrink *k, int64_t x, int64_t y)
+{
+    return (uint32_t *)(void *)r->sums.p + 4 * (y * k->w + x);
 }
 
 /* Adds every pixel of a fine tile that falls into the drawn one. */
@@ -231,8 +195,8 @@ static void shrink_add(reader *r, const shrink *k, const mt_tiff_picture *fine, 
         for (int64_t i = 0; i < w; i++) {
             const double dx = floor(((double)(x + i) + 0.5 - k->x0) / k->step);
             if (dx < 0 || dx >= k->w) continue;
-            uint32_t *sum = r->sums + 4 * ((size_t)dy * (size_t)k->w + (size_t)dx);
-            const uint8_t *p = r->fine + 3 * ((size_t)j * (size_t)fine->tile_w + (size_t)i);
+            uint32_t *sum = sum_at(r, k, (int64_t)dx, (int64_t)dy);
+            const uint8_t *p = r->tile.p + 3 * ((size_t)j * (size_t)fine->tile_w + (size_t)i);
             for (int c = 0; c < 3; c++) sum[c] += p[c];
             sum[3]++;
         }
@@ -243,7 +207,7 @@ static void shrink_write(const reader *r, const shrink *k, uint8_t *rgb, size_t 
 {
     for (int32_t y = 0; y < k->h; y++)
         for (int32_t x = 0; x < k->w; x++) {
-            const uint32_t *sum = r->sums + 4 * ((size_t)y * (size_t)k->w + (size_t)x);
+            const uint32_t *sum = sum_at(r, k, x, y);
             uint8_t *p = rgb + (size_t)y * stride + 3 * (size_t)x;
             for (int c = 0; c < 3; c++)
                 p[c] = sum[3] ? (uint8_t)((sum[c] + sum[3] / 2) / sum[3]) : 255;
@@ -271,7 +235,7 @@ static mt_status draw_from_finer(bool *drawn, reader *r, const mt_slide *s, int 
         for (int64_t fx = first_x;
              fx < fine->tiles_x && (double)(fx * fine->tile_w) < k.x0 + k.w * k.step; fx++) {
             bool absent = false;
-            MT_TRY(decode_stored(&absent, r, &ts->tiff, fine, fx, fy, 1, r->fine,
+            MT_TRY(decode_stored(&absent, r, &ts->tiff, fine, fx, fy, 1, r->tile.p,
                                  3 * (size_t)fine->tile_w, NULL, err));
             shrink_add(r, &k, fine, fx, fy);
         }
@@ -358,10 +322,10 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
     const rect all = {0, 0, a->width, a->height};
     void *state = NULL;
     mt_err why = MT_ERR_INIT;
-    MT_TRY(reader_open(&state, s, err));
+    MT_TRY(mt_stored_open(&state, s, err));
     mt_status st = draw_turned(state, &ts->tiff, &ts->associated[i], &all, rgb,
                                3 * (size_t)a->width, &why);
-    reader_close(state);
+    mt_stored_close(state);
     MT_TRY(check(s, err));
     return st == MT_OK ? MT_OK : mt_err_set(err, st, "%s image: %s", a->name, why.text);
 }
@@ -380,7 +344,7 @@ static void close_slide(mt_slide *s)
 }
 
 static const mt_slide_ops tiff_ops = {
-    span, reader_open, reader_close, decode, associated, max_reduce, check, close_slide, decode_rows,
+    span, mt_stored_open, mt_stored_close, decode, associated, max_reduce, check, close_slide, decode_rows,
 };
 
 mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_err *err)
@@ -434,20 +398,34 @@ static bool may_add(const mt_slide_info *info, const char *name, size_t n_name)
     return true;
 }
 
+/* What cannot be read is left out with a word. */
+static mt_status make_associated(mt_tiff_picture *out, const mt_tiff *t, int dir, mt_err *err)
+{
+    MT_TRY(mt_tiff_picture_make(out, t, dir, err));
+    if ((uint64_t)out->width * (uint64_t)out->height > MT_CODEC_MAX_PIXELS)
+        return mt_err_set(err, MT_ERR_LIMIT, "IFD %d: %lld x %lld pixels, at most %zu are read", dir,
+                          (long long)out->width, (long long)out->height, MT_CODEC_MAX_PIXELS);
+    return MT_OK;
+}
+
 void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name)
 {
     mt_tiff_slide *ts = s->impl;
     mt_slide_info *info = &s->info;
     mt_tiff_picture p;
+    mt_err why = MT_ERR_INIT;
     if (!may_add(info, name, n_name)) return;
-    if (mt_tiff_picture_make(&p, &ts->tiff, dir, NULL) != MT_OK) return;
-    if ((uint64_t)p.width * (uint64_t)p.height > MT_CODEC_MAX_PIXELS) return;
-    mt_associated *a = &info->associated[info->n_associated];
-    ts->associated[info->n_associated++] = p;
-    memcpy(a->name, name, n_name);
+    mt_associated a = {.name = ""};
+    memcpy(a.name, name, n_name);
+    if (make_associated(&p, &ts->tiff, dir, &why) != MT_OK) {
+        mt_slide_warn_associated(info, a.name, &why);
+        return;
+    }
+    ts->associated[info->n_associated] = p;
     mt_tiff_picture_shown(&p, &p);
-    a->width = p.width;
-    a->height = p.height;
+    a.width = p.width;
+    a.height = p.height;
+    info->associated[info->n_associated++] = a;
 }
 
 /* Sides and components by the stream's own frame header; false when it has none. */
@@ -474,8 +452,16 @@ void mt_tiff_slide_add_jpeg(mt_slide *s, uint8_t *jpeg, size_t n, const char *na
     mt_slide_info *info = &s->info;
     int32_t w = 0, h = 0;
     int samples = 0;
-    if (!may_add(info, name, strlen(name)) || !jpeg_frame(&w, &h, &samples, jpeg, n) ||
-        (samples != 1 && samples != 3) || (size_t)w * (size_t)h > MT_CODEC_MAX_PIXELS) {
+    if (!may_add(info, name, strlen(name))) {
+        free(jpeg);
+        return;
+    }
+    if (!jpeg_frame(&w, &h, &samples, jpeg, n) || (samples != 1 && samples != 3) ||
+        (size_t)w * (size_t)h > MT_CODEC_MAX_PIXELS) {
+        mt_err why = MT_ERR_INIT;
+        (void)mt_err_set(&why, MT_ERR_FORMAT, "no JPEG of grey or colour and up to %zu pixels in the "
+                         "description", MT_CODEC_MAX_PIXELS);
+        mt_slide_warn_associated(info, name, &why);
         free(jpeg);
         return;
     }

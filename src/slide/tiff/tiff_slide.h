@@ -69,7 +69,8 @@ MT_MUST_USE mt_status mt_tiff_picture_decode(void *reader, const mt_tiff *t, con
                                              mt_err *err);
 
 /* Adds a directory as level (any order; mt_tiff_slide_finish sorts) or as associated image. An
- * associated image that cannot be read, has no name or a name already taken is left out. */
+ * associated image that cannot be read is left out with a warning, one that has no name or a name
+ * already taken without. */
 MT_MUST_USE mt_status mt_tiff_slide_add_level(mt_slide *s, int dir, mt_err *err);
 void mt_tiff_slide_add_associated(mt_slide *s, int dir, const char *name, size_t n_name);
 

@@ -1,12 +1,35 @@
 /* DICOM slides made here: every way frames are stored, found and placed. */
 #include "dicom_made.h"
 
+#include <libdeflate.h>
 #include <math.h>
 #include <pthread.h>
+#include "slide/dicom/dicom.h"
+#include "slide/format.h"
+#include "slide/stored.h"
 
 #define SYNTAX "1.2.840.10008.1.2"
 
 static const dm_image small = {.width = 50, .height = 37, .columns = 16, .rows = 12, .icc = 10};
+
+/* ---- threads ---- */
+
+typedef struct crowd { const mt_slide *s; int seed; } crowd;
+
+static void *read_some(void *arg)
+{
+    const crowd *c = arg;
+    unsigned x = (unsigned)c->seed;
+    for (int i = 0; i < 200; i++) {
+        uint8_t got[3], want[3];
+        x = x * 1103515245u + 12345u;
+        const int px = (int)(x >> 8 & 0xffff) % 50, py = (int)(x >> 12 & 0xffff) % 37;
+        pixel(want, 1, px, py);
+        if (mt_slide_read_region(c->s, 0, px, py, 1, 1, got, 3, NULL) != MT_OK || memcmp(got, want, 3))
+            return (void *)1;
+    }
+    return NULL;
+}
 
 /* ---- native ---- */
 
@@ -40,25 +63,43 @@ static void native(void **state)
             }
 }
 
-/* 8-bit samples in words of the other byte order come in swapped pairs. */
+/* 8-bit samples in words of the other byte order come in swapped pairs, counted from the first byte of
+ * the pixel data: a frame of an odd size begins in the middle of a word. */
+static void swap_all(cut *c)
+{
+    uint8_t *before = NULL;
+    for (int i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->frames[i].n; k++) {
+            uint8_t *p = (uint8_t *)(uintptr_t)c->frames[i].data + k;
+            if (before) {
+                const uint8_t t = *p;
+                *p = *before;
+                *before = t;
+            }
+            before = before ? NULL : p;
+        }
+}
+
 static void swapped_words(void **state)
 {
-    dm_image im = small;
-    im.syntax = SYNTAX ".2";
-    cut c = {.n = 0};
-    cut_raw(&c, 2, &im);
-    for (int i = 0; i < c.n; i++) {
-        uint8_t *p = (uint8_t *)(uintptr_t)c.frames[i].data;
-        for (size_t k = 0; k + 1 < c.frames[i].n; k += 2) {
-            const uint8_t t = p[k];
-            p[k] = p[k + 1];
-            p[k + 1] = t;
-        }
+    static const dm_image sizes[] = {{.width = 50, .height = 37, .columns = 16, .rows = 12},
+                                     {.width = 50, .height = 37, .columns = 15, .rows = 11}};
+    for (size_t i = 0; i < MT_COUNT(sizes); i++) {
+        dm_image im = sizes[i];
+        im.syntax = SYNTAX ".2";
+        cut c = {.n = 0};
+        cut_raw(&c, 2, &im);
+        const size_t last = im.columns % 2 ? c.frames[c.n - 1].n - 1 : 0;
+        if (last) c.frames[c.n - 1].n++; /* the pad byte, which is swapped too: here by room made for it */
+        c.frames[c.n - 1].data = realloc((void *)(uintptr_t)c.frames[c.n - 1].data, c.frames[c.n - 1].n);
+        assert_non_null(c.frames[c.n - 1].data);
+        if (last) ((uint8_t *)(uintptr_t)c.frames[c.n - 1].data)[last + 1] = 0;
+        swap_all(&c);
+        mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+        shows(s, 0, 2, 0);
+        mt_slide_close(&s);
+        cut_free(&c);
     }
-    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
-    shows(s, 0, 2, 0);
-    mt_slide_close(&s);
-    cut_free(&c);
 }
 
 static void grey16(void **state)
@@ -101,6 +142,33 @@ static void bands(void **state)
     mt_err err = MT_ERR_INIT;
     tt_ok(mt_slide_tile_span(&span, s, 0, 0, l->tiles_y - 1, &err), &err);
     assert_int_equal(span.size, 3 * 1500 * (1100 - (l->tiles_y - 1) * l->tile_h));
+    mt_slide_close(&s);
+    cut_free(&c);
+}
+
+/* So is one whose words are swapped, and a band costs no more than its own bytes. */
+static void swapped_bands(void **state)
+{
+    const dm_image im = {.width = 1501, .height = 1100, .columns = 1501, .rows = 1100, .syntax = SYNTAX ".2"};
+    cut c = {.n = 0};
+    cut_raw(&c, 1, &im);
+    swap_all(&c);
+    mt_slide *s = open_one(put(fresh_dir(), "a", &im, &c));
+    const mt_level *l = &mt_slide_get_info(s)->levels[0];
+    assert_true(l->tiles_y > 5);
+    shows(s, 0, 1, 0);
+    mt_err err = MT_ERR_INIT;
+    const size_t band = 3 * 1501 * (size_t)l->tile_h;
+    uint8_t *rgb = malloc(band);
+    void *reader = NULL;
+    assert_non_null(rgb);
+    tt_ok(s->ops->reader_open(&reader, s, &err), &err);
+    for (int ty = 0; ty < l->tiles_y; ty++)
+        tt_ok(s->ops->decode(reader, s, 0, 0, ty, 1, rgb, 3 * 1501, &err), &err);
+    const size_t room = ((mt_stored_reader *)reader)->tile.bytes;
+    assert_true(room >= band && room < band + 64);
+    s->ops->reader_close(reader);
+    free(rgb);
     mt_slide_close(&s);
     cut_free(&c);
 }
@@ -339,6 +407,160 @@ static void sparse_off_grid(void **state)
     cut_free(&c);
 }
 
+/* A picture of w x h in frames of 40 x 30, moved off the grid by (7, 5), those of odd columns in `b`. */
+static void cut_off_grid(cut *a, cut *b, const dm_image *im)
+{
+    for (int y = 5, row = 0; y + im->rows <= im->height; y += im->rows, row++)
+        for (int x = 7, col = 0; x + im->columns <= im->width; x += im->columns, col++) {
+            uint8_t *p = frame_rgb(3, x, y, im->columns, im->rows, im->width, im->height);
+            cut *c = col % 2 && b ? b : a;
+            add_frame(c, p, 3 * (size_t)im->columns * (size_t)im->rows);
+            c->frames[c->n - 1].x = x + 1;
+            c->frames[c->n - 1].y = y + 1;
+            free(p);
+        }
+}
+
+/* Each frame off the grid is decoded once in a pass, whatever the order and however many readers. */
+static void off_grid_once(void **state)
+{
+    const dm_image im = {.width = 500, .height = 400, .columns = 40, .rows = 30, .organization = "TILED_SPARSE"};
+    cut c = {.n = 0};
+    cut_off_grid(&c, NULL, &im);
+    const char *path = put(fresh_dir(), "a", &im, &c);
+    for (int by_columns = 0; by_columns < 2; by_columns++) {
+        mt_slide *s = open_one(path);
+        const mt_level *l = &mt_slide_get_info(s)->levels[0];
+        mt_tile_reader *r[2] = {NULL, NULL};
+        mt_err err = MT_ERR_INIT;
+        uint8_t rgb[3 * 40 * 30], want[3];
+        for (int i = 0; i < 2; i++) tt_ok(mt_tile_reader_new(&r[i], s, &err), &err);
+        const int64_t n = l->tiles_x * l->tiles_y;
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t tx = by_columns ? i / l->tiles_y : i % l->tiles_x,
+                          ty = by_columns ? i % l->tiles_y : i / l->tiles_x;
+            tt_ok(mt_tile_reader_decode(r[i % 2], 0, tx, ty, 1, rgb, 120, &err), &err);
+            if (!tx || !ty || tx + 1 == l->tiles_x || ty + 1 == l->tiles_y) continue;
+            pixel(want, 3, (int)tx * 40 + 20, (int)ty * 30 + 15);
+            assert_memory_equal(rgb + 3 * (15 * 40 + 20), want, 3);
+        }
+        assert_int_equal(mt_kept_fills(((mt_dicom_slide *)s->impl)->kept), c.n);
+        for (int i = 0; i < 2; i++) mt_tile_reader_free(&r[i]);
+        mt_slide_close(&s);
+    }
+    cut_free(&c);
+}
+
+/* A tile drawn from two files, of which the one that is drawn first is cut short: the tile fails. */
+static void off_grid_fault(void **state)
+{
+    dm_image im = {.width = 340, .height = 340, .columns = 100, .rows = 100, .organization = "TILED_SPARSE"};
+    cut a = {.n = 0}, b = {.n = 0};
+    const char *dir = fresh_dir();
+    cut_off_grid(&a, &b, &im);
+    im.instance = "1.2.6.1";
+    put(dir, "a", &im, &a);
+    im.instance = "1.2.6.2";
+    const char *path = put(dir, "b", &im, &b); /* its frames come after those of a: drawn before them */
+    mt_slide *s = open_one(path);
+    mt_err err = MT_ERR_INIT;
+    mt_tile_reader *r = NULL;
+    uint8_t rgb[3 * 100 * 100];
+    tt_ok(mt_tile_reader_new(&r, s, &err), &err);
+    tt_ok(mt_tile_reader_decode(r, 0, 1, 0, 1, rgb, 300, &err), &err); /* both mapped */
+    assert_int_equal(truncate(path, 8192), 0);
+    for (int k = 0; k < 2; k++) { /* nor is a frame of zeros kept */
+        mt_err_clear(&err);
+        assert_int_equal(mt_tile_reader_decode(r, 0, 1, 2, 1, rgb, 300, &err), MT_ERR_IO);
+        assert_non_null(strstr(err.text, "level 0: tile 1,2: "));
+    }
+    mt_tile_reader_free(&r);
+    mt_slide_close(&s);
+    cut_free(&a);
+    cut_free(&b);
+}
+
+/* ---- deflated ---- */
+
+/* One deflated frame of side x side zeros. */
+static void put_deflated(const char *dir, const char *name, const char *instance, int side)
+{
+    const dm_image im = {.width = side, .height = side, .columns = side, .rows = side, .samples = 1,
+                         .instance = instance, .no_pixels = true, .say_frames = 1};
+    static const char plain[] = SYNTAX ".1", deflated[] = SYNTAX ".1.99";
+    mt_buf b = MT_BUF_INIT((size_t)1 << 20);
+    dm_build(&b, &im);
+    uint8_t *uid = memmem(b.data, b.len, plain, sizeof plain - 1);
+    assert_non_null(uid);
+    const size_t head = (size_t)(uid - b.data) - 8, set = head + 8 + sizeof plain;
+    const size_t grey = (size_t)side * (size_t)side, n = b.len - set, all = n + 12 + grey;
+    uint8_t *bytes = calloc(all, 1), *packed = malloc(all / 64 + 65536);
+    assert_true(bytes && packed);
+    memcpy(bytes, b.data + set, n);
+    memcpy(bytes + n, "\xe0\x7f\x10\0OB\0", 8);
+    for (int i = 0; i < 4; i++) bytes[n + 8 + (size_t)i] = (uint8_t)(grey >> 8 * i);
+    struct libdeflate_compressor *z = libdeflate_alloc_compressor(1);
+    assert_non_null(z);
+    const size_t got = libdeflate_deflate_compress(z, bytes, all, packed, all / 64 + 65536);
+    libdeflate_free_compressor(z);
+    assert_true(got > 0);
+    mt_buf out = MT_BUF_INIT((size_t)1 << 26);
+    const size_t meta = 132 + 8; /* behind the length of group 0002 */
+    mt_buf_append(&out, b.data, head + 6);
+    mt_buf_append(&out, (uint8_t[2]){sizeof deflated, 0}, 2);
+    mt_buf_append(&out, deflated, sizeof deflated);
+    const size_t length = out.len - meta - 4;
+    for (int i = 0; i < 4; i++) out.data[meta + (size_t)i] = (uint8_t)(length >> 8 * i);
+    mt_buf_append(&out, packed, got);
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_file_write(in(dir, name), out.data, out.len, &err), &err);
+    mt_buf_free(&out);
+    mt_buf_free(&b);
+    free(bytes);
+    free(packed);
+}
+
+/* What is held inflated is one sum for the slide, not a ceiling for each of its files. */
+static void deflated_budget(void **state)
+{
+    const char *dir = fresh_dir();
+    put_deflated(dir, "a", "1.2.5.1", 12000); /* 144 MB */
+    mt_slide *s = open_one(tt_tmp_file(dir));
+    pixel_is(s, 11999, 11999, 0, 0, 0);
+    mt_slide_close(&s);
+    put_deflated(dir, "b", "1.2.5.2", 12000);
+    refused(tt_tmp_file(dir), MT_ERR_LIMIT, "deflated files of the slide hold 288");
+    dir = fresh_dir();
+    put_deflated(dir, "a", "1.2.5.1", 17000); /* 289 MB: refused before it is all inflated */
+    refused(in(dir, "a"), MT_ERR_LIMIT, "deflated data set of");
+}
+
+/* A part is inflated by whoever asks first, the others wait for it and not for each other. */
+static void deflated_threads(void **state)
+{
+    dm_image im = small;
+    im.syntax = SYNTAX ".1.99";
+    cut c = {.n = 0};
+    cut_raw(&c, 1, &im);
+    const char *path = put(fresh_dir(), "a", &im, &c);
+    for (int round = 0; round < 10; round++) {
+        mt_slide *s = open_one(path);
+        pthread_t t[8];
+        crowd jobs[8];
+        for (int i = 0; i < 8; i++) {
+            jobs[i] = (crowd){s, 91 * round + i};
+            assert_int_equal(pthread_create(&t[i], NULL, read_some, &jobs[i]), 0);
+        }
+        for (int i = 0; i < 8; i++) {
+            void *bad;
+            pthread_join(t[i], &bad);
+            assert_null(bad);
+        }
+        mt_slide_close(&s);
+    }
+    cut_free(&c);
+}
+
 /* ---- optical paths, focal planes ---- */
 
 static mt_slide *open_at(const char *path, const char *optical_path, int plane)
@@ -469,23 +691,6 @@ static void concatenation(void **state)
 
 /* ---- threads ---- */
 
-typedef struct crowd { const mt_slide *s; int seed; } crowd;
-
-static void *read_some(void *arg)
-{
-    const crowd *c = arg;
-    unsigned x = (unsigned)c->seed;
-    for (int i = 0; i < 200; i++) {
-        uint8_t got[3], want[3];
-        x = x * 1103515245u + 12345u;
-        const int px = (int)(x >> 8 & 0xffff) % 50, py = (int)(x >> 12 & 0xffff) % 37;
-        pixel(want, 1, px, py);
-        if (mt_slide_read_region(c->s, 0, px, py, 1, 1, got, 3, NULL) != MT_OK || memcmp(got, want, 3))
-            return (void *)1;
-    }
-    return NULL;
-}
-
 /* Files are mapped by whoever asks first. */
 static void threads(void **state)
 {
@@ -607,6 +812,8 @@ int main(void)
     setenv("MICROTOME_CACHE", "off", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(native), cmocka_unit_test(swapped_words), cmocka_unit_test(grey16), cmocka_unit_test(bands),
+        cmocka_unit_test(swapped_bands), cmocka_unit_test(off_grid_once), cmocka_unit_test(off_grid_fault),
+        cmocka_unit_test(deflated_budget), cmocka_unit_test(deflated_threads),
         cmocka_unit_test(tables_and_fragments), cmocka_unit_test(one_frame_many_fragments),
         cmocka_unit_test(colours), cmocka_unit_test(rle), cmocka_unit_test(cut_short), cmocka_unit_test(shrinks_while_open),
         cmocka_unit_test(sparse_on_grid), cmocka_unit_test(sparse_off_grid), cmocka_unit_test(paths_and_planes),

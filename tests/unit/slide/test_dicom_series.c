@@ -3,6 +3,8 @@
 #include "slide/dicom/dicom.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -267,6 +269,46 @@ static void damaged_level(void **state)
     refused(in(dir, "2"), MT_ERR_FORMAT, "");
 }
 
+/* An instance that does not say its size is left out where others make the slide. */
+static void no_size(void **state)
+{
+    const char *dir = fresh_dir();
+    level(dir, "2", 2, (dm_image){.no_matrix = true});
+    refused(tt_tmp_file(dir), MT_ERR_FORMAT, "total pixel matrix (0048,0006) (0048,0007) of 0 x 0");
+    level(dir, "1", 1, (dm_image){.icc = 4});
+    mt_slide *s = open_one(tt_tmp_file(dir));
+    assert_int_equal(mt_slide_get_info(s)->n_levels, 1);
+    assert_true(warns(s, "an image is left out: total pixel matrix"));
+    assert_int_equal(mt_slide_get_info(s)->n_warnings, 1);
+    shows(s, 0, 1, 0);
+    mt_slide_close(&s);
+}
+
+/* A label that is there and cannot be read is told, unless another one can. */
+static void unreadable_images(void **state)
+{
+    const char *dir = fresh_dir();
+    level(dir, "1", 1, (dm_image){.icc = 4});
+    image(dir, "label", "LABEL", 1, (dm_image){.syntax = "1.2.840.10008.1.2.4.201"}); /* of its codec */
+    image(dir, "thumb", "THUMBNAIL", 2, (dm_image){.syntax = "1.2.840.10008.1.2.4.50", .say_frames = 3});
+    image(dir, "macro", "OVERVIEW", 3, (dm_image){.no_pixels = true});
+    mt_slide *s = open_one(tt_tmp_file(dir));
+    assert_int_equal(mt_slide_get_info(s)->n_associated, 0);
+    assert_true(warns(s, "the label image cannot be read: transfer syntax"));
+    assert_true(warns(s, "the thumbnail image cannot be read: the pixel data has 1 fragments for 3"));
+    assert_true(warns(s, "the macro image cannot be read: no pixel data"));
+    assert_int_equal(mt_slide_get_info(s)->n_warnings, 3);
+    mt_slide_close(&s);
+    image(dir, "label2", "LABEL", 4, (dm_image){0});
+    image(dir, "thumb2", "THUMBNAIL", 5, (dm_image){0});
+    image(dir, "macro0", "OVERVIEW", 6, (dm_image){0});
+    s = open_one(tt_tmp_file(dir));
+    assert_int_equal(mt_slide_get_info(s)->n_associated, 3);
+    assert_int_equal(mt_slide_get_info(s)->associated[0].width, 34);
+    assert_int_equal(mt_slide_get_info(s)->n_warnings, 0);
+    mt_slide_close(&s);
+}
+
 static void display_palettes(void **state)
 {
     const char *dir = fresh_dir();
@@ -365,6 +407,115 @@ static void cache(void **state)
     opens_and_shows(dir, 2);
     setenv("MICROTOME_CACHE", "off", 1);
     opens_and_shows(dir, 2);
+}
+
+/* A file rewritten in its place, as large as before and with its old time, is another file. */
+static void cache_sees_rewriting(void **state)
+{
+    const char *dir = fresh_dir();
+    char store[512], file[512];
+    struct stat sb;
+    snprintf(store, sizeof store, "%s/cache4", tt_tmp());
+    setenv("MICROTOME_CACHE", store, 1);
+    level(dir, "1", 1, (dm_image){0});
+    for (int i = 0; i < 80; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "f%d", i);
+        write_text(in(dir, name), "no slide");
+    }
+    const char *path = in(dir, "1");
+    opens_and_shows(dir, 1);
+    assert_int_equal(cached(store, file), 1);
+    mt_err err = MT_ERR_INIT;
+    uint8_t *data = NULL;
+    size_t n;
+    tt_ok(mt_file_read(&data, &n, path, SIZE_MAX / 2, &err), &err);
+    const uint8_t *model = memmem(data, n, "Model 7", 7);
+    assert_non_null(model);
+    assert_int_equal(stat(path, &sb), 0);
+    const int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "Model 9", 7, model - data), 7);
+    const struct timespec times[2] = {sb.st_atim, sb.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+    free(data);
+    mt_slide *s = open_one(tt_tmp_file(dir));
+    assert_string_equal(mt_slide_get_info(s)->scanner, "Maker Model 9");
+    mt_slide_close(&s);
+    setenv("MICROTOME_CACHE", "off", 1);
+}
+
+/* What killed writers have left is swept, what is being written is not, nor what is not ours. */
+static void cache_leftovers(void **state)
+{
+    static const struct { const char *name; bool old, stays; } files[] = {
+        {".dicom-files-0123456789abcdef.aB3xYz", true, false},
+        {".dicom-frames-0123456789abcdef0123456789abcdef.aB3xYz", true, false},
+        {".dicom-files-0123456789abcdef.aB3xYw", false, true},
+        {".dicom-files-0123456789abcdeg.aB3xYz", true, true},
+        {".dicom-files-0123456789abcdef.aB3xYzz", true, true},
+        {".dicom-files-0123456789abcdef", true, true},
+        {".profile", true, true},
+    };
+    char store[512], path[600];
+    snprintf(store, sizeof store, "%s/cache5", tt_tmp());
+    setenv("MICROTOME_CACHE", store, 1);
+    assert_int_equal(mkdir(store, 0700), 0);
+    for (size_t i = 0; i < MT_COUNT(files); i++) {
+        snprintf(path, sizeof path, "%s/%s", store, files[i].name);
+        write_text(path, "x");
+        const struct timespec old[2] = {{time(NULL) - 7200, 0}, {time(NULL) - 7200, 0}};
+        if (files[i].old) assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    }
+    mt_cache_write("dicom-files-0123456789abcdef", "word", 4);
+    for (size_t i = 0; i < MT_COUNT(files); i++) {
+        snprintf(path, sizeof path, "%s/%s", store, files[i].name);
+        if (mt_file_exists(path) != files[i].stays) fail_msg("%s", files[i].name);
+    }
+    setenv("MICROTOME_CACHE", "off", 1);
+}
+
+static long faults(const char *path)
+{
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    mt_slide *s = open_one(path);
+    getrusage(RUSAGE_SELF, &after);
+    mt_slide_close(&s);
+    return after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt;
+}
+
+/* That two large files are equal is found by reading them, once: the pages of the second opening are few. */
+static void twins_compared_once(void **state)
+{
+    const char *dir = fresh_dir();
+    char store[512];
+    snprintf(store, sizeof store, "%s/cache6", tt_tmp());
+    setenv("MICROTOME_CACHE", store, 1);
+    const dm_image im = {.width = 4000, .height = 4000, .columns = 4000, .rows = 4000};
+    uint8_t *px = calloc(4000 * 4000, 3);
+    assert_non_null(px);
+    cut c = {.n = 1, .frames = {{.data = px, .n = 4000 * 4000 * 3}}};
+    const char *a = put(dir, "a", &im, &c), *b = put(dir, "b", &im, &c);
+    (void)faults(a); /* code and libraries */
+    char file[512];
+    assert_int_equal(cached(store, file), 1);
+    assert_non_null(strstr(file, "dicom-twins-"));
+    const long again = faults(a);
+    assert_int_equal(unlink(file), 0);
+    const long whole = faults(a);
+    if (4 * again > whole) fail_msg("%ld pages the first time, %ld the second", whole, again);
+    /* Another file in the place of one is compared again. */
+    px[4000 * 4000 * 3 - 1] = 1;
+    put(dir, "b", &im, &c);
+    refused(a, MT_ERR_FORMAT, "same SOP Instance UID");
+    /* Two names of one file need no look. */
+    assert_int_equal(unlink(b), 0);
+    assert_int_equal(link(a, b), 0);
+    setenv("MICROTOME_CACHE", "off", 1);
+    const long linked = faults(a);
+    if (4 * linked > whole) fail_msg("%ld pages of two files, %ld of one by two names", whole, linked);
+    cut_free(&c);
 }
 
 /* Frames of a slide with many of them, and their places, are remembered too. */
@@ -518,7 +669,8 @@ int main(void)
     setenv("MICROTOME_CACHE", "off", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(many_labels), cmocka_unit_test(hidden),
-        cmocka_unit_test(twins),
+        cmocka_unit_test(twins), cmocka_unit_test(twins_compared_once), cmocka_unit_test(no_size),
+        cmocka_unit_test(unreadable_images), cmocka_unit_test(cache_sees_rewriting), cmocka_unit_test(cache_leftovers),
         cmocka_unit_test(spacings), cmocka_unit_test(damaged_level), cmocka_unit_test(display_palettes),
         cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(cache_neighbours),
         cmocka_unit_test(stems), cmocka_unit_test(real),
