@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static atomic_int mask = MT_CPU_AVX512;
+static atomic_int mask = MT_CPU_AVX512, vnni_hidden = 0;
 
 static const char *const names[] = {"ref", "avx2", "avx512"};
 
@@ -41,6 +41,18 @@ int mt_cpu_level(void)
     int d = mt_cpu_detected(), m = atomic_load(&mask);
     return d < m ? d : m;
 }
+
+int mt_cpu_vnni(void)
+{
+#if defined(__x86_64__) && !defined(MT_NO_SIMD)
+    return mt_cpu_level() >= MT_CPU_AVX512 && !atomic_load(&vnni_hidden) &&
+           __builtin_cpu_supports("avx512vnni");
+#else
+    return 0;
+#endif
+}
+
+void mt_cpu_mask_vnni(int hide) { atomic_store(&vnni_hidden, hide); }
 
 void mt_cpu_mask(int level) { atomic_store(&mask, level); }
 

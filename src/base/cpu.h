@@ -10,6 +10,10 @@ enum { MT_CPU_REF = 0, MT_CPU_AVX2 = 1, MT_CPU_AVX512 = 2 };
 int mt_cpu_detected(void);
 /* min(detected, mask). */
 int mt_cpu_level(void);
+/* 1: the machine has AVX512-VNNI and neither mask nor mt_cpu_mask_vnni hides it. Results are the
+ * same without. */
+int mt_cpu_vnni(void);
+void mt_cpu_mask_vnni(int hide); /* for tests and the bench */
 /* Mask for tests; prefer mt_cpu_select elsewhere. */
 void mt_cpu_mask(int level);
 

@@ -6,7 +6,12 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "kernels/table.h"
+
+/* Level of the table that holds what the dot products of AVX512-VNNI speed up: beside avx512, which
+ * it answers like, bit for bit (only integer kernels have such rows). */
+enum { WITH_VNNI = MT_CPU_AVX512 + 1 };
 
 static void fill(struct mt_kernel_table *t, int level)
 {
@@ -14,6 +19,7 @@ static void fill(struct mt_kernel_table *t, int level)
 #define MT_K_ref(fn_) t->fn_ = mt_##fn_##__ref;
 #define MT_K_avx2(fn_)
 #define MT_K_avx512(fn_)
+#define MT_K_vnni(fn_)
 #include "kernels/all.def"
 #undef MT_K_ref
 #undef MT_K_avx2
@@ -30,16 +36,24 @@ static void fill(struct mt_kernel_table *t, int level)
 #define MT_K_avx2(fn_)
 #define MT_K_avx512(fn_) t->fn_ = mt_##fn_##__avx512;
 #include "kernels/all.def"
+#undef MT_K_avx512
+#undef MT_K_vnni
+    if (level < WITH_VNNI) return;
+#define MT_K_avx512(fn_)
+#define MT_K_vnni(fn_) t->fn_ = mt_##fn_##__vnni;
+#include "kernels/all.def"
 #undef MT_K_ref
 #undef MT_K_avx2
 #undef MT_K_avx512
 #endif
+#undef MT_K_vnni
 #undef MT_K
 }
 
 #define MT_K_ref "ref", MT_CPU_REF
 #define MT_K_avx2 "avx2", MT_CPU_AVX2
 #define MT_K_avx512 "avx512", MT_CPU_AVX512
+#define MT_K_vnni "vnni", WITH_VNNI
 #define MT_K(isa, fn, p, q, tol) {#fn, MT_K_##isa, p, q, tol},
 static const mt_kernel_row rows[] = {
 #include "kernels/all.def"
@@ -48,11 +62,12 @@ static const mt_kernel_row rows[] = {
 #undef MT_K_ref
 #undef MT_K_avx2
 #undef MT_K_avx512
+#undef MT_K_vnni
 
 #ifdef MT_NO_SIMD
 #define LEVELS 1
 #else
-#define LEVELS 3
+#define LEVELS 4
 #endif
 
 const mt_kernel_row *mt_kernel_rows(size_t *n)
@@ -83,7 +98,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_all(void)
 {
-    static const char *const names[] = {"ref", "avx2", "avx512"};
+    static const char *const names[] = {"ref", "avx2", "avx512", "avx512"};
     for (int level = 0; level < LEVELS; level++) {
         fill(&tables[level], level);
         const mt_kernel_row *tile = best_row("conv_tile", level);
@@ -91,8 +106,14 @@ static void fill_all(void)
             tables[level].tile_p = tile->p;
             tables[level].tile_q = tile->q;
         }
-        sets[level] =
-            (mt_kernels){names[level], level, level == MT_CPU_AVX512 ? 16 : 8, &tables[level]};
+        tile = best_row("i8_tile", level);
+        if (tile) {
+            tables[level].i8_p = tile->p;
+            tables[level].i8_q = tile->q;
+            tables[level].i8_wide = level < WITH_VNNI;
+        }
+        sets[level] = (mt_kernels){names[level], MT_MIN(level, MT_CPU_AVX512),
+                                   level >= MT_CPU_AVX512 ? 16 : 8, &tables[level]};
     }
 }
 
@@ -100,5 +121,6 @@ const mt_kernels *mt_kernels_get(void)
 {
     (void)pthread_once(&once, fill_all);
     int level = mt_cpu_level();
+    if (level == MT_CPU_AVX512 && mt_cpu_vnni()) level = WITH_VNNI;
     return &sets[level < LEVELS ? level : LEVELS - 1];
 }

@@ -116,6 +116,10 @@ typedef void mt_gemm_panel_fn(const mt_gemm_panel_args *g);
 /* ---- f32_softmax ---- */
 typedef void mt_softmax_row_fn(float *dst, const float *src, size_t n);
 
+/* ---- f32_norm: gamma and beta hold n floats or are NULL ---- */
+typedef void mt_norm_row_fn(float *dst, const float *src, size_t n, const float *gamma,
+                            const float *beta, float eps);
+
 /* ---- i8_conv: kernels/i8.h says what the numbers are ---- */
 
 /* How sums become bytes. */
@@ -182,9 +186,9 @@ typedef mt_i8_pair_fn mt_i8_add_fn, mt_i8_mul_fn;
 typedef void mt_i8_scale_fn(uint8_t *dst, const uint8_t *x, const float *factor, int pitch,
                             size_t places, int x_zero, int out_zero, int lo, int hi);
 typedef void mt_i8_map_fn(const uint8_t *table, uint8_t *dst, const uint8_t *x, size_t n);
-/* Maximum or sum of n places of `pitch` bytes. */
+/* Maximum of n places of `pitch` bytes; sum of the first `width` bytes of n places. */
 typedef void mt_i8_max_fn(uint8_t *dst, const uint8_t *const *at, int n, int pitch);
-typedef void mt_i8_sum_fn(int32_t *sum, const uint8_t *x, size_t n, int pitch);
+typedef void mt_i8_sum_fn(int32_t *sum, const uint8_t *x, size_t n, int width, int pitch);
 /* dst = sum * factor + zero, clamped; n numbers */
 typedef void mt_i8_mean_fn(uint8_t *dst, const int32_t *sum, int n, int32_t start, float factor,
                            int zero, int lo, int hi);
