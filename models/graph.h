@@ -2,8 +2,8 @@
  *
  * Values are numbered; a value has a type and a shape from the moment its producer is inferred, and
  * contents when they are known before the run (initialisers and everything folded from them). Nodes
- * stand in execution order. All memory of a graph belongs to it. float16 lives only at the border:
- * inside the graph it is widened to float32. */
+ * stand in execution order. All memory of a graph belongs to it. float16 and float64 live only at
+ * the border: inside the graph both are float32. */
 #ifndef MT_MODELS_GRAPH_H
 #define MT_MODELS_GRAPH_H
 
@@ -56,6 +56,7 @@ typedef struct mt_value {
     bool is_input, is_output;
     bool blocked;                /* [N][ceil(C/b)][H][W][b] instead of row-major */
     bool half;                   /* float16 for the outside world */
+    bool one_image;              /* inside a stretch: memory of one image of the batch */
     int producer;                /* node index; -1 for inputs and initialisers */
     int n_uses; /* reads by live nodes and outputs, filled by mt_graph_count_uses */
     int reader;                  /* node of the last of them */
@@ -83,6 +84,7 @@ struct mt_node {
     int n_convs;
     const char *variant;         /* what runs, for the bench */
     size_t scratch;              /* bytes the run needs besides */
+    int stretch; /* neighbours with one number run image by image; 0: the whole batch at once */
     uint64_t macs;
     uint64_t work;               /* operations besides macs and the bytes moved, for the folder */
 };
@@ -127,6 +129,8 @@ struct mt_call {
 /* --- tensors --- */
 size_t mt_dtype_size(mt_dtype t);          /* 0 for types the engine does not hold */
 const char *mt_dtype_name(int t);
+/* The type a value of ONNX type t has inside the graph: float16 and float64 become float32. */
+mt_dtype mt_dtype_inside(int64_t t);
 int64_t mt_tensor_count(const mt_tensor *t); /* elements; dims were checked when they were set */
 static inline size_t mt_tensor_bytes(const mt_tensor *t)
 {
@@ -227,9 +231,14 @@ MT_MUST_USE mt_status mt_pass_simplify(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_batchnorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_pad(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_gates(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_rownorm(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_gelu(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_dense(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_fuse(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_layout(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_kernels(mt_graph *g, mt_err *err);
+/* Marks the stretches of nodes that run image by image within a batch. */
+MT_MUST_USE mt_status mt_pass_stretch(mt_graph *g, mt_err *err);
 /* Places every value in one arena by lifetime; *bytes is its size, with scratch at *scratch_at. */
 MT_MUST_USE mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *err);
 bool mt_node_is_view(const mt_graph *g, const mt_node *n);    /* output 0 shares input 0's memory */

@@ -2,7 +2,7 @@
 #include "models/net.h"
 
 #include <string.h>
-#include "models/graph.h"
+#include "models/ops/op.h"
 
 #define ARENA_CEILING ((size_t)64 << 30)
 
@@ -19,6 +19,7 @@ struct mt_net_state {
     char *arena;
     mt_tensor *values;           /* by value number */
     mt_tensor **args;            /* inputs then outputs of each node in turn */
+    mt_tensor *images;           /* by value number: one image of it, for nodes of a stretch */
     float **half_in;             /* widened float16 inputs; NULL where not needed */
     uint16_t **half_out;
 };
@@ -27,7 +28,8 @@ static mt_status run_passes(mt_graph *g, mt_err *err)
 {
     typedef mt_status (*pass)(mt_graph *, mt_err *);
     static const pass passes[] = {mt_pass_simplify, mt_pass_batchnorm, mt_pass_pad, mt_pass_gates,
-                                  mt_pass_fuse, mt_pass_layout, mt_pass_kernels};
+                                  mt_pass_rownorm, mt_pass_gelu, mt_pass_dense, mt_pass_fuse,
+                                  mt_pass_layout, mt_pass_kernels, mt_pass_stretch};
     for (size_t i = 0; i < MT_COUNT(passes); i++) {
         MT_TRY(passes[i](g, err));
         MT_TRY(mt_graph_compact(g, err));
@@ -151,13 +153,20 @@ static mt_status fill_state(mt_net_state *s, const mt_net *net, mt_err *err)
                             : root->is_input ? NULL
                                              : s->arena + root->offset;
     }
+    MT_TRY(mt_alloc(&s->images, (size_t)g->n_values + 1, sizeof *s->images, SIZE_MAX,
+                    "network state", err));
     size_t at = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const mt_node *n = g->nodes[i];
-        for (int j = 0; j < n->n_in; j++)
-            s->args[at++] = n->in[j] >= 0 ? &s->values[n->in[j]] : NULL;
-        for (int j = 0; j < n->n_out; j++)
-            s->args[at++] = n->out[j] >= 0 ? &s->values[n->out[j]] : NULL;
+        for (int j = 0; j < n->n_in + n->n_out; j++) {
+            int v = j < n->n_in ? n->in[j] : n->out[j - n->n_in];
+            s->args[at++] = v < 0                                      ? NULL
+                            : n->stretch && !g->values[v]->constant ? &s->images[v]
+                                                                       : &s->values[v];
+            if (v < 0) continue;
+            s->images[v] = g->values[v]->t;
+            s->images[v].dims[0] = 1;
+        }
     }
     for (int i = 0; i < g->n_inputs; i++)
         if (net->in[i].dtype == MT_DT_F16)
@@ -190,6 +199,7 @@ void mt_net_state_free(mt_net_state **state)
     free(s->half_in);
     free(s->half_out);
     free(s->arena);
+    free(s->images);
     free(s->values);
     free(s->args);
     free(s);
@@ -244,23 +254,71 @@ static void get_outputs(const mt_net *net, mt_net_state *s, mt_tensor *outputs)
     }
 }
 
+typedef struct watcher {
+    mt_net_watch_fn fn;
+    void *ctx;
+} watcher;
+
+static mt_status run_node(const mt_net *net, mt_net_state *s, int i, mt_tensor **args,
+                          const watcher *w, mt_err *err)
+{
+    const mt_graph *g = &net->g;
+    const mt_node *n = g->nodes[i];
+    const char *variant = n->variant ? n->variant : "";
+    mt_call c = {
+        n, (const mt_tensor *const *)args, args + n->n_in, s->arena + net->scratch_at, g->k, g};
+    if (w->fn) w->fn(w->ctx, i, n->op->name, n->name, variant, n->macs, 0);
+    if (!mt_node_is_view(g, n)) MT_TRY(n->op->run(&c, err));
+    if (w->fn) w->fn(w->ctx, i, n->op->name, n->name, variant, n->macs, 1);
+    return MT_OK;
+}
+
+/* Points the one-image tensors of node n at image `m` of the batch. */
+static void choose_image(const mt_net *net, mt_net_state *s, const mt_node *n, int64_t m)
+{
+    const mt_graph *g = &net->g;
+    for (int j = 0; j < n->n_in + n->n_out; j++) {
+        int v = j < n->n_in ? n->in[j] : n->out[j - n->n_in];
+        if (v < 0 || g->values[v]->constant) continue;
+        size_t step = 0;
+        if (!g->values[v]->one_image)
+            step = g->values[v]->blocked ? mt_value_floats(g, g->values[v]) * sizeof(float)
+                                         : mt_tensor_bytes(&g->values[v]->t);
+        s->images[v].data = (char *)s->values[v].data + step / (size_t)g->batch * (size_t)m;
+    }
+}
+
+/* Nodes first..end-1, image by image. args: of node `first`. */
+static mt_status run_stretch(const mt_net *net, mt_net_state *s, int first, int end,
+                             mt_tensor **args, const watcher *w, mt_err *err)
+{
+    const mt_graph *g = &net->g;
+    for (int64_t m = 0; m < g->batch; m++) {
+        mt_tensor **at = args;
+        for (int i = first; i < end; i++) {
+            choose_image(net, s, g->nodes[i], m);
+            MT_TRY(run_node(net, s, i, at, w, err));
+            at += g->nodes[i]->n_in + g->nodes[i]->n_out;
+        }
+    }
+    return MT_OK;
+}
+
 mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor *inputs,
                              mt_tensor *outputs, mt_net_watch_fn watch, void *ctx, mt_err *err)
 {
     const mt_graph *g = &net->g;
+    const watcher w = {watch, ctx};
     MT_TRY(set_inputs(net, s, inputs, err));
     mt_tensor **args = s->args;
-    for (int i = 0; i < g->n_nodes; i++) {
-        const mt_node *n = g->nodes[i];
-        mt_call c = {
-            n, (const mt_tensor *const *)args, args + n->n_in, s->arena + net->scratch_at, g->k, g};
-        args += n->n_in + n->n_out;
-        if (watch) watch(ctx, i, n->op->name, n->name, n->variant ? n->variant : "", n->macs, 0);
-        if (!mt_node_is_view(g, n)) {
-            mt_status st = n->op->run(&c, err);
-            if (st != MT_OK) return st;
-        }
-        if (watch) watch(ctx, i, n->op->name, n->name, n->variant ? n->variant : "", n->macs, 1);
+    for (int i = 0, end; i < g->n_nodes; i = end) {
+        end = i + 1;
+        while (g->nodes[i]->stretch && end < g->n_nodes &&
+               g->nodes[end]->stretch == g->nodes[i]->stretch)
+            end++;
+        if (g->nodes[i]->stretch) MT_TRY(run_stretch(net, s, i, end, args, &w, err));
+        else MT_TRY(run_node(net, s, i, args, &w, err));
+        for (; i < end; i++) args += g->nodes[i]->n_in + g->nodes[i]->n_out;
     }
     get_outputs(net, s, outputs);
     return MT_OK;

@@ -153,3 +153,18 @@ MT_RUN(mt_run_matmul)
     }
     return MT_OK;
 }
+
+MT_RUN(mt_run_dense)
+{
+    const mt_node *n = c->node;
+    mt_dense d = ((const mt_dense_params *)n->params)->d;
+    d.packed = c->in[1]->data;
+    d.bias = c->in[2] ? c->in[2]->data : NULL;
+    d.act = n->act;
+    d.act_a = n->act_a;
+    d.act_b = n->act_b;
+    size_t rows = (size_t)(mt_tensor_count(c->out[0]) / d.n);
+    mt_dense_run(c->k, &d, rows, c->in[0]->data,
+                 n->residual >= 0 ? c->in[n->n_in - 1]->data : NULL, c->out[0]->data, c->scratch);
+    return MT_OK;
+}

@@ -155,6 +155,11 @@ MT_RUN(mt_run_layernorm)
                 *beta = c->node->n_in > 2 && c->in[2] ? c->in[2]->data : NULL;
     size_t len = 1, rows = 1;
     for (int d = 0; d < x->rank; d++) *(d < axis ? &rows : &len) *= (size_t)x->dims[d];
+    if (c->node->n_out < 2 || (!c->out[1] && (c->node->n_out < 3 || !c->out[2]))) {
+        mt_f32_norm(c->k, c->out[0]->data, x->data, rows, len, gamma, beta,
+                    mt_attr_float(c->node, "epsilon", 1e-5f));
+        return MT_OK;
+    }
     double eps = mt_attr_float(c->node, "epsilon", 1e-5f), mean, var;
     for (size_t r = 0; r < rows; r++) {
         const float *s = (const float *)x->data + r * len;
@@ -166,6 +171,19 @@ MT_RUN(mt_run_layernorm)
         if (c->node->n_out > 1 && c->out[1]) ((float *)c->out[1]->data)[r] = (float)mean;
         if (c->node->n_out > 2 && c->out[2]) ((float *)c->out[2]->data)[r] = (float)inv;
     }
+    return MT_OK;
+}
+
+/* LayerNormalization over the last dimension, made by a pass from its parts; gamma and beta may be
+ * left out. */
+MT_RUN(mt_run_rownorm)
+{
+    const mt_tensor *x = c->in[0];
+    size_t len = (size_t)x->dims[x->rank - 1];
+    if (!mt_tensor_count(x)) return MT_OK;
+    mt_f32_norm(c->k, c->out[0]->data, x->data, (size_t)mt_tensor_count(x) / len, len,
+                c->in[1] ? c->in[1]->data : NULL, c->in[2] ? c->in[2]->data : NULL,
+                *(const float *)c->node->params);
     return MT_OK;
 }
 

@@ -41,6 +41,8 @@ MT_MUST_USE mt_status mt_node_floats(float *out, int *count, int max, mt_graph *
                                      int input, const char *attr, mt_err *err);
 /* Element i of an integer tensor (any integer type, bool). */
 int64_t mt_tensor_int(const mt_tensor *t, int64_t i);
+/* Writes it; what does not fit wraps around. */
+void mt_tensor_set_int(mt_tensor *t, int64_t i, int64_t v);
 
 /* Row-major strides in elements. */
 void mt_strides(int64_t stride[MT_MAX_DIMS], const mt_tensor *t);
@@ -103,6 +105,14 @@ typedef struct mt_scale_params {
 typedef struct mt_concat_params { int axis; } mt_concat_params;
 typedef struct mt_perm_params { int perm[MT_MAX_DIMS]; } mt_perm_params;
 
+/* Dense: x times packed weights. Inputs: x, packed weights, bias or -1, the residual last. */
+typedef struct mt_dense_params {
+    mt_dense d;   /* pointers are set at run time */
+    int trans;    /* the file's weights are n x n_k */
+    float *scale; /* until packed: factor and addend per column, or NULL */
+    float *bias;
+} mt_dense_params;
+
 /* Reads kernel_shape, strides, dilations, pads, auto_pad and sets output sizes into out[]. */
 MT_MUST_USE mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n,
                                      const mt_tensor *x, const int64_t *kernel, mt_err *err);
@@ -146,6 +156,7 @@ MT_INFER(mt_infer_matmul); MT_RUN(mt_run_matmul);
 MT_INFER(mt_infer_batchnorm); MT_RUN(mt_run_batchnorm); MT_RUN(mt_run_scale_shift);
 MT_INFER(mt_infer_instancenorm); MT_RUN(mt_run_instancenorm);
 MT_INFER(mt_infer_layernorm); MT_RUN(mt_run_layernorm);
+MT_RUN(mt_run_rownorm); MT_RUN(mt_run_dense);
 MT_INFER(mt_infer_lrn); MT_RUN(mt_run_lrn);
 MT_INFER(mt_infer_conv); MT_RUN(mt_run_conv); MT_RUN(mt_run_conv_plain);
 MT_INFER(mt_infer_convtranspose); MT_RUN(mt_run_convtranspose);

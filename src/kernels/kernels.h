@@ -189,4 +189,9 @@ void mt_dense_run(const mt_kernels *k, const mt_dense *d, size_t m, const float 
 /* Softmax of each of `rows` rows of `cols` floats (row maximum subtracted). dst may be src. */
 void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols);
 
+/* (x - mean) / sqrt(variance + eps) * gamma + beta of each of `rows` rows of `cols` floats; gamma
+ * and beta hold cols floats or are NULL. dst may be src. */
+void mt_f32_norm(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols,
+                 const float *gamma, const float *beta, float eps);
+
 #endif

@@ -153,3 +153,10 @@ void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t ro
     for (size_t r = 0; r < rows; r++)
         k->fn->softmax_row(dst + r * cols, src + r * cols, cols);
 }
+
+void mt_f32_norm(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols,
+                 const float *gamma, const float *beta, float eps)
+{
+    for (size_t r = 0; r < rows; r++)
+        k->fn->norm_row(dst + r * cols, src + r * cols, cols, gamma, beta, eps);
+}

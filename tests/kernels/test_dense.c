@@ -131,8 +131,49 @@ static void gelu(void **state)
     kc_free(&x), kc_free(&y);
 }
 
+/* LayerNorm of a row against double, with large offsets, in place, at every tail. */
+static void norm(void **state)
+{
+    uint32_t seed = 5;
+    KC_EACH_LEVEL(k)
+    for (int i = 0; i < 140; i++) {
+        size_t n = i < 70 ? (size_t)i + 1 : (size_t)(1 + kc_pick(&seed, 5000));
+        kc_buf x = kc_new(3 * n, i % 5), y = kc_new(3 * n, i % 3), gb = kc_new(2 * n, 1);
+        float offset = i % 3 == 0 ? 300.0f : 0.5f, eps = i % 2 ? 1e-5f : 1e-6f;
+        kc_fill(x.p, 3 * n, seed, 1.0f);
+        kc_fill(gb.p, 2 * n, seed + 1, 1.0f);
+        for (size_t j = 0; j < 3 * n; j++) x.p[j] += offset;
+        const float *gamma = i % 4 == 3 ? NULL : gb.p, *beta = i % 5 == 4 ? NULL : gb.p + n;
+        mt_f32_norm(k, y.p, x.p, 3, n, gamma, beta, eps);
+        for (size_t r = 0; r < 3; r++) {
+            double mean = 0, var = 0;
+            for (size_t j = 0; j < n; j++) mean += (double)x.p[r * n + j] / (double)n;
+            for (size_t j = 0; j < n; j++)
+                var += ((double)x.p[r * n + j] - mean) * ((double)x.p[r * n + j] - mean) / (double)n;
+            double inv = 1 / sqrt(var + (double)eps);
+            for (size_t j = 0; j < n; j++) {
+                double want = ((double)x.p[r * n + j] - mean) * inv;
+                if (gamma) want *= (double)gamma[j];
+                if (beta) want += (double)beta[j];
+                /* x - mean keeps the digits of x: half a unit of the mean, times 1/deviation */
+                double allowed = 4e-6 * (1 + fabs(want)) + 6e-8 * (double)offset * inv;
+                if (!(fabs((double)y.p[r * n + j] - want) <= allowed))
+                    fail_msg("%s norm of %zu [%zu] is %.9g, not %.9g", k->name, n, j,
+                             (double)y.p[r * n + j], want);
+            }
+        }
+        mt_f32_norm(k, x.p, x.p, 3, n, gamma, beta, eps);
+        assert_memory_equal(x.p, y.p, 3 * n * sizeof(float));
+        x.p[0] = NAN;
+        mt_f32_norm(k, y.p, x.p, 1, n, gamma, beta, eps);
+        assert_true(isnan(y.p[n - 1]));
+        kc_free(&x), kc_free(&y), kc_free(&gb);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(gelu)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(gelu),
+                                       cmocka_unit_test(norm)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
