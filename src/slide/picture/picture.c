@@ -47,14 +47,15 @@ static mt_status decode_whole(picture *p, mt_err *err)
     return MT_OK;
 }
 
-/* Decoded once, by whoever comes first; a failure is kept too. */
+/* Decoded once, by whoever comes first; a failure is kept too, but for a want of memory, which may pass. */
 static mt_status need_pixels(picture *p, mt_err *err)
 {
     pthread_mutex_lock(&p->lock);
+    if (p->failed.code == MT_ERR_NO_MEMORY) mt_err_clear(&p->failed);
     if (!p->rgb && p->failed.code == MT_OK) (void)decode_whole(p, &p->failed);
+    const mt_err failed = p->failed;
     pthread_mutex_unlock(&p->lock);
-    if (p->rgb) return MT_OK;
-    return mt_err_set(err, p->failed.code, "%s", p->failed.text);
+    return failed.code == MT_OK ? MT_OK : mt_err_set(err, failed.code, "%s", failed.text);
 }
 
 static mt_status check(const mt_slide *s, mt_err *err)
@@ -162,7 +163,8 @@ static void read_segments(mt_picture_facts *f, const uint8_t *data, size_t size)
         if (!p) return;
         if (marker == 0xffe0) read_jfif(f, p, len - 2u);
         if (marker == 0xffe1) read_exif(f, p, len - 2u);
-        if (marker == 0xffe2 && len > 16 && !memcmp(p, "ICC_PROFILE", 12)) f->icc_bytes += len - 16;
+        if (marker == 0xffe2 && len > 16 && !memcmp(p, "ICC_PROFILE", 12))
+            f->icc_bytes = MT_MIN(f->icc_bytes, INT32_MAX - len) + len - 16;
     }
 }
 

@@ -91,7 +91,8 @@ mt_status mt_png_facts(mt_picture_facts *out, const uint8_t *data, size_t size, 
     *out = (mt_picture_facts){.width = png_get_image_width(s.png, s.info),
                               .height = png_get_image_height(s.png, s.info), .turn = 1,
                               .channels = 3};
-    if (png_get_iCCP(s.png, s.info, &name, &method, &profile, &n)) out->icc_bytes = (int)n;
+    if (png_get_iCCP(s.png, s.info, &name, &method, &profile, &n))
+        out->icc_bytes = (int)MT_MIN(n, (png_uint_32)INT32_MAX);
     put_spacing(out, &s);
     put_words(out, &s);
     return MT_OK;

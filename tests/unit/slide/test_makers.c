@@ -478,10 +478,30 @@ static void bounds_by_openslide(void **state)
     mt_slide_close(&theirs);
 }
 
+/* An image beside the slide that is there and cannot be read is told, by a name all files use: others may
+ * say whose slide it is. */
+static void unreadable_images(void **state)
+{
+    const made_dir dirs[] = {
+        MADE(480, 360, 64, 64, COMPRESSION_JPEG, PHOTOMETRIC_RGB, 0, .description = "Aperio made|MPP = 0.5"),
+        MADE(120, 90, 0, 90, COMPRESSION_NONE, PHOTOMETRIC_RGB, 0),
+        MADE(100, 90, 0, 90, COMPRESSION_NONE, PHOTOMETRIC_CIELAB, 0, .description = "Aperio\nlabel 100x90"),
+        MADE(110, 90, 0, 90, COMPRESSION_NONE, PHOTOMETRIC_CIELAB, 0, .description = "Aperio\nDOE^JANE 1"),
+    };
+    mt_slide *s = opened(made_slide("labels.svs", "wl", dirs, 4));
+    const mt_slide_info *info = mt_slide_get_info(s);
+    assert_int_equal(info->n_associated, 1);
+    assert_string_equal(info->associated[0].name, "thumbnail");
+    assert_int_equal(info->n_warnings, 2);
+    assert_non_null(strstr(info->warnings[0], "the label image cannot be read: IFD 2"));
+    assert_non_null(strstr(info->warnings[1], "the associated image cannot be read: IFD 3"));
+    mt_slide_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philips),
+        cmocka_unit_test(unreadable_images), cmocka_unit_test(philips),
         cmocka_unit_test(philips_refusals),
         cmocka_unit_test(qptiff_brightfield),
         cmocka_unit_test(qptiff_fluorescence),

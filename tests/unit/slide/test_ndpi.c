@@ -366,6 +366,18 @@ static void damaged(void **state)
     mt_slide_close(&s);
 }
 
+/* A macro image that is no macro image is told. */
+static void unreadable_macro(void **state)
+{
+    const made_ndpi d[] = {{640, 912, 1, 1, 80, 40.0f, 0, false, 0}, {640, 912, 1, 1, 8, -1.0f, 0, false, 0}};
+    mt_slide *s = opened(made_ndpi_file("macro.ndpi", d, 2, 16));
+    const mt_slide_info *info = mt_slide_get_info(s);
+    assert_int_equal(info->n_associated, 0);
+    assert_int_equal(info->n_warnings, 1);
+    assert_non_null(strstr(info->warnings[0], "the macro image cannot be read: IFD 1: 640 x 912 pixels in"));
+    mt_slide_close(&s);
+}
+
 /* A file that is cut short while it is open is an error of the disk, not of a tile. */
 static void cut_while_open(void **state)
 {
@@ -393,6 +405,7 @@ int main(void)
         cmocka_unit_test(several_in_a_row), cmocka_unit_test(no_table),
         cmocka_unit_test(beyond_4_gib),     cmocka_unit_test(focal_planes),
         cmocka_unit_test(damaged),          cmocka_unit_test(cut_while_open),
+        cmocka_unit_test(unreadable_macro),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <jpeglib.h>
 #include <png.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include "base/buf.h"
 #include "base/workers.h"
 #include "codec/encode.h"
@@ -295,6 +297,61 @@ static void refusals(void **state)
     mt_slide_close(&s);
 }
 
+/* Want of memory passes; what the file says does not. */
+static void memory_comes_back(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their shadow is address space too */
+#endif
+    enum { SIDE = 5000 };
+    uint8_t *px = calloc(SIDE * SIDE, 3), rgb[3];
+    mt_err err = MT_ERR_INIT;
+    mt_buf b = MT_BUF_INIT((size_t)1 << 26);
+    assert_non_null(px);
+    tt_ok(mt_jpeg_encode(&b, px, 3 * SIDE, SIDE, SIDE, 90, 420, &err), &err);
+    free(px);
+    save(tt_tmp_file("large.jpg"), b.data, b.len);
+    mt_buf_free(&b);
+    mt_slide *s = opened(tt_tmp_file("large.jpg"));
+    struct rlimit was, little;
+    assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_true(f && fscanf(f, "%ld", &pages) == 1);
+    fclose(f);
+    little = (struct rlimit){(rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (20 << 20), was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+    const mt_status st = mt_slide_read_region(s, 0, 9, 9, 1, 1, rgb, 3, &err);
+    assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
+    assert_int_equal(st, MT_ERR_NO_MEMORY);
+    mt_err_clear(&err);
+    tt_ok(mt_slide_read_region(s, 0, 9, 9, 1, 1, rgb, 3, &err), &err);
+    assert_int_equal(rgb[0], 0);
+    mt_slide_close(&s);
+}
+
+/* Profiles of a file may be larger together than an int can say. */
+static void endless_profile(void **state)
+{
+    enum { SEGMENT = 65535 + 2, N = 32780 };
+    const char *path = tt_tmp_file("profile.jpg");
+    const uint8_t head[] = "\xff\xe2\xff\xffICC_PROFILE";
+    uint8_t jpeg[1 << 16];
+    jpeg_make(path, 1, false, 0);
+    FILE *f = fopen(path, "rb+");
+    assert_non_null(f);
+    const size_t n = fread(jpeg, 1, sizeof jpeg, f);
+    assert_true(n > 20 && n < sizeof jpeg);
+    for (int64_t i = 0; i < N; i++)
+        assert_int_equal(pwrite(fileno(f), head, sizeof head, 20 + i * SEGMENT), sizeof head);
+    assert_int_equal(pwrite(fileno(f), jpeg + 20, n - 20, 20 + (int64_t)N * SEGMENT), n - 20);
+    fclose(f);
+    mt_slide *s = opened(path);
+    assert_true(mt_slide_get_info(s)->icc_bytes > INT32_MAX - 65536);
+    mt_slide_close(&s);
+    unlink(path);
+}
+
 /* ---- many threads, one decode ---- */
 
 typedef struct crowd { const mt_slide *s; const uint8_t *want; int bad; } crowd;
@@ -400,7 +457,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_kinds), cmocka_unit_test(spacing), cmocka_unit_test(jpeg_turns),
-        cmocka_unit_test(refusals), cmocka_unit_test(threads), cmocka_unit_test(real_files),
+        cmocka_unit_test(refusals), cmocka_unit_test(memory_comes_back),
+        cmocka_unit_test(endless_profile), cmocka_unit_test(threads), cmocka_unit_test(real_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
