@@ -24,6 +24,7 @@ bool mt_node_is_view(const mt_graph *g, const mt_node *n)
 static size_t value_bytes(const mt_graph *g, const mt_value *v)
 {
     size_t n = v->blocked ? mt_value_floats(g, v) * sizeof(float) : mt_tensor_bytes(&v->t);
+    if (v->one_image) n /= (size_t)g->batch;
     return (n + 63) & ~(size_t)63;
 }
 
@@ -59,7 +60,7 @@ static int takes_over(const plan *p, const mt_node *n, int i)
     else if (n->op->flags & MT_OP_INPLACE) v = n->in[0];
     for (int turn = 0; v >= 0 && turn < 2; turn++) {
         const mt_value *x = g->values[v];
-        bool alike = x->blocked == o->blocked && x->t.dtype == o->t.dtype &&
+        bool alike = x->blocked == o->blocked && x->one_image == o->one_image && x->t.dtype == o->t.dtype &&
                      value_bytes(g, x) == need && g->values[x->root]->bytes >= need &&
                      mt_tensor_count(&x->t) == mt_tensor_count(&o->t);
         if (alike && dies_here(p, v, i)) return v;
@@ -68,6 +69,22 @@ static int takes_over(const plan *p, const mt_node *n, int i)
         v = n->in[1];
     }
     return -1;
+}
+
+/* What a stretch takes in stays to its end and what it gives out is there from its beginning: every
+ * image passes through all of its nodes before the next one does. */
+static int begin_of(const mt_graph *g, int i, int v)
+{
+    int stretch = g->values[v]->one_image ? 0 : g->nodes[i]->stretch;
+    while (stretch && i > 0 && g->nodes[i - 1]->stretch == stretch) i--;
+    return i;
+}
+
+static int end_of(const mt_graph *g, int i, int v)
+{
+    int stretch = g->values[v]->one_image ? 0 : g->nodes[i]->stretch;
+    while (stretch && i + 1 < g->n_nodes && g->nodes[i + 1]->stretch == stretch) i++;
+    return i;
 }
 
 static void extend(plan *p, int root, int last)
@@ -93,8 +110,8 @@ static void assign_roots(plan *p)
                 o->root = g->values[from]->root;
                 extend(p, o->root, p->last[n->out[j]]);
             } else {
-                p->life[n->out[j]].first = i;
-                extend(p, n->out[j], i);
+                p->life[n->out[j]].first = begin_of(g, i, n->out[j]);
+                extend(p, n->out[j], end_of(g, i, n->out[j]));
             }
         }
     }
@@ -147,7 +164,8 @@ mt_status mt_pass_plan(size_t *bytes, size_t *scratch_at, mt_graph *g, mt_err *e
     for (int i = 0; i < g->n_values; i++) last[i] = -1;
     for (int i = 0; i < g->n_nodes; i++) {
         for (int j = 0; j < g->nodes[i]->n_in; j++)
-            if (g->nodes[i]->in[j] >= 0) last[g->nodes[i]->in[j]] = i;
+            if (g->nodes[i]->in[j] >= 0)
+                last[g->nodes[i]->in[j]] = end_of(g, i, g->nodes[i]->in[j]);
         scratch = MT_MAX(scratch, g->nodes[i]->scratch);
     }
     for (int i = 0; i < g->n_outputs; i++) last[g->outputs[i]] = g->n_nodes;
