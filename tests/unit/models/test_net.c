@@ -203,6 +203,90 @@ static void batch_is_right(void)
 
 static void batches(void **s) { each_isa(batch_is_right); }
 
+/* Small layers run image by image, the 11x11 one over the whole batch: x -> a -> 11x11 -> c (+ a) -> y,
+ * with a read on both sides and also an output. */
+static void stretched(onnx_build *b, float *const w[4], int64_t batch)
+{
+    ob_init(b, 13);
+    ob_input(b, "x", 1, OB_DIMS(batch, C, H, W));
+    ob_floats(b, "w0", OB_DIMS(C, C, 3, 3), w[0]);
+    ob_floats(b, "w1", OB_DIMS(C, C, 1, 1), w[1]);
+    ob_floats(b, "w2", OB_DIMS(C, C, 11, 11), w[2]);
+    ob_floats(b, "w3", OB_DIMS(C, C, 3, 3), w[3]);
+    ob_ints(b, ob_node(b, "Conv", "x w0 > a0"), "pads", OB_DIMS(1, 1, 1, 1));
+    ob_node(b, "Relu", "a0 > a");
+    ob_node(b, "Conv", "a w1 > b0");
+    ob_node(b, "Sigmoid", "b0 > b");
+    ob_ints(b, ob_node(b, "Conv", "b w2 > c"), "pads", OB_DIMS(5, 5, 5, 5));
+    ob_ints(b, ob_node(b, "Conv", "c w3 > d"), "pads", OB_DIMS(1, 1, 1, 1));
+    ob_node(b, "Add", "d a > e");
+    ob_node(b, "Relu", "e > f");
+    ob_node(b, "GlobalAveragePool", "f > g");
+    ob_node(b, "Mul", "f g > y");
+    ob_output(b, "y");
+    ob_output(b, "a");
+}
+
+typedef struct steps {
+    int of[32], n;
+} steps;
+
+static void count_step(void *ctx, int step, const char *op, const char *node, const char *variant,
+                       uint64_t macs, int done)
+{
+    steps *s = ctx;
+    if (!done) s->of[step]++;
+    s->n = step + 1 > s->n ? step + 1 : s->n;
+}
+
+static void stretches_are_right(void)
+{
+    enum { N = 3, IMAGE = C * H * W };
+    const int sides[4] = {9, 1, 121, 9};
+    float *w[4], *x = random_floats(N * IMAGE, 30);
+    mt_net *nets[2];
+    mt_net_state *state[2];
+    mt_tensor out[2];
+    for (int i = 0; i < 4; i++) w[i] = random_floats((size_t)(C * C * sides[i]), 31 + (unsigned)i);
+    for (int i = 0; i < 2; i++) {
+        onnx_build b;
+        stretched(&b, w, i ? N : 1);
+        nets[i] = compile(&b, NULL, 0);
+        ob_free(&b);
+        assert_int_equal(mt_net_state_new(&state[i], nets[i], NULL), MT_OK);
+    }
+    steps seen = {{0}, 0};
+    mt_tensor in = *mt_net_input(nets[1], 0);
+    in.data = x;
+    for (int turn = 0; turn < 2; turn++) /* what a run leaves behind does not show in the next */
+        assert_int_equal(mt_net_run_watched(nets[1], state[1], &in, out, count_step, &seen, NULL), MT_OK);
+    int once = 0, by_image = 0;
+    for (int i = 0; i < seen.n; i++) once += seen.of[i] == 2, by_image += seen.of[i] == 2 * N;
+    assert_int_equal(once + by_image, seen.n);
+    assert_true(once >= 1 && by_image >= 4);
+    floats all[2];
+    for (int o = 0; o < 2; o++) {
+        all[o] = (floats){malloc(N * IMAGE * sizeof(float)), N * IMAGE};
+        memcpy(all[o].v, out[o].data, N * IMAGE * sizeof(float));
+    }
+    for (int i = 0; i < N; i++) {
+        in = *mt_net_input(nets[0], 0);
+        in.data = x + i * IMAGE;
+        assert_int_equal(mt_net_run(nets[0], state[0], &in, out, NULL), MT_OK);
+        for (int o = 0; o < 2; o++)
+            assert_memory_equal(out[o].data, all[o].v + i * IMAGE, IMAGE * sizeof(float));
+    }
+    for (int i = 0; i < 4; i++) free(w[i]);
+    for (int i = 0; i < 2; i++) {
+        free(all[i].v);
+        mt_net_state_free(&state[i]);
+        mt_net_free(&nets[i]);
+    }
+    free(x);
+}
+
+static void stretches(void **s) { each_isa(stretches_are_right); }
+
 /* Four threads on one net, each with its own state. */
 typedef struct job { const mt_net *net; const float *x; floats out; } job;
 
@@ -672,7 +756,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(residual_blocks),
-        cmocka_unit_test(batches),
+        cmocka_unit_test(batches), cmocka_unit_test(stretches),
         cmocka_unit_test(threads_agree),
         cmocka_unit_test(shared_values_survive),
         cmocka_unit_test(shape_arithmetic_folds),
