@@ -15,6 +15,11 @@ size_t mt_dtype_size(mt_dtype t)
     return 0;
 }
 
+mt_dtype mt_dtype_inside(int64_t t)
+{
+    return t == MT_DT_F16 || t == MT_DT_F64 ? MT_DT_F32 : (mt_dtype)t;
+}
+
 const char *mt_dtype_name(int t)
 {
     static const char *const names[] = {"undefined",  "float32", "uint8",  "int8",   "uint16",

@@ -17,6 +17,8 @@ typedef enum mt_dtype { /* ONNX TensorProto.DataType numbers */
                         MT_DT_BOOL = 9,
                         MT_DT_F16 = 10
 } mt_dtype;
+/* float64 is known to the reader of files only, which makes it float32. */
+#define MT_DT_F64 ((mt_dtype)11)
 
 #define MT_MAX_DIMS 8
 typedef struct mt_tensor {

@@ -7,7 +7,7 @@ MT_INFER(mt_infer_cast)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 1, err));
     int64_t to = mt_attr_int(n, "to", 0);
-    if (to < 0 || to > 64 || !mt_dtype_size((mt_dtype)to))
+    if (to < 0 || to > 64 || !mt_dtype_size(mt_dtype_inside(to)))
         return mt_node_unsupported(g, n, err, "attribute to = %lld (%s)", (long long)to,
                                    mt_dtype_name((int)to));
     cast_params *p = mt_graph_mem(g, sizeof *p, err);
@@ -15,7 +15,7 @@ MT_INFER(mt_infer_cast)
     p->to_half = to == MT_DT_F16;
     n->params = p;
     const mt_value *x = mt_in(g, n, 0);
-    return mt_set_out(g, n, 0, p->to_half ? MT_DT_F32 : (mt_dtype)to, x->t.rank, x->t.dims, err);
+    return mt_set_out(g, n, 0, mt_dtype_inside(to), x->t.rank, x->t.dims, err);
 }
 
 MT_INFER(mt_infer_castlike)
@@ -54,9 +54,7 @@ MT_RUN(mt_run_cast)
             ((float *)o->data)[i] = p->to_half ? mt_half_to_float(mt_float_to_half(f)) : f;
             break;
         case MT_DT_BOOL: ((uint8_t *)o->data)[i] = from_float ? f != 0 : v != 0; break;
-        case MT_DT_I64: ((int64_t *)o->data)[i] = from_float ? to_int(f) : v; break;
-        case MT_DT_I32: ((int32_t *)o->data)[i] = (int32_t)(from_float ? to_int(f) : v); break;
-        default: ((uint8_t *)o->data)[i] = (uint8_t)(from_float ? to_int(f) : v); break;
+        default: mt_tensor_set_int(o, i, from_float ? to_int(f) : v); break;
         }
     }
     return MT_OK;

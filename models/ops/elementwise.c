@@ -57,9 +57,7 @@ MT_INFER(mt_infer_binary)
         return mt_set_out(g, n, 0, mt_in(g, n, 0)->t.dtype, rank, dims, err);
     }
     MT_TRY(mt_need_type(g, n, 0,
-                        p->k == K_PRELU ? MT_T_FLOAT
-                        : p->k == K_SHL ? MT_T_INTS
-                                        : MT_T_NUM,
+                        p->k == K_SHL ? MT_T_INTS : MT_T_NUM,
                         err));
     if (p->k == K_MOD && mt_attr_int(n, "fmod", 0)) p->k = K_FMOD;
     if (p->k == K_SHL && !strcmp(mt_attr_str(n, "direction", "LEFT"), "RIGHT")) p->k = K_SHR;
@@ -124,10 +122,13 @@ typedef void (*row_fn)(void *dst, const void *a, int sa, const void *b, int sb, 
     ROW(mod_##s, T, T, floor_mod((int64_t)x, (int64_t)y)) \
     ROW(fmod_##s, T, T, y == 0 || ((T)-1 < 0 && y == (T)-1) ? 0 : x % y) \
     ROW(pow_##s, T, T, int_pow((int64_t)x, (int64_t)y)) \
+    ROW(prelu_##s, T, T, is_negative((int64_t)x) ? (T)((uint64_t)(U)x * (uint64_t)(U)y) : x) \
     ROW(max_##s, T, T, x > y ? x : y) \
     ROW(min_##s, T, T, x < y ? x : y) \
     ROW(shl_##s, T, T, (uint64_t)y > 63 ? 0 : (U)((uint64_t)(U)x << (y & 63))) \
     ROW(shr_##s, T, T, (uint64_t)y > 63 ? 0 : (U)((uint64_t)(U)x >> (y & 63)))
+
+static bool is_negative(int64_t x) { return x < 0; }
 
 static int64_t floor_mod(int64_t x, int64_t y)
 {
@@ -183,6 +184,7 @@ ROW(xor_b, uint8_t, uint8_t, x ^ y)
     case K_POW: return pow_##s; \
     case K_MOD: return mod_##s; \
     case K_FMOD: return fmod_##s; \
+    case K_PRELU: return prelu_##s; \
     case K_MAX: return max_##s; \
     case K_MIN: return min_##s; \
     case K_SHL: return shl_##s; \
@@ -356,12 +358,8 @@ MT_RUN(mt_run_binary)
                                              : (double)mt_tensor_int(x, ox);
             double r = pow(b, e);
             double whole = r > 9.2e18 ? 9.2e18 : r < -9.2e18 ? -9.2e18 : r == r ? r : 0;
-            switch (o->dtype) {
-            case MT_DT_F32: ((float *)o->data)[i] = (float)r; break;
-            case MT_DT_I64: ((int64_t *)o->data)[i] = (int64_t)whole; break;
-            case MT_DT_I32: ((int32_t *)o->data)[i] = (int32_t)(int64_t)whole; break;
-            default: ((uint8_t *)o->data)[i] = (uint8_t)(int64_t)whole; break;
-            }
+            if (o->dtype == MT_DT_F32) ((float *)o->data)[i] = (float)r;
+            else mt_tensor_set_int(c->out[0], i, (int64_t)whole);
         }
         return MT_OK;
     }

@@ -154,17 +154,26 @@ static mt_status need_plain_scatter(mt_graph *g, mt_node *n, mt_err *err)
     if (strcmp(r, "none") && strcmp(r, "add") && strcmp(r, "mul") && strcmp(r, "max") &&
         strcmp(r, "min"))
         return mt_node_unsupported(g, n, err, "reduction %.20s", r);
-    if (strcmp(r, "none")) return mt_need_type(g, n, 0, MT_T_FLOAT, err);
     return MT_OK;
 }
 
-static void scatter_one(float *d, float v, const char *r)
+/* Element `at` of o joined with element i of u. Bool: add and max are or, mul and min are and. */
+static void scatter_one(mt_tensor *o, int64_t at, const mt_tensor *u, int64_t i, const char *r)
 {
-    if (r[0] == 'a') *d += v;
-    else if (!strcmp(r, "mul")) *d *= v;
-    else if (!strcmp(r, "max")) *d = v > *d ? v : *d;
-    else if (!strcmp(r, "min")) *d = v < *d ? v : *d;
-    else *d = v;
+    bool add = r[0] == 'a', mul = r[1] == 'u', max = r[1] == 'a'; /* add mul max min */
+    if (o->dtype == MT_DT_F32) {
+        float *d = (float *)o->data + at, v = ((const float *)u->data)[i];
+        if (add) *d += v;
+        else if (mul) *d *= v;
+        else if (max ? v > *d : v < *d) *d = v;
+        return;
+    }
+    int64_t d = mt_tensor_int(o, at), v = mt_tensor_int(u, i);
+    if (o->dtype == MT_DT_BOOL) v = add || max ? d | v : d & v;
+    else if (add) v = (int64_t)((uint64_t)d + (uint64_t)v);
+    else if (mul) v = (int64_t)((uint64_t)d * (uint64_t)v);
+    else if (max ? v <= d : v >= d) v = d;
+    mt_tensor_set_int(o, at, v);
 }
 
 MT_INFER(mt_infer_scatter_nd)
@@ -205,8 +214,7 @@ MT_RUN(mt_run_scatter_nd)
                    (const char *)u->data + (size_t)(r * inner) * size, (size_t)inner * size);
         else
             for (int64_t i = 0; i < inner; i++)
-                scatter_one((float *)o->data + at + i, ((const float *)u->data)[r * inner + i],
-                            red);
+                scatter_one(o, at + i, u, r * inner + i, red);
     }
     return MT_OK;
 }
@@ -246,7 +254,7 @@ MT_RUN(mt_run_scatter_elements)
         if (!strcmp(red, "none"))
             memcpy((char *)o->data + (size_t)at * size, (const char *)u->data + (size_t)i * size,
                    size);
-        else scatter_one((float *)o->data + at, ((const float *)u->data)[i], red);
+        else scatter_one(o, at, u, i, red);
     }
     return MT_OK;
 }

@@ -24,7 +24,7 @@ static void copy_strided(void *dst, const int64_t *ds, const void *src, const in
 
 /* --- Slice: attributes (1) or inputs (10) --- */
 
-typedef struct slice_params { int64_t start[MT_MAX_DIMS], step[MT_MAX_DIMS]; } slice_params;
+typedef mt_slice_params slice_params;
 
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
 {
@@ -146,14 +146,17 @@ MT_RUN(mt_run_concat)
     return MT_OK;
 }
 
+typedef struct split_params { int axis; const int64_t *parts; } split_params;
+
 MT_INFER(mt_infer_split)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 2, err));
     const mt_value *x = mt_in(g, n, 0);
-    mt_concat_params *p = mt_graph_mem(g, sizeof *p, err);
+    split_params *p = mt_graph_mem(g, sizeof *p, err);
     int64_t *parts = mt_graph_mem(g, sizeof *parts * (size_t)n->n_out, err);
     if (!p || !parts) return MT_ERR_NO_MEMORY;
     n->params = p;
+    p->parts = parts;
     MT_TRY(mt_axis(&p->axis, n, mt_attr_int(n, "axis", 0), x->t.rank, "axis", err));
     int count;
     int64_t len = x->t.dims[p->axis], sum = 0, dims[MT_MAX_DIMS];
@@ -179,22 +182,22 @@ MT_INFER(mt_infer_split)
     for (int i = 0; i < count; i++) {
         dims[p->axis] = parts[i];
         MT_TRY(mt_set_out(g, n, i, x->t.dtype, x->t.rank, dims, err));
-        if (n->out[i] < 0) return mt_node_unsupported(g, n, err, "output %d is left out", i);
     }
     return MT_OK;
 }
 
 MT_RUN(mt_run_split)
 {
-    int axis = ((const mt_concat_params *)c->node->params)->axis;
+    const split_params *p = c->node->params;
     const mt_tensor *x = c->in[0];
-    size_t outer = 1, row = mt_dtype_size(x->dtype), at = 0;
-    for (int d = 0; d < axis; d++) outer *= (size_t)x->dims[d];
-    for (int d = axis; d < x->rank; d++) row *= (size_t)x->dims[d];
+    size_t outer = 1, inner = mt_dtype_size(x->dtype), at = 0;
+    for (int d = 0; d < p->axis; d++) outer *= (size_t)x->dims[d];
+    for (int d = p->axis + 1; d < x->rank; d++) inner *= (size_t)x->dims[d];
+    size_t row = inner * (size_t)x->dims[p->axis];
     for (int i = 0; i < c->node->n_out; i++) {
         mt_tensor *o = c->out[i];
-        size_t piece = outer ? mt_tensor_bytes(o) / outer : 0;
-        for (size_t r = 0; piece && r < outer; r++)
+        size_t piece = inner * (size_t)p->parts[i];
+        for (size_t r = 0; o && piece && r < outer; r++)
             memcpy((char *)o->data + r * piece, (const char *)x->data + r * row + at, piece);
         at += piece;
     }
@@ -301,9 +304,7 @@ MT_INFER(mt_infer_pad)
             return mt_node_fail(n, err, MT_ERR_FORMAT, "pads %lld and %lld", (long long)p->lo[d],
                                 (long long)p->hi[d]);
         dims[d] = len + p->lo[d] + p->hi[d];
-        if (p->mode == 1 && (p->lo[d] >= len || p->hi[d] >= len) && (p->lo[d] > 0 || p->hi[d] > 0))
-            return mt_node_fail(n, err, MT_ERR_FORMAT, "reflects past dimension %d", d);
-        if (p->mode > 1 && !len && dims[d] > 0)
+        if (p->mode > 0 && !len && dims[d] > 0)
             return mt_node_fail(n, err, MT_ERR_FORMAT, "dimension %d is empty", d);
     }
     return mt_set_out(g, n, 0, x->t.dtype, x->t.rank, dims, err);
@@ -314,7 +315,12 @@ static int64_t pad_from(int64_t i, int64_t len, int mode)
 {
     if (i >= 0 && i < len) return i;
     if (mode == 0) return -1;
-    if (mode == 1) return i < 0 ? -i : 2 * (len - 1) - i;
+    if (mode == 1) { /* there and back, as often as it takes */
+        int64_t period = len > 1 ? 2 * (len - 1) : 1;
+        i %= period;
+        if (i < 0) i += period;
+        return i < len ? i : period - i;
+    }
     if (mode == 2) return i < 0 ? 0 : len - 1;
     i %= len;
     return i < 0 ? i + len : i;

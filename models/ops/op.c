@@ -52,6 +52,16 @@ int64_t mt_tensor_int(const mt_tensor *t, int64_t i)
     return 0;
 }
 
+void mt_tensor_set_int(mt_tensor *t, int64_t i, int64_t v)
+{
+    switch (t->dtype) {
+    case MT_DT_I64: ((int64_t *)t->data)[i] = v; break;
+    case MT_DT_I32: ((int32_t *)t->data)[i] = (int32_t)v; break;
+    case MT_DT_I8: case MT_DT_U8: case MT_DT_BOOL: ((uint8_t *)t->data)[i] = (uint8_t)v; break;
+    case MT_DT_F32: case MT_DT_F16: break;
+    }
+}
+
 static mt_status list_input(const mt_tensor **t, mt_graph *g, mt_node *n, int input, int max,
                             mt_err *err)
 {

@@ -26,7 +26,6 @@ static const struct { const char *name; kind k; int axes_input_since;
 typedef struct params {
     kind k;
     bool over[MT_MAX_DIMS];
-    int64_t keep[MT_MAX_DIMS]; /* output strides through the input's dimensions: 0 where reduced */
     bool noop;
     int axis, last, largest;     /* ArgX, TopK */
     bool keepdims;
@@ -47,7 +46,7 @@ MT_INFER(mt_infer_reduce)
         }
     bool order = p->k == R_MAX || p->k == R_MIN;
     MT_TRY(mt_need_type(g, n, 0, order ? MT_T_ANY : MT_T_FLOAT | MT_T_INDEX, err));
-    int64_t axes[MT_MAX_DIMS], dims[MT_MAX_DIMS], stride = 1;
+    int64_t axes[MT_MAX_DIMS], dims[MT_MAX_DIMS];
     MT_TRY(mt_node_ints(axes, &count, MT_MAX_DIMS, g, n, n->opset >= since ? 1 : -1,
                         n->opset >= since ? NULL : "axes", err));
     if (count <= 0) {
@@ -63,10 +62,6 @@ MT_INFER(mt_infer_reduce)
     for (d = 0; d < x->rank; d++) {
         if (p->over[d] && !keep) continue;
         dims[rank++] = p->over[d] ? 1 : x->dims[d];
-    }
-    for (d = x->rank - 1; d >= 0; d--) {
-        p->keep[d] = p->over[d] ? 0 : stride;
-        if (!p->over[d]) stride *= x->dims[d];
     }
     return mt_set_out(g, n, 0, x->dtype, rank, dims, err);
 }
@@ -93,51 +88,90 @@ static double reduce_end(kind k, double acc, double count)
     }
 }
 
-/* Elements of one output: the reduced dimensions walked from `base`. */
-static double reduce_one(const params *p, const mt_tensor *x, const int64_t *s, int64_t base,
-                         const int64_t *rdims, const int64_t *rstride, int rrank)
+/* The reduced dimensions, neighbours that lie behind one another in memory made one. */
+typedef struct walk {
+    int rank;
+    int64_t dims[MT_MAX_DIMS], stride[MT_MAX_DIMS], count;
+} walk;
+
+static void walk_add(walk *w, int64_t len, int64_t stride)
 {
-    const float *f = x->data;
-    bool is_float = x->dtype == MT_DT_F32;
-    double acc = p->k == R_MAX    ? -INFINITY
-                 : p->k == R_MIN  ? INFINITY
-                 : p->k == R_PROD ? 1.0
-                                  : 0.0,
-           peak = -INFINITY;
-    int64_t count = 1;
-    for (int d = 0; d < rrank; d++) count *= rdims[d];
-    for (int pass = p->k == R_LOGSUMEXP ? 0 : 1; pass < 2 && count; pass++) {
-        int64_t idx[MT_MAX_DIMS] = {0};
-        do {
-            int64_t at = base;
-            for (int d = 0; d < rrank; d++) at += idx[d] * rstride[d];
-            double v = is_float ? (double)f[at] : (double)mt_tensor_int(x, at);
-            if (p->k != R_LOGSUMEXP) acc = reduce_step(p->k, acc, v);
-            else if (!pass) peak = v > peak ? v : peak;
-            else acc += exp(v - peak);
-        } while (mt_next(idx, rdims, rrank));
+    w->count *= len;
+    if (w->rank && w->stride[w->rank - 1] == len * stride) {
+        w->dims[w->rank - 1] *= len;
+        w->stride[w->rank - 1] = stride;
+        return;
     }
-    (void)s;
-    if (p->k == R_LOGSUMEXP) return log(acc) + peak;
-    return reduce_end(p->k, acc, (double)count);
+    w->dims[w->rank] = len;
+    w->stride[w->rank++] = stride;
 }
 
-static void store(mt_tensor *o, int64_t i, double v)
+/* Calls for every run of equally spaced elements below base. */
+#define EACH_RUN(w, base, at, len, step, ...)                                                      \
+    do {                                                                                           \
+        int64_t idx_[MT_MAX_DIMS] = {0};                                                           \
+        const int64_t len = (w)->rank ? (w)->dims[(w)->rank - 1] : 1,                              \
+                      step = (w)->rank ? (w)->stride[(w)->rank - 1] : 0;                           \
+        do {                                                                                       \
+            int64_t at = (base);                                                                   \
+            for (int d_ = 0; d_ < (w)->rank - 1; d_++) at += idx_[d_] * (w)->stride[d_];           \
+            __VA_ARGS__                                                                            \
+        } while (mt_next(idx_, (w)->dims, (w)->rank - 1));                                         \
+    } while (0)
+
+static float reduce_float(kind k, const float *x, const walk *w, int64_t base)
 {
-    switch (o->dtype) {
-    case MT_DT_F32: ((float *)o->data)[i] = (float)v; break;
-    case MT_DT_I64:
-        ((int64_t *)o->data)[i] = fabs(v) < 9.2e18 ? (int64_t)v : v > 0 ? INT64_MAX : INT64_MIN;
-        break;
-    case MT_DT_I32:
-        ((int32_t *)o->data)[i] = fabs(v) < 2147483648.0 ? (int32_t)v
-                                  : v > 0                ? INT32_MAX
-                                                         : INT32_MIN;
-        break;
-    case MT_DT_I8: ((int8_t *)o->data)[i] = (int8_t)MT_MAX(-128.0, MT_MIN(127.0, v)); break;
-    case MT_DT_U8: ((uint8_t *)o->data)[i] = (uint8_t)MT_MAX(0.0, MT_MIN(255.0, v)); break;
-    case MT_DT_BOOL: ((uint8_t *)o->data)[i] = v > 0; break;
-    case MT_DT_F16: break;
+    double acc = k == R_MAX ? -INFINITY : k == R_MIN ? INFINITY : k == R_PROD ? 1.0 : 0.0;
+    if (!w->count) return (float)(k == R_LOGSUMEXP ? -INFINITY : reduce_end(k, acc, 0));
+    if (k == R_SUM || k == R_MEAN || k == R_LOGSUM) {
+        EACH_RUN(w, base, at, len, step, for (int64_t i = 0; i < len; i++) acc += x[at + i * step];);
+        return (float)reduce_end(k, acc, (double)w->count);
+    }
+    if (k == R_LOGSUMEXP) {
+        double peak = -INFINITY;
+        EACH_RUN(w, base, at, len, step, for (int64_t i = 0; i < len; i++) peak =
+                                             reduce_step(R_MAX, peak, (double)x[at + i * step]););
+        if (isinf(peak) || isnan(peak)) return (float)peak; /* the other terms are nothing to it */
+        EACH_RUN(w, base, at, len, step,
+                 for (int64_t i = 0; i < len; i++) acc += exp((double)x[at + i * step] - peak););
+        return (float)(log(acc) + peak);
+    }
+    EACH_RUN(w, base, at, len, step, for (int64_t i = 0; i < len; i++) acc =
+                                         reduce_step(k, acc, (double)x[at + i * step]););
+    return (float)reduce_end(k, acc, (double)w->count);
+}
+
+/* Integers: exact, sums and products wrap around; the empty maximum is the least value. */
+static int64_t reduce_int(kind k, const mt_tensor *x, const walk *w, int64_t base)
+{
+    uint64_t acc = k == R_PROD;
+    int64_t best = 0;
+    bool none = true;
+    double logs = 0;
+    if (w->count)
+        EACH_RUN(w, base, at, len, step, for (int64_t i = 0; i < len; i++) {
+            int64_t v = mt_tensor_int(x, at + i * step);
+            if (none || (k == R_MAX ? v > best : v < best)) best = v;
+            none = false;
+            if (k == R_PROD) acc *= (uint64_t)v;
+            else if (k == R_L1) acc += v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+            else if (k == R_L2 || k == R_SQUARE) acc += (uint64_t)v * (uint64_t)v;
+            else if (k == R_LOGSUMEXP) logs += exp((double)v);
+            else acc += (uint64_t)v;
+        });
+    switch (k) {
+    case R_MAX: case R_MIN:
+        if (!none) return best;
+        if (x->dtype == MT_DT_BOOL) return k == R_MIN;
+        if (x->dtype == MT_DT_U8) return k == R_MIN ? 255 : 0;
+        if (x->dtype == MT_DT_I8) return k == R_MIN ? 127 : -128;
+        if (x->dtype == MT_DT_I32) return k == R_MIN ? INT32_MAX : INT32_MIN;
+        return k == R_MIN ? INT64_MAX : INT64_MIN;
+    case R_MEAN: return w->count ? (int64_t)acc / w->count : 0;
+    case R_L2: return (int64_t)sqrt((double)acc);
+    case R_LOGSUM: return acc ? (int64_t)log((double)(int64_t)acc) : INT64_MIN;
+    case R_LOGSUMEXP: return logs > 0 && logs < INFINITY ? (int64_t)log(logs) : INT64_MIN;
+    default: return (int64_t)acc;
     }
 }
 
@@ -146,23 +180,24 @@ MT_RUN(mt_run_reduce)
     const params *p = c->node->params;
     const mt_tensor *x = c->in[0];
     mt_tensor *o = c->out[0];
-    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], kstride[MT_MAX_DIMS], rdims[MT_MAX_DIMS],
-        rstride[MT_MAX_DIMS];
-    int64_t idx[MT_MAX_DIMS] = {0}, total = mt_tensor_count(o);
-    int krank = 0, rrank = 0;
+    int64_t s[MT_MAX_DIMS], kdims[MT_MAX_DIMS], kstride[MT_MAX_DIMS], idx[MT_MAX_DIMS] = {0},
+        total = mt_tensor_count(o);
+    int krank = 0;
+    walk w = {.count = 1};
     mt_strides(s, x);
     if (p->noop) {
         if (mt_tensor_bytes(x)) memcpy(o->data, x->data, mt_tensor_bytes(x));
         return MT_OK;
     }
     for (int d = 0; d < x->rank; d++) {
-        if (p->over[d]) { rdims[rrank] = x->dims[d]; rstride[rrank++] = s[d]; }
+        if (p->over[d]) walk_add(&w, x->dims[d], s[d]);
         else { kdims[krank] = x->dims[d]; kstride[krank++] = s[d]; }
     }
     for (int64_t i = 0; i < total; i++, mt_next(idx, kdims, krank)) {
         int64_t base = 0;
         for (int d = 0; d < krank; d++) base += idx[d] * kstride[d];
-        store(o, i, reduce_one(p, x, s, base, rdims, rstride, rrank));
+        if (x->dtype == MT_DT_F32) ((float *)o->data)[i] = reduce_float(p->k, x->data, &w, base);
+        else mt_tensor_set_int(o, i, reduce_int(p->k, x, &w, base));
     }
     return MT_OK;
 }
@@ -198,10 +233,16 @@ static void split_at(const mt_tensor *x, int axis, int64_t *outer, int64_t *len,
     *len = x->dims[axis];
 }
 
-static double value_at(const mt_tensor *x, int64_t i)
+/* -1, 0 or 1 as element a is less than, equal to or greater than b; NaN is less than any number. */
+static int compare_at(const mt_tensor *x, int64_t a, int64_t b)
 {
-    return x->dtype == MT_DT_F32 ? (double)((const float *)x->data)[i]
-                                 : (double)mt_tensor_int(x, i);
+    if (x->dtype == MT_DT_F32) {
+        float u = ((const float *)x->data)[a], v = ((const float *)x->data)[b];
+        if (u != u || v != v) return (v != v) - (u != u);
+        return (u > v) - (u < v);
+    }
+    int64_t u = mt_tensor_int(x, a), v = mt_tensor_int(x, b);
+    return (u > v) - (u < v);
 }
 
 MT_RUN(mt_run_argmax)
@@ -211,12 +252,10 @@ MT_RUN(mt_run_argmax)
     split_at(c->in[0], p->axis, &outer, &len, &inner);
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
-            int64_t best = 0;
-            double top = value_at(c->in[0], o * len * inner + i);
+            int64_t best = 0, base = o * len * inner + i;
             for (int64_t j = 1; j < len; j++) {
-                double v = value_at(c->in[0], (o * len + j) * inner + i);
-                if (p->largest ? v > top : v < top) best = j, top = v;
-                else if (p->last && v == top) best = j;
+                int order = compare_at(c->in[0], base + j * inner, base + best * inner);
+                if ((p->largest ? order > 0 : order < 0) || (p->last && !order)) best = j;
             }
             *d++ = best;
         }
@@ -254,13 +293,11 @@ MT_INFER(mt_infer_topk)
 
 typedef struct order { const mt_tensor *x; int64_t base, step; int largest; } order;
 
-/* Total order: by value, equal values by lower index first, NaN last. */
+/* Total order: by value, equal values by lower index first, NaN below all numbers. */
 static bool before(const order *r, int64_t a, int64_t b)
 {
-    double va = value_at(r->x, r->base + a * r->step), vb = value_at(r->x, r->base + b * r->step);
-    if (va != va || vb != vb) return va == va ? true : vb == vb ? false : a < b;
-    if (va != vb) return r->largest ? va > vb : va < vb;
-    return a < b;
+    int cmp = compare_at(r->x, r->base + a * r->step, r->base + b * r->step);
+    return cmp ? (r->largest ? cmp > 0 : cmp < 0) : a < b;
 }
 
 static void sift(const order *r, int64_t *heap, int64_t i, int64_t n)
@@ -333,12 +370,18 @@ MT_RUN(mt_run_cumsum)
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
             double sum = 0;
+            uint64_t whole = 0;
             for (int64_t j = 0; j < len; j++) {
                 int64_t at = (o * len + (reverse ? len - 1 - j : j)) * inner + i;
-                double v = value_at(c->in[0], at);
-                if (exclusive) store(c->out[0], at, sum);
-                sum += v;
-                if (!exclusive) store(c->out[0], at, sum);
+                if (c->in[0]->dtype == MT_DT_F32) {
+                    double next = sum + (double)((const float *)c->in[0]->data)[at];
+                    ((float *)c->out[0]->data)[at] = (float)(exclusive ? sum : next);
+                    sum = next;
+                } else {
+                    uint64_t next = whole + (uint64_t)mt_tensor_int(c->in[0], at);
+                    mt_tensor_set_int(c->out[0], at, (int64_t)(exclusive ? whole : next));
+                    whole = next;
+                }
             }
         }
     return MT_OK;

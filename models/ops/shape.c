@@ -261,9 +261,9 @@ MT_RUN(mt_run_range)
             ((float *)o->data)[i] =
                 *(const float *)c->in[0]->data + (float)i * *(const float *)c->in[2]->data;
         else {
-            int64_t v = mt_tensor_int(c->in[0], 0) + i * mt_tensor_int(c->in[2], 0);
-            if (o->dtype == MT_DT_I64) ((int64_t *)o->data)[i] = v;
-            else ((int32_t *)o->data)[i] = (int32_t)v;
+            uint64_t first = (uint64_t)mt_tensor_int(c->in[0], 0),
+                     step = (uint64_t)mt_tensor_int(c->in[2], 0);
+            mt_tensor_set_int(o, i, (int64_t)(first + (uint64_t)i * step));
         }
     }
     return MT_OK;
@@ -275,7 +275,7 @@ MT_INFER(mt_infer_eyelike)
     const mt_value *x = mt_in(g, n, 0);
     if (x->t.rank != 2) return mt_node_fail(n, err, MT_ERR_FORMAT, "input of rank %d", x->t.rank);
     int64_t type = mt_attr_int(n, "dtype", x->t.dtype);
-    return mt_set_out(g, n, 0, type == MT_DT_F16 ? MT_DT_F32 : (mt_dtype)type, 2, x->t.dims, err);
+    return mt_set_out(g, n, 0, mt_dtype_inside(type), 2, x->t.dims, err);
 }
 
 MT_RUN(mt_run_eyelike)
@@ -287,12 +287,8 @@ MT_RUN(mt_run_eyelike)
         int64_t col;
         if (__builtin_add_overflow(r, k, &col) || col < 0 || col >= o->dims[1]) continue;
         int64_t i = r * o->dims[1] + col;
-        switch (o->dtype) {
-        case MT_DT_F32: ((float *)o->data)[i] = 1; break;
-        case MT_DT_I64: ((int64_t *)o->data)[i] = 1; break;
-        case MT_DT_I32: ((int32_t *)o->data)[i] = 1; break;
-        default: ((uint8_t *)o->data)[i] = 1; break;
-        }
+        if (o->dtype == MT_DT_F32) ((float *)o->data)[i] = 1;
+        else mt_tensor_set_int(o, i, 1);
     }
     return MT_OK;
 }

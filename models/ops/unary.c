@@ -17,7 +17,8 @@ static const struct { const char *name; mt_act act; const char *a, *b; float da,
 MT_INFER(mt_infer_act)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 1, err));
-    MT_TRY(mt_need_type(g, n, 0, MT_T_FLOAT, err));
+    bool ints = !strcmp(n->op->name, "Relu") && n->opset >= 14;
+    MT_TRY(mt_need_type(g, n, 0, ints ? MT_T_NUM : MT_T_FLOAT, err));
     mt_act_params *p = mt_graph_mem(g, sizeof *p, err);
     if (!p) return MT_ERR_NO_MEMORY;
     for (size_t i = 0; i < MT_COUNT(acts); i++)
@@ -30,11 +31,24 @@ MT_INFER(mt_infer_act)
     return mt_set_out_like(g, n, 0, mt_in(g, n, 0), err);
 }
 
+static void clip_ints(mt_tensor *o, const mt_tensor *x, int64_t lo, int64_t hi)
+{
+    for (int64_t i = 0, n = mt_tensor_count(o); i < n; i++) {
+        int64_t v = mt_tensor_int(x, i);
+        v = v < lo ? lo : v;
+        mt_tensor_set_int(o, i, v > hi ? hi : v);
+    }
+}
+
 MT_RUN(mt_run_act)
 {
     const mt_act_params *p = c->node->params;
     const mt_tensor *x = c->in[0];
     mt_tensor *o = c->out[0];
+    if (o->dtype != MT_DT_F32) { /* Relu of integers */
+        clip_ints(o, x, 0, INT64_MAX);
+        return MT_OK;
+    }
     if (!mt_is_blocked_out(c, 0)) {
         mt_f32_act(c->k, o->data, x->data, (size_t)mt_tensor_count(o), p->act, p->a, p->b);
         return MT_OK;
@@ -85,20 +99,6 @@ MT_INFER(mt_infer_clip)
                        .hi = INT64_MAX};
     for (int i = 0; i < 2; i++) MT_TRY(clip_bound(p, i, g, n, err));
     return mt_set_out_like(g, n, 0, mt_in(g, n, 0), err);
-}
-
-static void clip_ints(mt_tensor *o, const mt_tensor *x, int64_t lo, int64_t hi)
-{
-    for (int64_t i = 0, n = mt_tensor_count(o); i < n; i++) {
-        int64_t v = mt_tensor_int(x, i);
-        v = v < lo ? lo : v;
-        v = v > hi ? hi : v;
-        switch (o->dtype) {
-        case MT_DT_I64: ((int64_t *)o->data)[i] = v; break;
-        case MT_DT_I32: ((int32_t *)o->data)[i] = (int32_t)v; break;
-        default: ((uint8_t *)o->data)[i] = (uint8_t)v; break;
-        }
-    }
 }
 
 MT_RUN(mt_run_clip)
@@ -224,11 +224,7 @@ MT_RUN(mt_run_unary)
         else if (p->fn == f_abs) r = v < 0 ? (int64_t)(0 - (uint64_t)v) : v;
         else if (p->fn == f_sign) r = (v > 0) - (v < 0);
         else r = (int64_t)p->fn((float)v, p->a, p->b);
-        switch (x->dtype) {
-        case MT_DT_I64: ((int64_t *)c->out[0]->data)[i] = r; break;
-        case MT_DT_I32: ((int32_t *)c->out[0]->data)[i] = (int32_t)r; break;
-        default: ((uint8_t *)c->out[0]->data)[i] = (uint8_t)r; break;
-        }
+        mt_tensor_set_int(c->out[0], i, r);
     }
     return MT_OK;
 }
