@@ -1,4 +1,5 @@
 // rooms: dicom base
+// seeds: dicom-deid dicom-wsi/highdicom dicom-wsi/boxes dicom-results
 /* DICOM files and bare data sets of every syntax: pulled through whole, with parts skipped, with
  * hidden sequences entered; what is reported must lie in the bytes and nest, and skipping must not
  * change what is outside. */

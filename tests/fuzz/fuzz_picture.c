@@ -1,4 +1,5 @@
 // rooms: slide codec base
+// seeds: tiles/nuclei/images
 /* PNG and JPEG files as slides. */
 #include "door.h"
 
