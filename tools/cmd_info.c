@@ -170,8 +170,9 @@ static void print_planes(const mt_slide_info *s)
 static void print_text(const shown *w)
 {
     const mt_slide_info *s = w->info;
-    printf("format     %s (vendor %s), %.1f MB\n", s->format, MT_CLEAN(s->vendor),
-           (double)s->file_bytes / 1e6);
+    const bool small = s->file_bytes < 1000000;
+    printf("format     %s (vendor %s), %.1f %s\n", s->format, MT_CLEAN(s->vendor),
+           (double)s->file_bytes / (small ? 1e3 : 1e6), small ? "kB" : "MB");
     printf("size       %lld x %lld px", (long long)s->levels[0].width,
            (long long)s->levels[0].height);
     if (s->mpp_x > 0 && s->mpp_y > 0)
