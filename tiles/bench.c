@@ -94,7 +94,9 @@ static mt_status run_raw(mt_bench_tiling *out, const mt_slide *slide, const mt_p
 {
     walk w;
     raw_pass r = {.slide = slide, .walk = &w, .touch_only = true};
-    mt_status st = walk_init(&w, slide, plan, NULL, false, err);
+    walk_way exact;
+    MT_TRY(way_choose(&exact, slide, plan, false, err));
+    mt_status st = walk_init(&w, slide, plan, NULL, &exact, err);
     r.strip = walk_strip_of(&w, 0);
     if (st == MT_OK) st = raw_buffers(&r, o->threads, err);
     if (st == MT_OK) st = raw_once(out, &r, o->threads, err);
@@ -134,7 +136,10 @@ static mt_status run_crops(mt_bench_tiling *out, const mt_slide *slide, const mt
     out->native_decoded = stats.native_decoded;
     out->peak_bytes = stats.peak_bytes;
     out->level = plan->level;
-    out->reduced_by = o->fast ? mt_fetch_reduction(slide, plan) : 1;
+    mt_fetch_way way = {"exact", 1};
+    if (o->fast) MT_TRY(mt_fetch_fast_way(&way, slide, plan, err));
+    out->way = way.name;
+    out->reduced_by = way.reduced_by;
     return MT_OK;
 }
 

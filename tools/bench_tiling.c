@@ -45,7 +45,7 @@ static int print_json(figures *f, const mt_bench_tiling_opts *o)
                           "version", mt_version(), "kernels", mt_cpu_name(), "tile_px",
                           (int)o->tile_px, "threads", o->threads, "order",
                           o->random_order ? "random" : "row", "downsample", o->downsample,
-                          "fast_scaling", o->fast, "level", b->level, "reduced_by", b->reduced_by,
+                          "fast_scaling", o->fast, "way", b->way, "level", b->level, "reduced_by", b->reduced_by,
                           "rounds", f->rounds);
     json_object_set_new(j, "crops", json_integer((json_int_t)b->crops));
     json_object_set_new(j, "native_needed", json_integer((json_int_t)b->native_needed));
@@ -72,9 +72,9 @@ static void print_rate(const char *name, mt_series *cpu, mt_series *wall)
 static int print_text(figures *f, const mt_bench_tiling_opts *o)
 {
     const mt_bench_tiling *b = &f->last;
-    printf("crops      %llu of %d px, %s order, downsample %g (level %d, reduced by %d), %d thread%s, %d round%s\n",
+    printf("crops      %llu of %d px, %s order, downsample %g (level %d, %s, reduced by %d), %d thread%s, %d round%s\n",
            (unsigned long long)b->crops, o->tile_px, o->random_order ? "random" : "row",
-           o->downsample, b->level, b->reduced_by, o->threads, o->threads == 1 ? "" : "s",
+           o->downsample, b->level, b->way, b->reduced_by, o->threads, o->threads == 1 ? "" : "s",
            f->rounds, f->rounds == 1 ? "" : "s");
     printf("native     %llu tiles needed, %llu decoded; %.1f MiB of tile buffers\n",
            (unsigned long long)b->native_needed, (unsigned long long)b->native_decoded,

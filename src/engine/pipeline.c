@@ -89,9 +89,12 @@ static void begin_result(mt_pipeline *p)
     r->model_digest = mt_model_digest(p->opts.model);
     r->plan = &p->no_plan;
     snprintf(r->engine_version, sizeof r->engine_version, "%s", mt_version());
-    snprintf(r->kernel_set, sizeof r->kernel_set, "%s", mt_cpu_name());
+    r->inference = mt_model_engine(p->opts.model);
+    snprintf(r->kernel_set, sizeof r->kernel_set, "%s",
+             *r->inference->digest ? r->inference->name : mt_cpu_name());
     r->assumed_mpp = p->assume_mpp;
     r->fast_scaling = p->opts.fast_scaling || r->card->fast_scaling;
+    r->fast_way = "exact";
     r->reduced_by = 1;
     if (p->opts.stain) r->stain.wanted = *p->opts.stain;
     r->threads = p->opts.threads;
@@ -313,7 +316,12 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
         return mt_err_set(err, MT_ERR_LIMIT, "plan: %zu tiles pass the ceiling of %u",
                           p->plan->n_tiles, UINT32_MAX);
     p->result.plan = p->plan;
-    if (p->result.fast_scaling) p->result.reduced_by = mt_fetch_reduction(p->slide, p->plan);
+    if (p->result.fast_scaling) {
+        mt_fetch_way way;
+        MT_TRY(mt_fetch_fast_way(&way, p->slide, p->plan, err));
+        p->result.fast_way = way.name;
+        p->result.reduced_by = way.reduced_by;
+    }
     memcpy(p->plan->coords_digest, p->coords_digest, sizeof p->coords_digest);
     if (p->plan->note[0]) warn(&p->result, p->plan->note);
     if (p->plan->upsampled) {

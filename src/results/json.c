@@ -418,6 +418,7 @@ mt_status mt_write_json(const mt_result *r, const mt_slide *slide, const char *o
     plan_block(&w, r->plan);
     if (r->fast_scaling) {
         mt_jw_obj(&w, "fast_scaling");
+        mt_jw_str(&w, "way", r->fast_way);
         mt_jw_int(&w, "reduced_by", r->reduced_by);
         mt_jw_end_obj(&w);
     }

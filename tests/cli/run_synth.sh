@@ -145,16 +145,28 @@ if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </
     prints 'tiles  .*/s .* left' 'a\.svs'
 fi
 
-# Reduced by the codec only when allowed; then said so, under another key.
-expect 0 synth -o "$work/fine.svs" --size 2048x1536 --mpp 0.25 --seed 5
-expect 0 run "$work/fine.svs" -o "$work/exact" "${model[@]}"
-expect 0 run "$work/fine.svs" -o "$work/fast" "${model[@]}" --fast-scaling
-json '.fast_scaling.reduced_by == 2' "$work/fast/fine/result.json"
-json 'has("fast_scaling") | not' "$work/exact/fine/result.json"
-[[ $(jq -r .key "$work/fast/fine/result.json") != $(jq -r .key "$work/exact/fine/result.json") ]] || complain 'one key for both'
-paste -d, "$work"/{exact,fast}/model-outputs-csv/fine.csv | awk -F, 'NR > 1 {
-    for (i = 5; i <= NF / 2; i++) { d = $i - $(i + NF / 2); sum += d < 0 ? -d : d; n++ } }
-    END { exit !(n > 100 && sum / n < 0.01 && sum > 0) }' || complain 'fast and exact scores differ by more than 0.01 in the mean, or not at all'
+# Fast scaling only when allowed; then said so, under another key. At 2, 4 and 8 times coarser than the only
+# level no tile's score moves by more than 0.02, and some score moves. For that the slide loses its pyramid:
+# nothing follows its first picture.
+expect 0 synth -o "$work/fine.svs" --size 4096x3072 --mpp 0.25 --no-mpp --seed 5
+at=$(od -An -tu4 -j4 -N4 "$work/fine.svs")
+n=$(od -An -tu2 -j"$((at))" -N2 "$work/fine.svs")
+printf '\0\0\0\0' | dd of="$work/fine.svs" bs=1 seek=$((at + 2 + 12 * n)) conv=notrunc status=none
+for mpp in 0.25 0.125 0.0625; do
+    for way in exact fast; do
+        rm -rf "$work/$way"
+        expect 0 run "$work/fine.svs" -o "$work/$way" "${model[@]}" --assume-mpp $mpp --overlap 50% \
+            $([[ $way == fast ]] && echo --fast-scaling)
+    done
+    json '.fast_scaling == {"way": "samples", "reduced_by": 1}' "$work/fast/fine/result.json"
+    json 'has("fast_scaling") | not' "$work/exact/fine/result.json"
+    [[ $(jq -r .key "$work/fast/fine/result.json") != $(jq -r .key "$work/exact/fine/result.json") ]] || complain 'one key for both'
+    paste -d, "$work"/{exact,fast}/model-outputs-csv/fine.csv | awk -F, -v mpp=$mpp 'NR > 1 {
+        for (i = 5; i <= NF / 2; i++) {
+            d = $i - $(i + NF / 2); d = d < 0 ? -d : d; sum += d; n++; if (d > most) most = d } }
+        END { printf "%s um/px: %d scores, largest difference %g, mean %g\n", mpp, n, most, sum / n
+              exit !(n >= 20 && most > 0 && most <= 0.02) }' || complain 'fast and exact scores differ by more than 0.02, or not at all'
+done
 
 # A stem that is a word of the reason leaves the sentence alone; a pipe is refused, not waited for.
 : >"$work/empty.svs"

@@ -7,14 +7,17 @@
 #include "codec/codec.h"
 #include "kernels/u8_resample.h"
 #include "kernels/u8_stain.h"
+#include "kernels/u8_ycc.h"
 #include "slide/slide.h"
 #include "tiles/fetch/pool.h"
+#include "tiles/fetch/samples.h"
 #include "tiles/fetch/walk.h"
 
 #define MAX_THREADS 256
 #define LINE 64 /* bytes of a cache line */
 #define MAX_BATCH 1024
 #define DEFAULT_MEMORY (UINT64_C(256) << 20)
+#define MOST_APART 64        /* crops of a native tile that are looked at for pixels they share */
 #define PLAN_CACHE 64        /* resampling plans a worker keeps */
 #define BAD_PART 0x80000000u /* in crop.left: a native tile under the crop would not decode */
 
@@ -41,6 +44,8 @@ typedef struct worker {
     mt_tile_reader *reader;
     uint8_t *native; /* one decoded native tile, or the rows of it on their way */
     part *parts;
+    samples_part *sample_parts; /* instead, when the pass goes by samples */
+    samples_axes *axes;         /* likewise, instead of plans */
     int32_t *slots;
     uint8_t *out;    /* resampled crops of the batch; NULL when crops are copies */
     void *scratch;
@@ -68,6 +73,8 @@ typedef struct pass {
     uint32_t *orphans; /* crops that touch no native tile at all */
     size_t n_orphans, orphans_at_end;
     pool pool;
+    mt_u8_ycc_fn *to_rgb[3]; /* by mt_ycc_kind */
+    samples_slot samples; /* how a slot is laid out, when the pass goes by samples */
     size_t slot_stride, slot_bytes, native_stride, native_bytes, out_bytes, hits_cap;
     worker **workers;
     uint64_t total;
@@ -144,8 +151,8 @@ static mt_resample *plan_for(pass *p, worker *w, const walk_cell *x, const walk_
     int32_t out = p->walk.plan->out_px;
     const walk *k = &p->walk;
     mt_status st =
-        k->scale_denom * k->shrink > 1
-            ? mt_resample_new_reduced(&c->plan, cw, ch, box, out, out, p->filter, k->shift / k->shrink, err)
+        k->way.scale_denom * k->way.shrink > 1
+            ? mt_resample_new_reduced(&c->plan, cw, ch, box, out, out, p->filter, k->way.shift, err)
             : mt_resample_new(&c->plan, cw, ch, box, out, out, p->filter, err);
     if (st != MT_OK) return NULL;
     memcpy(c->box, box, sizeof box);
@@ -175,28 +182,35 @@ static void whiten_outside(const pass *p, uint8_t *px, const walk_cell *x, const
         memset(px + (size_t)r * p->slot_stride, 255, (size_t)cw * 3);
 }
 
+/* The crop's bytes: its buffer itself, or `out`, to which it was resampled. NULL after a failure. */
+static uint8_t *finish(pass *p, worker *w, uint32_t tile, uint8_t *px, uint8_t *out)
+{
+    const walk *k = &p->walk;
+    mt_err e = MT_ERR_INIT;
+    if (k->way.samples.planes) {
+        if (samples_resample(w->axes, k, &p->samples, px, tile, p->filter, out, &e) == MT_OK) return out;
+        fail(p, &e);
+        return NULL;
+    }
+    const walk_cell *x = walk_cell_of(k, WALK_X, tile), *y = walk_cell_of(k, WALK_Y, tile);
+    whiten_outside(p, px, x, y);
+    if (k->identity) return px;
+    mt_resample *plan = plan_for(p, w, x, y, &e);
+    if (plan)
+        mt_u8_resample(plan, px, p->slot_stride, out, (size_t)k->plan->out_px * 3, w->scratch);
+    else
+        fail(p, &e);
+    return plan ? out : NULL;
+}
+
 static void complete(pass *p, worker *w, int id, uint32_t tile, int32_t slot, bool unreadable)
 {
-    const walk_cell *x = walk_cell_of(&p->walk, WALK_X, tile),
-                    *y = walk_cell_of(&p->walk, WALK_Y, tile);
-    uint8_t *px = pool_slot(&p->pool, slot);
-    whiten_outside(p, px, x, y);
-    if (p->walk.identity) {
-        w->ready_slot[w->n_ready] = slot;
-    } else {
-        mt_err e = MT_ERR_INIT;
-        mt_resample *plan = plan_for(p, w, x, y, &e);
-        if (!plan) {
-            pool_give(&p->pool, slot);
-            fail(p, &e);
-            return;
-        }
-        uint8_t *out = w->out + (size_t)w->n_ready * p->out_bytes;
-        mt_u8_resample(plan, px, p->slot_stride, out, (size_t)p->walk.plan->out_px * 3, w->scratch);
-        pool_give(&p->pool, slot);
-        w->ready_slot[w->n_ready] = -1;
-        px = out;
-    }
+    uint8_t *out = p->walk.identity ? NULL : w->out + (size_t)w->n_ready * p->out_bytes;
+    uint8_t *px = finish(p, w, tile, pool_slot(&p->pool, slot), out);
+    if (!p->walk.identity) pool_give(&p->pool, slot);
+    else w->ready_slot[w->n_ready] = slot;
+    if (!px) return;
+    if (!p->walk.identity) w->ready_slot[w->n_ready] = -1;
     size_t side = (size_t)p->walk.plan->out_px;
     if (p->stain) mt_u8_stain(p->stain, px, side * side); /* a crop's rows are tight by now */
     w->ready[w->n_ready++] = (mt_fetched){tile, px, unreadable};
@@ -239,6 +253,10 @@ static part part_of(const pass *p, uint32_t tile, int32_t slot, const int32_t t[
 typedef struct spread {
     const part *parts;
     size_t n, slot_stride;
+    mt_u8_ycc_fn *const *to_rgb;
+    uint8_t *band; /* where rows become RGB that more than one crop wants; NULL: none does */
+    size_t band_stride;
+    int32_t w;
 } spread;
 
 /* Rows [y, y + n) of the native tile, hot from the decoder, to every crop that has a part in them. */
@@ -257,6 +275,39 @@ static void scatter(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int
             memcpy(to, from, q->bytes);
         }
     }
+}
+
+/* The same for rows that are no RGB yet: they become it in the crops, so a pixel is stored once. */
+static void scatter_planes(void *ctx, mt_ycc_kind kind, const mt_ycc_row *rows, int32_t y, int32_t n)
+{
+    const spread *s = ctx;
+    mt_u8_ycc_fn *to_rgb = s->to_rgb[kind];
+    if (s->band) {
+        for (int32_t r = 0; r < n; r++)
+            to_rgb(s->band + (size_t)r * s->band_stride, &rows[r], 0, s->w);
+        scatter(ctx, s->band, s->band_stride, y, n);
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        const part *q = &s->parts[i];
+        const int32_t r0 = MT_MAX(y, q->y0), r1 = MT_MIN(y + n, q->y1);
+        uint8_t *to = q->to + (size_t)(r0 - q->y0) * s->slot_stride;
+        for (int32_t r = r0; r < r1; r++, to += s->slot_stride)
+            to_rgb(to, &rows[r - y], (int32_t)q->skip / 3, (int32_t)q->bytes / 3);
+    }
+}
+
+/* True when some pixel of the native tile goes to two crops. */
+static bool overlap(const part *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++) {
+            const part *a = &parts[i], *b = &parts[k];
+            if (a->y0 < b->y1 && b->y0 < a->y1 && a->skip < b->skip + b->bytes &&
+                b->skip < a->skip + a->bytes)
+                return true;
+        }
+    return false;
 }
 
 static void whiten(const spread *s)
@@ -304,29 +355,61 @@ static void count_bytes(pass *p, worker *w, const int32_t t[2])
         w->no_span = true;
 }
 
-/* Decodes native tile t into its crops. False when its bytes are bad; another fault ends the pass. */
-static bool decode(pass *p, worker *w, const int32_t t[2], spread *s)
+static mt_status decode_rows(pass *p, worker *w, const int32_t t[2], const mt_row_sink *sink, mt_err *err)
+{
+    return mt_tile_reader_decode_rows(w->reader, p->walk.plan->level, t[WALK_X], t[WALK_Y],
+                                      p->walk.way.scale_denom, w->native, p->native_stride, sink, err);
+}
+
+static mt_status decode_pixels(pass *p, worker *w, const int32_t t[2], size_t n, mt_err *err)
+{
+    const walk *k = &p->walk;
+    const int shrunk = k->way.shrink;
+    spread s = {w->parts, n, p->slot_stride, p->to_rgb, NULL, p->native_stride, k->axis[WALK_X].native};
+    if (n > MOST_APART || overlap(w->parts, n)) s.band = w->native;
+    const mt_row_sink sink = {.rows = scatter, .ctx = &s, .planes = scatter_planes};
+    mt_status st = MT_OK;
+    if (shrunk == 1) {
+        st = decode_rows(p, w, t, &sink, err);
+    } else {
+        const int32_t tw = k->axis[WALK_X].native * shrunk, th = k->axis[WALK_Y].native * shrunk;
+        st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y],
+                                   k->way.scale_denom, w->native, p->native_stride, err);
+        if (st == MT_OK) {
+            shrink(w->native, p->native_stride, tw, th, shrunk);
+            scatter(&s, w->native, p->native_stride, 0, th / shrunk);
+        }
+    }
+    if (st != MT_OK) whiten(&s);
+    return st;
+}
+
+/* A tile whose samples stand otherwise than those of the level is decoded again, to RGB. */
+static mt_status decode_samples(pass *p, worker *w, const int32_t t[2], size_t n, mt_err *err)
+{
+    samples_spread s = {&p->walk.way.samples, &p->samples, w->sample_parts, n, false};
+    mt_row_sink sink = {.rows = samples_take_rgb, .ctx = &s, .samples = samples_take};
+    mt_status st = decode_rows(p, w, t, &sink, err);
+    if (st == MT_OK && s.other) {
+        sink.samples = NULL;
+        st = decode_rows(p, w, t, &sink, err);
+    }
+    if (st != MT_OK) samples_whiten(&s);
+    return st;
+}
+
+/* Decodes native tile t into the n crops that wait for it. False when its bytes are bad; another fault
+ * ends the pass. */
+static bool decode(pass *p, worker *w, const int32_t t[2], size_t n)
 {
     mt_err e = MT_ERR_INIT;
     const walk *k = &p->walk;
-    int32_t tw = k->axis[WALK_X].native * k->shrink, th = k->axis[WALK_Y].native * k->shrink;
-    mt_status st;
-    const mt_row_sink sink = {scatter, s};
-    if (k->shrink == 1)
-        st = mt_tile_reader_decode_rows(w->reader, k->plan->level, t[WALK_X], t[WALK_Y],
-                                        k->scale_denom, w->native, p->native_stride, &sink, &e);
-    else
-        st = mt_tile_reader_decode(w->reader, k->plan->level, t[WALK_X], t[WALK_Y], k->scale_denom,
-                                   w->native, p->native_stride, &e);
+    mt_status st = k->way.samples.planes ? decode_samples(p, w, t, n, &e) : decode_pixels(p, w, t, n, &e);
     w->stats.native_decoded++;
-    w->stats.pixels_decoded += (uint64_t)tw * (uint64_t)th;
+    w->stats.pixels_decoded += (uint64_t)k->axis[WALK_X].native * (uint64_t)k->axis[WALK_Y].native *
+                               (uint64_t)(k->way.shrink * k->way.shrink);
     count_bytes(p, w, t);
-    if (st == MT_OK && k->shrink > 1) {
-        shrink(w->native, p->native_stride, tw, th, k->shrink);
-        scatter(s, w->native, p->native_stride, 0, th / k->shrink);
-    }
     if (st == MT_OK) return true;
-    whiten(s);
     if (p->strict || !is_tile_fault(st)) fail(p, &e);
     return false;
 }
@@ -349,10 +432,13 @@ static void do_native(pass *p, worker *w, int id, const int32_t t[2])
     for (size_t i = 0; i < n; i++) {
         w->slots[i] = slot_of(p, &p->crops[w->hits[i]], &e);
         if (w->slots[i] < 0) return fail(p, &e);
-        w->parts[i] = part_of(p, w->hits[i], w->slots[i], t);
+        if (k->way.samples.planes)
+            w->sample_parts[i] =
+                samples_part_of(k, &p->samples, pool_slot(&p->pool, w->slots[i]), w->hits[i], t);
+        else
+            w->parts[i] = part_of(p, w->hits[i], w->slots[i], t);
     }
-    spread s = {w->parts, n, p->slot_stride};
-    bool readable = decode(p, w, t, &s);
+    bool readable = decode(p, w, t, n);
     for (size_t i = 0; i < n && !mt_team_failed(&p->failed); i++)
         deliver(p, w, id, w->hits[i], w->slots[i], readable);
 }
@@ -470,6 +556,8 @@ static void worker_free(worker **w)
     free((*w)->scratch);
     free((*w)->hits);
     free((*w)->parts);
+    free((*w)->sample_parts);
+    samples_axes_free(&(*w)->axes);
     free((*w)->slots);
     free((*w)->ready);
     free((*w)->ready_slot);
@@ -488,7 +576,12 @@ static mt_status worker_new(worker **out, const pass *p, mt_err *err)
     if (!p->walk.identity)
         MT_TRY(mt_alloc_aligned(&w->out, batch * p->out_bytes, SIZE_MAX, "batch of tiles", err));
     MT_TRY(mt_alloc(&w->hits, p->hits_cap, sizeof *w->hits, SIZE_MAX, "worker", err));
-    MT_TRY(mt_alloc(&w->parts, p->hits_cap, sizeof *w->parts, SIZE_MAX, "worker", err));
+    if (p->walk.way.samples.planes) {
+        MT_TRY(mt_alloc(&w->sample_parts, p->hits_cap, sizeof *w->sample_parts, SIZE_MAX, "worker", err));
+        MT_TRY(samples_axes_new(&w->axes, err));
+    } else {
+        MT_TRY(mt_alloc(&w->parts, p->hits_cap, sizeof *w->parts, SIZE_MAX, "worker", err));
+    }
     MT_TRY(mt_alloc(&w->slots, p->hits_cap, sizeof *w->slots, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready, batch, sizeof *w->ready, SIZE_MAX, "worker", err));
     MT_TRY(mt_alloc(&w->ready_slot, batch, sizeof *w->ready_slot, SIZE_MAX, "worker", err));
@@ -500,13 +593,17 @@ static mt_status size_buffers(pass *p, mt_err *err)
 {
     const walk *w = &p->walk;
     const walk_axis *x = &w->axis[WALK_X], *y = &w->axis[WALK_Y];
-    size_t k = (size_t)w->shrink, side = (size_t)w->plan->out_px;
+    size_t k = (size_t)w->way.shrink, side = (size_t)w->plan->out_px;
     if (!w->identity && (x->max_len > 65535 || y->max_len > 65535))
         return mt_err_set(err, MT_ERR_LIMIT,
                           "a tile is made of %d x %d pixels of level %d; the ceiling is 65535",
                           x->max_len, y->max_len, w->plan->level);
     p->slot_stride = (size_t)x->max_len * 3;
     p->slot_bytes = (p->slot_stride * (size_t)y->max_len + 63) & ~(size_t)63;
+    if (w->way.samples.planes) {
+        p->samples = samples_slot_of(w);
+        p->slot_bytes = p->samples.bytes;
+    }
     p->native_stride = (size_t)x->native * k * 3;
     p->out_bytes = (side * side * 3 + 63) & ~(size_t)63;
     if (!mt_mul(&p->native_bytes, p->native_stride, (size_t)y->native * k))
@@ -529,7 +626,10 @@ static mt_status prepare(pass *p, const mt_plan *plan, const mt_fetch_opts *o,
                          mt_fetch_stats *stats, mt_err *err)
 {
     need n;
-    MT_TRY(walk_init(&p->walk, p->slide, plan, o->skip, o->fast != 0, err));
+    walk_way way;
+    for (int i = MT_YCC_444; i <= MT_YCC_420; i++) p->to_rgb[i] = mt_u8_ycc((mt_ycc_kind)i);
+    MT_TRY(way_choose(&way, p->slide, plan, o->fast != 0, err));
+    MT_TRY(walk_init(&p->walk, p->slide, plan, o->skip, &way, err));
     MT_TRY(size_buffers(p, err));
     MT_TRY(fit_memory(p, stats, &n, o->memory ? o->memory : DEFAULT_MEMORY, err));
     MT_TRY(fill_crops(p, o->skip, err));
@@ -568,9 +668,14 @@ static void sum_stats(mt_fetch_stats *stats, const pass *p)
     }
 }
 
-int mt_fetch_reduction(const mt_slide *slide, const mt_plan *plan)
+mt_status mt_fetch_fast_way(mt_fetch_way *out, const mt_slide *slide, const mt_plan *plan, mt_err *err)
 {
-    return walk_fast_reduction(slide, plan);
+    walk_way w;
+    *out = (mt_fetch_way){"exact", 1};
+    MT_TRY(way_choose(&w, slide, plan, true, err));
+    *out = (mt_fetch_way){w.samples.planes ? "samples" : w.scale_denom > 1 ? "reduced" : "exact",
+                          w.scale_denom};
+    return MT_OK;
 }
 
 mt_status mt_fetch_run(const mt_slide *slide, const mt_plan *plan, const mt_fetch_opts *opts,

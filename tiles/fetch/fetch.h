@@ -15,14 +15,21 @@
  *
  * Pixels: native tiles are decoded whole and go row by row, while in cache, to the crops that need
  * them. Only where 16 or more source pixels make an output pixel, they are first halved by plain
- * averaging until below 16, where the native tile's sides allow. With `fast`, decoding is reduced by
- * 2, 4 or 8 where the codec offers it (a DCT-domain mean for JPEG, fewer resolutions for JPEG 2000):
- * a picture to be halved comes out at its size, a coarser one at twice its size or a little less; what
- * no codec reduces and is still 4 or more is averaged until below 4. The filter then takes a pixel for
- * the mean it is, and takes back the wavelet's half pixel. The box of the tile is cut out and,
- * unless it is the output already, resampled as Pillow would resample that picture alone: no pixel outside the box, but for the whole source pixels it ends in, is seen. What lies
- * outside the slide is white. All this depends on slide, plan, filter and
- * `fast` only, so a crop has the same bytes for any threads, batch and memory. */
+ * averaging until below 16, where the native tile's sides allow. The box of the tile is cut out and,
+ * unless it is the output already, resampled as Pillow would resample that picture alone: no pixel
+ * outside the box, but for the whole source pixels it ends in, is seen. What lies outside the slide is
+ * white.
+ *
+ * With `fast`, crops coarser than the level are made otherwise. From JPEG the samples are taken before
+ * they are colours, chroma at the size it is stored in; each plane is resampled with the same weights
+ * (chroma's folded over the decoder's upsampling), and colours are made of the pixels that come out: the
+ * exact way but for roundings. Only where 16 or more source pixels would make an output pixel the codec
+ * reduces first. JPEG 2000 is decoded with fewer resolutions, to two source pixels an output pixel, or to
+ * one where there were two; the filter then takes a pixel for the mean it is, and takes back the
+ * wavelet's half pixel. Other codecs go the exact way.
+ *
+ * All this depends on slide, plan, filter and `fast` only, so a crop has the same bytes for any threads,
+ * batch and memory. */
 #ifndef MT_TILES_FETCH_H
 #define MT_TILES_FETCH_H
 
@@ -51,12 +58,18 @@ typedef struct mt_fetch_opts {
     void *progress_ctx;
     const struct mt_u8_stain_map *stain; /* colours of the resampled tiles; NULL = as they are */
     int strict;      /* 1: a native tile that will not decode ends the pass with its error */
-    int fast;        /* 1: the codec may reduce, which is not the filter; 0: exact */
+    int fast;        /* 1: fast scaling, see above; 0: exact */
 } mt_fetch_opts;
 #define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL, 0, 0}
 
-/* What `fast` makes the codec reduce by: 2, 4, 8, or 1 when it changes nothing. */
-int mt_fetch_reduction(const mt_slide *slide, const mt_plan *plan);
+/* How `fast` makes the crops of a plan: "samples", "reduced" or "exact", and what the codec reduces by:
+ * 2, 4, 8, or 1. Decodes a native tile to find out. Errors: IO, NO_MEMORY. */
+typedef struct mt_fetch_way {
+    const char *name;
+    int reduced_by;
+} mt_fetch_way;
+MT_MUST_USE mt_status mt_fetch_fast_way(mt_fetch_way *out, const mt_slide *slide, const mt_plan *plan,
+                                        mt_err *err);
 
 /* Runs the pass. A native tile whose bytes are bad (FORMAT, UNSUPPORTED, LIMIT) is white in every
  * crop under it, which is flagged; a slide that cannot be read (IO) ends the pass. Progress is

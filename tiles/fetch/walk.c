@@ -6,8 +6,6 @@
 #define BAND_PX                                                                                    \
     1536 /* crops inside a band of this height stay in cache; higher bands have fewer at their     \
             rims */
-#define MAX_SHRINK 64
-#define MAX_EXACT 16 /* source pixels per output pixel: beyond, one crop would be a hundred megabytes */
 #define MAX_SOURCE (1 << 30)
 #define MAX_TABLE ((size_t)128 << 20)
 
@@ -141,28 +139,6 @@ static mt_status sort_tiles(walk *w, const mt_plan *p, mt_err *err)
     return MT_OK;
 }
 
-int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan)
-{
-    int most = mt_slide_fast_reduce(slide, plan->level), denom = 1;
-    for (double left = plan->resample; denom < most && left >= (denom == 1 ? 2 : 4) * 0.99; left /= 2)
-        denom *= 2;
-    return denom;
-}
-
-static void choose_reduction(walk *w, const mt_slide *slide, const mt_level *level, bool fast)
-{
-    w->scale_denom = fast ? walk_fast_reduction(slide, w->plan) : 1;
-    /* A wavelet's coarse pixel stands where the first of its square stood. */
-    if (!strcmp(level->codec, "jp2k")) w->shift = 0.5 - 0.5 / w->scale_denom;
-    double left = w->plan->resample / w->scale_denom;
-    w->shrink = 1;
-    for (; left >= (fast ? 4 : MAX_EXACT) && w->shrink < MAX_SHRINK; left /= 2) {
-        int next = w->scale_denom * w->shrink * 2;
-        if (level->tile_w % next || level->tile_h % next) break;
-        w->shrink *= 2;
-    }
-}
-
 static bool is_identity(const walk *w)
 {
     for (int k = 0; k < 2; k++) {
@@ -176,7 +152,7 @@ static bool is_identity(const walk *w)
 }
 
 mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const uint8_t *skip,
-                    bool fast, mt_err *err)
+                    const walk_way *way, mt_err *err)
 {
     const mt_slide_info *info = mt_slide_get_info(slide);
     *w = (walk){.plan = plan, .skip = skip, .strips = 1};
@@ -184,8 +160,8 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
     const mt_level *l = &info->levels[plan->level];
     if (l->tile_w < 1 || l->tile_h < 1 || l->width < 1 || l->height < 1)
         return mt_err_set(err, MT_ERR_ARG, "level %d has no tiles", plan->level);
-    choose_reduction(w, slide, l, fast);
-    int32_t r = w->scale_denom * w->shrink;
+    w->way = *way;
+    int32_t r = way->scale_denom * way->shrink;
     double ds = plan->level_downsample * r;
     MT_AUTO_FREE int64_t *xs = NULL;
     MT_AUTO_FREE int64_t *ys = NULL;

@@ -8,6 +8,7 @@
 #define MT_TILES_WALK_H
 
 #include "slide/slide.h"
+#include "tiles/fetch/way.h"
 #include "microtome/tiles.h"
 #include "base/mem.h"
 
@@ -35,9 +36,7 @@ typedef struct walk {
     walk_axis axis[2];
     uint32_t *col_begin; /* tiles of a column: [col_begin[col], col_begin[col + 1]) ... */
     uint32_t *order;     /* ... of this list, rows ascending; NULL: of the plan itself */
-    int scale_denom;     /* reduction asked of the codec */
-    double shift;        /* source pixels that its contents lie too far right and down */
-    int shrink;          /* and by averaging afterwards, where the codec cannot (a power of two) */
+    walk_way way;            /* how native tiles become source pixels */
     bool identity;       /* every crop is a plain copy: no resampling */
     /* The order: bands of `band` native tiles across one axis, walked along the other. */
     int along; /* WALK_X: bands are rows of native tiles */
@@ -45,16 +44,9 @@ typedef struct walk {
     int32_t strips; /* cells along the walk are cut into so many strips, walked one by one */
 } walk;
 
-/* Reduction that fast scaling asks of the codec; 1 = none. It leaves two source pixels per output pixel,
- * of which the filter makes a good likeness, or one where there were only two to begin with. */
-int walk_fast_reduction(const mt_slide *slide, const mt_plan *plan);
-
-/* Lays the tables out. The plan must be one of mt_plan_make, its tiles in any order (ARG otherwise).
- * Native tiles are decoded whole and averaging halves what is 16 or more source pixels per output pixel;
- * when fast, the codec reduces first and averaging halves what is then still 4 or more. So the bytes of
- * a crop depend on slide, plan and fast only. */
+/* Lays the tables out. The plan must be one of mt_plan_make, its tiles in any order (ARG otherwise). */
 MT_MUST_USE mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan,
-                                const uint8_t *skip, bool fast, mt_err *err);
+                                const uint8_t *skip, const walk_way *way, mt_err *err);
 void walk_free(walk *w);
 
 /* One strip of the walk. */

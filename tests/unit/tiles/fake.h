@@ -22,6 +22,8 @@ struct mt_slide {
     mt_status bad_status;
     int jitter;        /* shuffles the threads */
     _Atomic int fault; /* mt_slide_check fails */
+    bool samples;      /* tiles have samples, in RGB planes... */
+    int rgb_every;     /* ...but for one in so many; 0: all */
 };
 
 struct mt_tile_reader {
@@ -212,6 +214,23 @@ mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, i
     return MT_OK;
 }
 
+/* Rows of RGB as samples of three planes. */
+static void fake_hand_samples(const mt_row_sink *sink, const uint8_t *rgb, size_t stride, int32_t w,
+                              int32_t y, int32_t n)
+{
+    mt_sample_rows r = {3, false, {1, 1, 1}, {1, 1, 1}, {NULL}, {0}, y, n};
+    uint8_t *px = malloc(3 * (size_t)w * (size_t)n);
+    for (size_t c = 0; c < 3; c++) {
+        r.px[c] = px + c * (size_t)w * (size_t)n;
+        r.stride[c] = (size_t)w;
+        for (size_t i = 0; i < (size_t)w * (size_t)n; i++)
+            px[c * (size_t)w * (size_t)n + i] =
+                rgb[i / (size_t)w * stride + 3 * (i % (size_t)w) + c];
+    }
+    sink->samples(sink->ctx, &r);
+    free(px);
+}
+
 mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int level, int64_t tx, int64_t ty,
                                      int scale, uint8_t *rgb, size_t stride,
                                      const mt_row_sink *sink, mt_err *err)
@@ -219,8 +238,14 @@ mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int level, int64_t 
     mt_status st = mt_tile_reader_decode(reader, level, tx, ty, scale, rgb, stride, err);
     int32_t h = reader->slide->info.levels[level].tile_h / scale;
     /* Uneven portions; those of a tile that fails have come in part. */
+    const mt_slide *s = reader->slide;
+    const bool samples = sink->samples && s->samples && !(s->rgb_every && (tx + 2 * ty) % s->rgb_every == 0);
     for (int32_t y = 0, n = 5; y < h && (st == MT_OK || y < h / 2); y += n, n = n % 7 + 1)
-        sink->rows(sink->ctx, rgb + (size_t)y * stride, stride, y, MT_MIN(n, h - y));
+        if (samples)
+            fake_hand_samples(sink, rgb + (size_t)y * stride, stride, s->info.levels[level].tile_w / scale,
+                              y, MT_MIN(n, h - y));
+        else
+            sink->rows(sink->ctx, rgb + (size_t)y * stride, stride, y, MT_MIN(n, h - y));
     return st;
 }
 

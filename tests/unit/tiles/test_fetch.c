@@ -117,7 +117,7 @@ static mt_slide *three_levels(void)
 
 /* The crop as a plain reader would make it: the box at the level, reduced, resampled. */
 static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const mt_tile *t,
-                      int reduce, int bicubic)
+                      int reduce, double shift, int bicubic)
 {
     mt_err e = MT_ERR_INIT;
     double ds = p->level_downsample * reduce;
@@ -151,7 +151,7 @@ static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const m
     mt_resample *r;
     const mt_filter filter = bicubic ? MT_FILTER_BICUBIC : MT_FILTER_BILINEAR;
     if (reduce > 1)
-        tt_ok(mt_resample_new_reduced(&r, w, h, box, p->out_px, p->out_px, filter, 0, &e), &e);
+        tt_ok(mt_resample_new_reduced(&r, w, h, box, p->out_px, p->out_px, filter, shift, &e), &e);
     else
         tt_ok(mt_resample_new(&r, w, h, box, p->out_px, p->out_px, filter, &e), &e);
     void *scratch = malloc(mt_resample_scratch_bytes(r) + 64);
@@ -162,15 +162,21 @@ static void reference(uint8_t *out, const mt_slide *s, const mt_plan *p, const m
     free(big);
 }
 
-static void check_against_reference(const mt_slide *s, const mt_plan *p, const got *g, int reduce,
-                                    int bicubic)
+static void check_against_shifted(const mt_slide *s, const mt_plan *p, const got *g, int reduce,
+                                  double shift, int bicubic)
 {
     uint8_t *want = malloc(crop_bytes(p));
     for (size_t i = 0; i < p->n_tiles; i++) {
-        reference(want, s, p, &p->tiles[i], reduce, bicubic);
+        reference(want, s, p, &p->tiles[i], reduce, shift, bicubic);
         if (memcmp(want, g->px + i * crop_bytes(p), crop_bytes(p))) fail_msg("crop %zu differs", i);
     }
     free(want);
+}
+
+static void check_against_reference(const mt_slide *s, const mt_plan *p, const got *g, int reduce,
+                                    int bicubic)
+{
+    check_against_shifted(s, p, g, reduce, 0, bicubic);
 }
 
 /* Where plan and level fit exactly, a crop is what read_region gives. */
@@ -241,39 +247,103 @@ static void resampled_crops_match_reference(void **state)
     mt_slide_close(&s);
 }
 
-/* Reduction by the codec, by averaging, and by both. */
+/* Reduction by a wavelet when allowed, by averaging where there is too much, and neither. */
 static void reduced_decoding(void **state)
 {
     mt_slide *s = fake_new(0.25);
     fake_level(s, 0, 1003, 707, 1.0, 64, 64);
     fake_paint(s);
     static const struct {
+        const char *codec;
         int max_reduce;
         double mpp;
-        int fast, reduce, decoded;
+        int fast, reduce, by_codec;
     } cases[] = {
-        {2, 0.5, 1, 2, 2}, {8, 0.5, 1, 2, 2},   {8, 1.1, 1, 2, 2},   {8, 2.0, 1, 4, 4}, {1, 0.9, 1, 1, 1},
-        {1, 1.0, 1, 2, 1}, {1, 2.0, 1, 4, 1},   {1, 0.498, 1, 1, 1}, {2, 0.498, 1, 2, 2},
-        /* Exact unless asked otherwise, up to 16 to 1. */
-        {8, 0.5, 0, 1, 2}, {8, 1.1, 0, 1, 2},   {8, 2.0, 0, 1, 4},   {8, 3.99, 0, 1, 8}, {8, 4.0, 0, 2, 8},
+        {"jp2k", 2, 0.5, 1, 2, 2}, {"jp2k", 8, 0.5, 1, 2, 2}, {"jp2k", 8, 1.1, 1, 2, 2},
+        {"jp2k", 8, 2.0, 1, 4, 4}, {"jp2k", 1, 0.9, 1, 1, 1}, {"jp2k", 2, 0.498, 1, 2, 2},
+        {"jp2k", 8, 0.49, 1, 1, 1},
+        /* Who cannot goes the exact way, as who may not: so up to 16 to 1. */
+        {"raw", 8, 0.5, 1, 1, 1},  {"raw", 1, 2.0, 1, 1, 1},  {"jpeg", 8, 1.0, 1, 1, 1},
+        {"raw", 1, 4.0, 1, 2, 1},  {"jp2k", 8, 0.5, 0, 1, 2}, {"jp2k", 8, 2.0, 0, 1, 4},
+        {"raw", 8, 3.99, 0, 1, 1}, {"raw", 8, 4.0, 0, 2, 1},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         s->max_reduce = cases[k].max_reduce;
+        strcpy(s->info.levels[0].codec, cases[k].codec);
         mt_plan_opts o = whole(32, cases[k].mpp, 0.2);
         mt_plan *p = plan_of(s, &o);
         mt_err e = MT_ERR_INIT;
         mt_fetch_opts f = MT_FETCH_OPTS_INIT;
         mt_fetch_stats st;
+        mt_fetch_way way;
         got g;
         f.threads = 3;
         f.batch = 2;
         f.fast = cases[k].fast;
         got_init(&g, p, 2);
         tt_ok(mt_fetch_run(s, p, &f, take, &g, &st, &e), &e);
-        assert_int_equal(mt_fetch_reduction(s, p), cases[k].decoded);
+        tt_ok(mt_fetch_fast_way(&way, s, p, &e), &e);
+        assert_int_equal(way.reduced_by, cases[k].by_codec);
+        assert_string_equal(way.name, cases[k].by_codec > 1 ? "reduced" : "exact");
         assert_int_equal(st.native_decoded, st.native_needed);
-        check_against_reference(s, p, &g, cases[k].reduce, 0);
+        check_against_shifted(s, p, &g, cases[k].reduce,
+                              f.fast && way.reduced_by > 1 ? 0.5 - 0.5 / way.reduced_by : 0, 0);
         got_free(&g);
+        mt_plan_free(&p);
+    }
+    mt_slide_close(&s);
+}
+
+/* Crops made of samples: those of RGB planes are the exact ones but for a rounding, whatever part of
+ * the tiles says nothing of samples or fails, on any threads and with any memory. */
+static void crops_of_samples(void **state)
+{
+    mt_slide *s = fake_new(0.25);
+    fake_level(s, 0, 1003, 707, 1.0, 64, 48);
+    fake_paint(s);
+    strcpy(s->info.levels[0].codec, "jpeg");
+    s->jitter = 1;
+    static const struct {
+        int every; /* one in so many tiles comes as RGB */
+        double mpp;
+        int bicubic, bad;
+    } cases[] = {{0, 0.5, 0, 0}, {3, 0.5, 0, 0}, {2, 0.37, 1, 0}, {0, 1.0, 0, 1}, {4, 2.0, 0, 1}, {0, 0.26, 0, 0}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        mt_plan_opts o = whole(40, cases[k].mpp, 0.3);
+        mt_plan *p = plan_of(s, &o);
+        mt_err e = MT_ERR_INIT;
+        mt_fetch_opts f = MT_FETCH_OPTS_INIT;
+        mt_fetch_way way;
+        got exact, g[2];
+        f.threads = 2;
+        f.bicubic = cases[k].bicubic;
+        s->bad_tx = cases[k].bad ? 3 : -1;
+        s->bad_ty = cases[k].bad ? 2 : -1;
+        s->bad_status = MT_ERR_FORMAT;
+        s->samples = false;
+        got_init(&exact, p, 8);
+        tt_ok(mt_fetch_run(s, p, &f, take, &exact, NULL, &e), &e);
+        s->samples = true;
+        s->rgb_every = cases[k].every;
+        f.fast = 1;
+        tt_ok(mt_fetch_fast_way(&way, s, p, &e), &e);
+        assert_string_equal(way.name, "samples");
+        for (int i = 0; i < 2; i++) {
+            mt_fetch_stats st;
+            f.threads = 1 + 3 * i;
+            f.memory = i ? 1 << 20 : 64 << 20;
+            got_init(&g[i], p, 8);
+            tt_ok(mt_fetch_run(s, p, &f, take, &g[i], &st, &e), &e);
+            assert_true(st.native_decoded >= st.native_needed);
+            assert_int_equal(st.unreadable > 0, cases[k].bad);
+        }
+        assert_memory_equal(g[0].px, g[1].px, p->n_tiles * crop_bytes(p));
+        for (size_t i = 0; i < p->n_tiles * crop_bytes(p); i++)
+            if (abs(exact.px[i] - g[0].px[i]) > 1)
+                fail_msg("case %zu: byte %zu is %d, exactly %d", k, i, g[0].px[i], exact.px[i]);
+        got_free(&exact);
+        got_free(&g[0]);
+        got_free(&g[1]);
         mt_plan_free(&p);
     }
     mt_slide_close(&s);
@@ -681,6 +751,7 @@ int main(void)
         cmocka_unit_test(exact_crops_are_regions),
         cmocka_unit_test(resampled_crops_match_reference),
         cmocka_unit_test(reduced_decoding),
+        cmocka_unit_test(crops_of_samples),
         cmocka_unit_test(same_bytes_any_threads_batch_memory),
         cmocka_unit_test(aligned_tiles),
         cmocka_unit_test(unreadable_tile_is_white_and_flagged),
