@@ -41,7 +41,7 @@ static int print_json(figures *f, const mt_bench_tiling_opts *o)
     const mt_bench_tiling *b = &f->last;
     struct rusage ru;
     getrusage(RUSAGE_SELF, &ru);
-    json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:f, s:b, s:i, s:i, s:i}", "bench", "tiling",
+    json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:f, s:b, s:s, s:i, s:i, s:i}", "bench", "tiling",
                           "version", mt_version(), "kernels", mt_cpu_name(), "tile_px",
                           (int)o->tile_px, "threads", o->threads, "order",
                           o->random_order ? "random" : "row", "downsample", o->downsample,

@@ -58,9 +58,9 @@ expect 0 bench tiling "$REPLY" --tile-px 64 --order random --rounds 1
 prints '^of raw'
 prints 'random order'
 expect 0 bench tiling "$REPLY" --tile-px 64 --downsample 2 --rounds 1 --json
-json '.level == 0 and .reduced_by == 1 and .downsample == 2 and .fast_scaling == false'
+json '.level == 0 and .way == "exact" and .downsample == 2 and .fast_scaling == false'
 expect 0 bench tiling "$REPLY" --tile-px 64 --downsample 2 --fast-scaling --rounds 1 --json
-json '.level == 0 and .reduced_by == 2 and .fast_scaling == true'
+json '.level == 0 and .way == "samples" and .reduced_by == 1 and .fast_scaling == true'
 expect 0 bench tiling "$REPLY" --no-raw --crops 4 --cpu ref --json
 json '.crops == 4 and .kernels == "ref" and .raw == null and .openslide == null and .of_raw == null'
 expect 1 bench tiling "$work/none.svs"
