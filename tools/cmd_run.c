@@ -12,8 +12,8 @@ struct opts {
     const char *optical_path;
     int64_t focal_plane;
     const char *out, *model, *config, *overlap, *roi, *coords, *out_of_scope, *exports, *tissue, *stain;
-    const char *qc_config, *qc_exclude;
-    int qc;
+    const char *qc_config, *qc_exclude, *onnxruntime;
+    int qc, engine;
     mt_opt_list wsi_dirs;
     int64_t threads, batch, topk;
     uint64_t memory;
@@ -25,6 +25,8 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "DIR", "folder for the results (needed)"),
     OPT_TEXT("model", 'm', model, "NAME|FILE.onnx",
              "a built-in model, or an ONNX file with config.json beside it (needed)"),
+    OPT_ENGINE(engine),
+    OPT_ONNXRUNTIME(onnxruntime),
     OPT_TEXT("config", 0, config, "CARD.json",
              "the model's card, instead of config.json beside it"),
     OPT_ASSUME_MPP(assume_mpp),
@@ -126,8 +128,8 @@ static void say_end(watch *w, const mt_run_event *e)
                spoken_name(name, e), mt_hms(spent, r->wall_s), (unsigned long long)r->n_tiles,
                r->tiles_per_s);
     else
-        mt_say("%zu/%zu %s: %s: %s", e->slide + 1, e->n_slides, spoken_name(name, e),
-               mt_slide_state_name(r->state), r->reason);
+        mt_say("%zu/%zu %s: %s%s: %s", e->slide + 1, e->n_slides, spoken_name(name, e),
+               mt_slide_state_name(r->state), r->resumed ? " by an earlier run" : "", r->reason);
 }
 
 /* Rows live only during the call: what is printed at the end is copied. */
@@ -242,6 +244,7 @@ static void print_slide(const mt_report_row *r, const char *dir)
         printf("result     %s/%s/result.json\n", MT_CLEAN(dir), MT_CLEAN(r->stem));
     }
     if (r->heatmap[0]) printf("heatmap    %s/%s\n", MT_CLEAN(dir), MT_CLEAN(r->heatmap));
+    if (r->qc[0]) printf("quality    %s/%s\n", MT_CLEAN(dir), MT_CLEAN(r->qc));
     putchar('\n');
     json_decref(result);
 }
@@ -293,10 +296,10 @@ static int print_all(const watch *w, const mt_run_summary *s)
 static void say_summary(const mt_run_summary *s, const char *dir)
 {
     char spent[24];
-    mt_say("%zu slide%s: %zu done (%zu by an earlier run), %zu failed, %zu empty, %zu rejected; "
+    mt_say("%zu slide%s: %zu done, %zu failed, %zu empty, %zu rejected (%zu by an earlier run); "
            "%s; report in %s",
-           s->n_slides, s->n_slides == 1 ? "" : "s", s->n_done, s->n_resumed, s->n_failed,
-           s->n_empty, s->n_rejected, mt_hms(spent, s->wall_s), dir);
+           s->n_slides, s->n_slides == 1 ? "" : "s", s->n_done, s->n_failed, s->n_empty,
+           s->n_rejected, s->n_resumed, mt_hms(spent, s->wall_s), dir);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -357,9 +360,10 @@ static int resolve_overlap(double *share, const struct opts *o)
     mt_model *model = NULL;
     mt_model_opts mo = MT_MODEL_OPTS_INIT;
     mo.config = o->config;
+    mo.onnxruntime = o->onnxruntime;
     if (mt_model_open(&model, o->model, &mo, &err)) {
         int code = mt_fail(&err);
-        if (err.code == MT_ERR_UNSUPPORTED) say_operators(o->model);
+        if (err.code == MT_ERR_UNSUPPORTED && !o->onnxruntime) say_operators(o->model);
         return code;
     }
     int32_t patch = mt_model_card(model)->patch_px;
@@ -380,7 +384,7 @@ static int run_batch(const mt_run_opts *ro, const struct opts *o)
     mt_status st = mt_batch_run(ro, on_event, &w, &summary, &err);
     mt_meter_end(&w.meter);
     int code = st ? mt_fail(&err) : MT_EXIT_OK;
-    if (st == MT_ERR_UNSUPPORTED) say_operators(ro->model);
+    if (st == MT_ERR_UNSUPPORTED && !ro->onnxruntime) say_operators(ro->model);
     if (w.n) {
         int printed = print_all(&w, &summary);
         if (!code) code = printed;
@@ -411,7 +415,8 @@ static int run(const void *opts, int n_args, char **args)
                               "--min-tissue");
     mt_run_opts ro = MT_RUN_OPTS_INIT;
     mt_err err = MT_ERR_INIT;
-    int code = resolve_overlap(&ro.overlap, o);
+    int code = mt_engine_usage(&mt_cmd_run, o->engine, o->onnxruntime);
+    if (code < 0) code = resolve_overlap(&ro.overlap, o);
     if (code >= 0) return code;
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
     const char **inputs = malloc(n * sizeof *inputs);
@@ -423,6 +428,7 @@ static int run(const void *opts, int n_args, char **args)
     ro.out_dir = o->out;
     ro.model = o->model;
     ro.config = o->config;
+    ro.onnxruntime = o->onnxruntime;
     ro.threads = (int)o->threads;
     ro.batch = (int)o->batch;
     ro.memory = o->memory;
@@ -470,7 +476,8 @@ const mt_command mt_cmd_run = {
              "1. A run that was "
              "stopped or killed goes on where it ended when the same command is given again; a "
              "slide whose result is "
-             "complete is not done twice unless --force is given.\n\n"
+             "complete is not done twice unless --force is given; one that --qc reject set aside is "
+             "not looked at again either, while file and options are the same.\n\n"
              "--coords takes the tiles of another tool instead of a grid on the tissue. Boxes that "
              "differ from the model's tile by more than 10 % fail the slide, more than 1 % is a "
              "warning; what is scored twice in the file is scored once.\n\n"

@@ -11,6 +11,7 @@ typedef struct mt_run_opts {
     const char *out_dir;
     const char *model;         /* built-in name or path */
     const char *config;        /* card file or NULL */
+    const char *onnxruntime;   /* library that runs the network: see mt_model_opts; NULL = this engine */
     int threads;               /* 0 = all cores this process may use */
     int batch;                 /* tiles per inference call, 0 = 8; never changes a result */
     uint64_t memory;           /* ceiling in bytes for tile and network buffers, 0 = 400 MiB */
@@ -62,6 +63,7 @@ typedef int (*mt_run_fn)(void *ctx, const mt_run_event *event);
 
 typedef struct mt_run_summary {
     size_t n_slides, n_done, n_failed, n_empty, n_rejected, n_resumed;
+    /* n_resumed: of n_done, n_empty and n_rejected, those that an earlier run had finished */
     size_t n_temporary;        /* of n_failed: worth a retry (locked, still being copied) */
     double wall_s, cpu_s;
     mt_fetch_stats fetch;      /* sums over the slides */

@@ -66,8 +66,11 @@ typedef struct mt_result {
     mt_grade grade;
     /* provenance */
     char engine_version[24], kernel_set[16];
+    const mt_engine_info *inference; /* what ran the network; kernel_set is its name when it is not this engine.
+                                        Borrowed from the model */
     char key[65];              /* digest of slide, model, card and options: root member "key" of result.json.
-                                  A rerun with the same key takes the result as finished; "" = never finished */
+                                  A rerun with the same key takes the result, or the rejection by quality
+                                  control, as finished; "" = never finished */
     mt_tissue_origin tissue_origin; /* where the mask came from */
     struct {
         mt_stain_request wanted; /* by the command line or the card */
@@ -79,6 +82,7 @@ typedef struct mt_result {
     const mt_qc *qc;
     mt_qc_config qc_config;    /* the limits that were applied */
     mt_qc_verdict qc_verdict;
+    int qc_rejected;           /* 1: set aside for it: nothing was scored */
     const uint8_t *tile_qc;    /* MT_QC_* flags of each tile; NULL without qc or tiles */
     double assumed_mpp;        /* > 0 when --assume-mpp was used */
     char out_of_scope[160];    /* reason given with --allow-out-of-scope; "" = in scope */

@@ -352,6 +352,15 @@ void mt_journal_remove(mt_journal **j)
     journal_free(j);
 }
 
+void mt_journal_release(mt_journal **j)
+{
+    struct stat sb;
+    if (*j && fstat((*j)->fd, &sb) == 0 && sb.st_size > 0)
+        mt_journal_close(j);
+    else
+        mt_journal_remove(j);
+}
+
 void mt_journal_owner(char out[33], const char *path)
 {
     uint8_t h[HEADER_BYTES];

@@ -47,6 +47,10 @@ void mt_journal_close(mt_journal **j);
 /* Removes the file, then closes: the slide is finished. */
 void mt_journal_remove(mt_journal **j);
 
+/* Gives the lock up with nothing done: what an earlier run has paid for stays in the file, a file that
+ * the opening made goes. Instead of begin. */
+void mt_journal_release(mt_journal **j);
+
 /* First 32 hex digits of the digest of the slide a journal belongs to; "" when the file is none. */
 void mt_journal_owner(char out[33], const char *path);
 

@@ -43,7 +43,6 @@ struct mt_pipeline {
     uint8_t *graded_state;  /* state, but EXCLUDED where quality control says so */
     uint8_t *tile_qc;
     mt_qc *qc;
-    bool rejected;
     uint32_t n_resumed;
     char scores_key[65];
     char note[160];
@@ -99,6 +98,14 @@ static void begin_result(mt_pipeline *p)
     if (p->opts.stain) r->stain.wanted = *p->opts.stain;
     r->threads = p->opts.threads;
     mt_clock_rfc3339(r->started);
+}
+
+/* What computes the scores, to the last bit of its library. */
+static void kernels_key(char out[160], const mt_result *r)
+{
+    const mt_engine_info *e = r->inference;
+    if (!*e->digest) snprintf(out, 160, "%s", r->kernel_set);
+    else snprintf(out, 160, "%s %s %s", e->name, e->version, e->digest);
 }
 
 static mt_status check_scope(mt_pipeline *p, mt_err *err)
@@ -194,9 +201,11 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
     mt_result *r = &p->result;
     snprintf(r->stem, sizeof r->stem, "%s", stem);
     MT_TRY(mt_tissue_source_origin(&r->tissue_origin, p->opts.tissue, p->path, err));
+    char kernels[160];
+    kernels_key(kernels, r);
     const mt_result_inputs in = {.card = r->card,
                                  .model_digest = r->model_digest,
-                                 .kernel_set = r->kernel_set,
+                                 .kernel_set = kernels,
                                  .assume_mpp = p->assume_mpp,
                                  .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
                                  .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue,
@@ -212,8 +221,9 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
                                  .stain = p->opts.stain,
                                  .stain_fallback_none = p->opts.stain_fallback_none,
                                  .strict = p->opts.strict};
-    char pixels[160];
+    char pixels[160], kernels[160];
     pixels_key(pixels, r);
+    kernels_key(kernels, r);
     return mt_result_key(r->key, pixels, stem, &in, err);
 }
 
@@ -239,11 +249,11 @@ static mt_status look_at_quality(mt_pipeline *p, mt_err *err)
     r->qc = p->qc;
     mt_qc_gate(&r->qc_verdict, &p->qc->figures, &r->qc_config);
     if (r->qc_verdict.kind == MT_QC_PASS) return MT_OK;
-    p->rejected = r->qc_verdict.kind == MT_QC_REJECT && p->opts.qc_rejects;
+    r->qc_rejected = r->qc_verdict.kind == MT_QC_REJECT && p->opts.qc_rejects;
     char text[160];
     snprintf(text, sizeof text, "quality%s: %.120s", r->qc_verdict.kind == MT_QC_REJECT ? ", beyond a reject limit" : "",
              r->qc_verdict.reason);
-    if (!p->rejected) warn(r, text);
+    if (!r->qc_rejected) warn(r, text);
     return MT_OK;
 }
 
@@ -296,7 +306,7 @@ static mt_status lay_plan(mt_pipeline *p, mt_err *err)
     p->result.tissue = p->tissue;
     MT_TRY(check_seen(p, err));
     MT_TRY(look_at_quality(p, err));
-    if (p->rejected) return MT_OK;
+    if (p->result.qc_rejected) return MT_OK;
 
     mt_plan_opts po = MT_PLAN_OPTS_INIT;
     po.tile_px = card->patch_px;
@@ -388,10 +398,11 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
 {
     uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
     const mt_result *r = &p->result;
-    char pixels[160];
+    char pixels[160], kernels[160];
     pixels_key(pixels, r);
+    kernels_key(kernels, r);
     MT_TRY(mt_scores_key(p->scores_key, pixels, r->model_digest, r->card, p->plan->digest,
-                         r->kernel_set, p->stain ? &p->stain->map : NULL, err));
+                         kernels, p->stain ? &p->stain->map : NULL, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
     p->result.probs = p->probs;
@@ -519,7 +530,7 @@ mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
     MT_TRY(lay_plan(p, err));
-    if (p->rejected) {
+    if (r->qc_rejected) {
         char reason[160];
         snprintf(reason, sizeof reason, "rejected by quality control: %.125s", r->qc_verdict.reason);
         mt_grade_none(&r->grade, r->card, reason);
@@ -549,7 +560,10 @@ mt_status mt_pipeline_store(mt_pipeline *p, mt_err *err)
 
 void mt_pipeline_finish(mt_pipeline *p)
 {
-    mt_journal_remove(&p->journal);
+    if (p->result.qc_rejected)
+        mt_journal_release(&p->journal);
+    else
+        mt_journal_remove(&p->journal);
 }
 
 void mt_pipeline_refuse(mt_pipeline *p, const char *reason)
@@ -558,20 +572,19 @@ void mt_pipeline_refuse(mt_pipeline *p, const char *reason)
     memset(&r->grade, 0, sizeof r->grade);
     mt_grade_none(&r->grade, r->card, reason);
     r->plan = &p->no_plan;
-    r->tissue = NULL;
     r->probs = NULL;
     r->tile_state = NULL;
     r->tile_qc = NULL;
-    if (!p->rejected) r->qc = NULL;
-    r->key[0] = 0;
+    if (r->qc_rejected) { /* an outcome of its own, which the same options need not look for again */
+        r->grade.tissue_mm2 = r->tissue->tissue_mm2;
+    } else {
+        r->tissue = NULL;
+        r->qc = NULL;
+        r->key[0] = 0;
+    }
     mt_clock_rfc3339(r->finished);
     r->wall_s = mt_clock_wall() - p->started_wall;
     r->cpu_s = mt_clock_cpu() - p->started_cpu;
-}
-
-int mt_pipeline_rejected(const mt_pipeline *p)
-{
-    return p->rejected;
 }
 
 mt_result *mt_pipeline_result(mt_pipeline *p)

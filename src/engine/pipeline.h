@@ -51,17 +51,16 @@ MT_MUST_USE mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err 
 MT_MUST_USE mt_status mt_pipeline_lock(mt_pipeline *p, const char *folder, mt_err *err);
 
 /* Scores every tile and grades. A slide without tissue is MT_OK with graded = 0. The journal
- * survives failure, cancellation and kill. LIMIT when one worker does not fit into the memory. */
+ * survives failure, cancellation and kill. LIMIT when one worker does not fit into the memory.
+ * When quality control rejects the slide the result's qc_rejected is set, nothing is scored and the
+ * grade says why; mt_pipeline_refuse then leaves figures, tissue and key in the result. */
 MT_MUST_USE mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err);
-
-/* After mt_pipeline_analyse: quality control rejected the slide, nothing was scored and the grade says
- * why. mt_pipeline_refuse then leaves its figures in the result. */
-int mt_pipeline_rejected(const mt_pipeline *p);
 
 /* Writes tiles.h5 into the locked folder; after mt_pipeline_analyse. */
 MT_MUST_USE mt_status mt_pipeline_store(mt_pipeline *p, mt_err *err);
 
-/* The result is complete on disk: the journal is removed and the lock given up. */
+/* The result is complete on disk: the journal is removed and the lock given up. Of a rejected slide the
+ * scores that an interrupted run left in the journal are kept: without the gate they are good. */
 void mt_pipeline_finish(mt_pipeline *p);
 
 /* Turns the result into "not analysed" with a reason, for a slide that failed. */

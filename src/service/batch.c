@@ -109,7 +109,7 @@ static mt_status analyse(run *r, mt_pipeline *p, mt_report_row *row, const char 
     /* Another process may have finished the slide while this one waited for nothing. */
     if (r->o->force || !mt_row_resumed(row, dir, name, res->key)) {
         MT_TRY(mt_pipeline_analyse(p, err));
-        if (mt_pipeline_rejected(p)) {
+        if (res->qc_rejected) {
             mt_row_rejected(row, res);
             MT_TRY(mt_deliver_rejection(p, dir, name, err));
         } else {
@@ -147,7 +147,7 @@ static mt_status process(run *r, mt_report_row *row, mt_pipeline **pp, char name
     if (st != MT_OK) return st;
     MT_TRY(mt_pipeline_name(p, name, err));
     if (!r->o->force && mt_row_resumed(row, r->o->out_dir, name, mt_pipeline_result(p)->key)) {
-        mt_leftovers_unlocked(r->o->out_dir, name);
+        if (row->state != MT_SLIDE_REJECTED_QC) mt_leftovers_unlocked(r->o->out_dir, name);
         return MT_OK;
     }
     return analyse(r, p, row, name, err);

@@ -47,29 +47,35 @@ mt_status mt_deliver(mt_pipeline *p, const mt_setup *s, const char *out_dir, mt_
     return mt_result_write("json", res, slide, out_dir, err);
 }
 
-static void write_refusal(mt_pipeline *p, const char *out_dir, const char *name, const char *reason)
+static void write_refusal(const mt_result *res, const char *out_dir)
 {
-    mt_result *res = mt_pipeline_result(p);
-    snprintf(res->stem, sizeof res->stem, "%s", name);
-    mt_pipeline_refuse(p, reason);
     if (mt_result_write("json", res, NULL, out_dir, NULL) != MT_OK)
         mt_log(MT_LOG_WARN, "a \"not analysed\" result could not be written");
 }
 
 void mt_deliver_refusal(mt_pipeline *p, const char *out_dir, const char *name, const char *reason)
 {
+    mt_result *res = mt_pipeline_result(p);
     char key[65];
     if (key_on_disk(key, out_dir, name) && key[0]) return;
-    write_refusal(p, out_dir, name, reason);
+    snprintf(res->stem, sizeof res->stem, "%s", name);
+    res->qc_rejected = 0; /* whatever was found: it is a fault that ended the slide */
+    mt_pipeline_refuse(p, reason);
+    write_refusal(res, out_dir);
 }
 
 mt_status mt_deliver_rejection(mt_pipeline *p, const char *out_dir, const char *name, mt_err *err)
 {
     char reason[sizeof(((mt_grade *)0)->reason)];
+    mt_result *res = mt_pipeline_result(p);
     MT_TRY(mt_leftovers_retire(out_dir, name, err));
-    memcpy(reason, mt_pipeline_result(p)->grade.reason, sizeof reason);
-    write_refusal(p, out_dir, name, reason);
-    if (mt_result_write("qc", mt_pipeline_result(p), mt_pipeline_slide(p), out_dir, NULL) != MT_OK)
+    memcpy(reason, res->grade.reason, sizeof reason);
+    snprintf(res->stem, sizeof res->stem, "%s", name);
+    mt_pipeline_refuse(p, reason);
+    if (mt_result_write("qc", res, mt_pipeline_slide(p), out_dir, NULL) != MT_OK) {
         mt_log(MT_LOG_WARN, "the quality picture could not be written");
+        res->key[0] = 0; /* not complete: the next run looks again */
+    }
+    write_refusal(res, out_dir);
     return MT_OK;
 }

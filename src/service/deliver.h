@@ -20,7 +20,8 @@ MT_MUST_USE mt_status mt_deliver(mt_pipeline *p, const mt_setup *s, const char *
 void mt_deliver_refusal(mt_pipeline *p, const char *out_dir, const char *name, const char *reason);
 
 /* Set aside by quality control: an explicit "not analysed" and the picture that shows why. A grade of
- * other options gives way: the report and the folder say the same. The caller holds the slide's lock.
+ * other options gives way: the report and the folder say the same; its tiles.h5 stays, whose scores a
+ * run without the gate takes over. The caller holds the slide's lock.
  * Only that an earlier grade could not be removed is an error. */
 MT_MUST_USE mt_status mt_deliver_rejection(mt_pipeline *p, const char *out_dir, const char *name,
                                            mt_err *err);

@@ -41,6 +41,7 @@ void mt_row_rejected(mt_report_row *row, const mt_result *r)
     row->graded = 0;
     row->score = NAN;
     row->tissue_mm2 = r->tissue ? r->tissue->tissue_mm2 : NAN;
+    row->n_warnings = r->n_warnings;
     snprintf(row->reason, sizeof row->reason, "%s", r->grade.reason);
 }
 
@@ -106,13 +107,15 @@ bool mt_row_resumed(mt_report_row *row, const char *out_dir, const char *name, c
 {
     MT_AUTO_FREE char *store = mt_strf("%s/%s/tiles.h5", out_dir, name);
     MT_AUTO(mt_json_unref) json_t *root = NULL;
-    if (!store || !mt_file_exists(store) || !mt_delivered(&root, out_dir, name)) return false;
+    if (!store || !mt_delivered(&root, out_dir, name)) return false;
     const char *have = json_string_value(json_object_get(root, "key"));
     const json_t *g = json_object_get(root, "grade"), *tiles = json_object_get(g, "tiles");
     if (!have || !key[0] || strcmp(have, key) != 0 || !json_is_object(g) || !json_is_object(tiles))
         return false;
+    const bool rejected = json_is_true(json_object_get(json_object_get(root, "quality"), "rejected"));
+    if (!rejected && !mt_file_exists(store)) return false;
     row->n_tiles = (uint64_t)json_integer_value(json_object_get(tiles, "planned"));
-    row->state = row->n_tiles ? MT_SLIDE_DONE : MT_SLIDE_EMPTY;
+    row->state = rejected ? MT_SLIDE_REJECTED_QC : row->n_tiles ? MT_SLIDE_DONE : MT_SLIDE_EMPTY;
     row->graded = json_is_true(json_object_get(g, "graded"));
     row->score = row->graded ? json_number_value(json_object_get(g, "score")) : NAN;
     row->tissue_mm2 = json_number_value(json_object_get(g, "tissue_mm2"));

@@ -15,8 +15,8 @@ void mt_row_rejected(mt_report_row *row, const mt_result *r);
  * file (path): what is kept speaks of the slide's id. */
 void mt_row_failed(mt_report_row *row, const mt_err *why, const char *path);
 
-/* A complete result of this very key in out_dir/name: the row is read back from it and `resumed` set.
- * Anything odd: false. */
+/* A complete result of this very key in out_dir/name, or its rejection by quality control: the row is
+ * read back from it and `resumed` set. Anything odd: false. */
 bool mt_row_resumed(mt_report_row *row, const char *out_dir, const char *name, const char *key);
 
 /* Where the pictures lie, when there are some. */

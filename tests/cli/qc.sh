@@ -95,6 +95,40 @@ that test ! -e "$work/s/a/tiles.h5"
 that test ! -e "$work/s/a/tiles.journal"
 that test ! -e "$work/s/model-outputs-csv/a.csv"
 
+# A rerun does not look again: same row, not a byte written. Other options or another file: it does.
+reject=(run "$svs" -o "$work/s" --model demo-tumor --qc reject --json)
+cp -p "$work/s/a/result.json" "$work/kept"
+expect 0 "${reject[@]}" --qc-config "$work/strict.json"
+json '.slides[0] | .state == "rejected-qc" and .resumed and (.reason | test("^rejected by quality control: .*under ink")) and .tissue_mm2 > 0'
+json '.summary | .rejected == 1 and .resumed == 1 and .done == 0'
+json '.slides[0] | .quality == "reject" and .quality_picture == "a/qc.png" and .sharpness > 0.2' "$work/s/report.json"
+that cmp -s "$work/kept" "$work/s/a/result.json"
+that test ! "$work/s/a/result.json" -nt "$work/kept"
+that test ! -e "$work/s/a/tiles.journal"
+expect 0 "${reject[@]}" --qc-config "$work/strict.json" --force
+json '.slides[0] | .state == "rejected-qc" and (.resumed | not)'
+sed 's/0.01/0.012/' "$work/strict.json" >"$work/strict2.json"
+expect 0 "${reject[@]}" --qc-config "$work/strict2.json"
+json '.slides[0] | .state == "rejected-qc" and (.resumed | not)'
+expect 0 "${reject[@]}"
+json '.slides[0] | .state == "done" and (.resumed | not)'
+expect 0 "${reject[@]}" --qc-config "$work/strict2.json"
+mkdir "$work/again"
+cp "$svs" "$work/again/a.svs"
+printf x >>"$work/again/a.svs"
+expect 0 run "$work/again/a.svs" -o "$work/s" --model demo-tumor --qc reject --qc-config "$work/strict2.json" --json
+json '.slides[0] | .state == "rejected-qc" and (.resumed | not)'
+
+# What an interrupted run has paid for outlives a rejection and its rerun.
+mkdir -p "$work/j/a"
+printf 'records of an interrupted run' >"$work/j/a/tiles.journal"
+cp "$work/j/a/tiles.journal" "$work/journal"
+for again in false true; do
+    expect 0 run "$svs" -o "$work/j" --model demo-tumor --qc reject --qc-config "$work/strict.json" --json
+    json ".slides[0] | .state == \"rejected-qc\" and .resumed == $again"
+    that cmp -s "$work/journal" "$work/j/a/tiles.journal"
+done
+
 # Off: nothing is looked at, nothing is said; limits would have no use.
 expect 0 run "$clean" -o "$work/o" --model demo-tumor --qc off --json
 json '.quality == null' "$work/o/clean/result.json"

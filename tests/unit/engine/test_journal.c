@@ -313,6 +313,30 @@ static void full_disk(void **state)
     free(data);
 }
 
+/* A slide that is set aside: an opened journal of nobody's goes, records of an earlier run stay. */
+static void released(void **state)
+{
+    mt_err err = MT_ERR_INIT;
+    scores s;
+    uint32_t found;
+    mt_journal *j = NULL;
+    const char *path = tt_tmp_file("released.journal");
+    tt_ok(mt_journal_open(&j, path, &err), &err);
+    mt_journal_release(&j);
+    assert_null(j);
+    assert_int_not_equal(access(path, F_OK), 0);
+    j = open_begin(path, KEY, &s, &found);
+    add(j, 4);
+    mt_journal_close(&j);
+    tt_ok(mt_journal_open(&j, path, &err), &err);
+    mt_journal_release(&j);
+    assert_null(j);
+    j = open_begin(path, KEY, &s, &found);
+    assert_int_equal(found, 1);
+    expect(&s, 4);
+    mt_journal_remove(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(comes_back),
@@ -320,7 +344,7 @@ int main(void)
                                        cmocka_unit_test(every_flipped_bit_is_seen),
                                        cmocka_unit_test(another_key_starts_anew),
                                        cmocka_unit_test(another_shape_starts_anew),
-                                       cmocka_unit_test(forgetting),
+                                       cmocka_unit_test(forgetting), cmocka_unit_test(released),
                                        cmocka_unit_test(one_process_a_slide),
                                        cmocka_unit_test(many_threads),
                                        cmocka_unit_test(full_disk)};
