@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
+#include "models/external.h"
 #include "models/net.h"
 
 #define MT_TENSOR_CEILING ((size_t)4 << 30)  /* bytes of any one tensor */
@@ -55,7 +56,8 @@ typedef struct mt_value {
     bool constant;
     bool is_input, is_output;
     bool blocked;                /* [N][ceil(C/b)][H][W][b] instead of row-major */
-    bool half;                   /* float16 for the outside world */
+    bool half, wide;             /* float16, float64 for the outside world */
+    const struct mt_node *dq;    /* the DequantizeLinear that makes it, folded or not; else NULL */
     bool one_image;              /* inside a stretch: memory of one image of the batch */
     int producer;                /* node index; -1 for inputs and initialisers */
     int n_uses; /* reads by live nodes and outputs, filled by mt_graph_count_uses */
@@ -82,6 +84,7 @@ struct mt_node {
     int residual; /* value added before the activation, -1 none (also appended to in) */
     mt_conv **convs;             /* kernel objects, freed with the graph */
     int n_convs;
+    struct mt_i8_conv *i8;       /* of an 8-bit convolution, freed with the graph */
     const char *variant;         /* what runs, for the bench */
     size_t scratch;              /* bytes the run needs besides */
     int stretch; /* neighbours with one number run image by image; 0: the whole batch at once */
@@ -91,6 +94,8 @@ struct mt_node {
 
 struct mt_graph {
     const char *name;            /* of the file, for errors */
+    const char *folder;          /* where its external data lie; NULL: it may have none */
+    mt_externals external;       /* their files, mapped; constants may point into them */
     int opset;
     mt_arena mem;
     mt_value **values;           /* pointers stay valid while values are added */
@@ -106,7 +111,7 @@ struct mt_graph {
     size_t n_params;             /* elements of floating-point initialisers */
     const mt_kernels *k;
     int problems;                /* unsupported operators met */
-    struct mt_problem *problem;  /* list for models check */
+    struct mt_problem *problem, *last_problem; /* list for models check */
 };
 
 /* One thing about a file that this build cannot run. */
@@ -136,6 +141,9 @@ static inline size_t mt_tensor_bytes(const mt_tensor *t)
 {
     return (size_t)mt_tensor_count(t) * mt_dtype_size(t->dtype);
 }
+/* n elements between float32 and the type of the outside world (float16, float64). */
+void mt_widen(float *dst, const void *src, mt_dtype from, int64_t n);
+void mt_narrow(void *dst, const float *src, mt_dtype to, int64_t n);
 /* "[1,3,64,64]" */
 const char *mt_dims_text(char *buf, size_t cap, const mt_tensor *t);
 float mt_half_to_float(uint16_t h);
@@ -231,8 +239,10 @@ MT_MUST_USE mt_status mt_pass_simplify(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_batchnorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_pad(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_gates(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_quant(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_rownorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_gelu(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_attention(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_dense(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_fuse(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_layout(mt_graph *g, mt_err *err);

@@ -20,16 +20,16 @@ struct mt_net_state {
     mt_tensor *values;           /* by value number */
     mt_tensor **args;            /* inputs then outputs of each node in turn */
     mt_tensor *images;           /* by value number: one image of it, for nodes of a stretch */
-    float **half_in;             /* widened float16 inputs; NULL where not needed */
-    uint16_t **half_out;
+    float **wide_in;             /* float16 and float64 inputs as float32; NULL where not needed */
+    void **outer_out;            /* outputs in the type of the outside world; NULL likewise */
 };
 
 static mt_status run_passes(mt_graph *g, mt_err *err)
 {
     typedef mt_status (*pass)(mt_graph *, mt_err *);
-    static const pass passes[] = {mt_pass_simplify, mt_pass_batchnorm, mt_pass_pad, mt_pass_gates,
-                                  mt_pass_rownorm, mt_pass_gelu, mt_pass_dense, mt_pass_fuse,
-                                  mt_pass_layout, mt_pass_kernels, mt_pass_stretch};
+    static const pass passes[] = {mt_pass_simplify, mt_pass_batchnorm, mt_pass_pad, mt_pass_gates, mt_pass_quant,
+                                  mt_pass_rownorm, mt_pass_gelu, mt_pass_dense, mt_pass_attention,
+                                  mt_pass_fuse, mt_pass_layout, mt_pass_kernels, mt_pass_stretch};
     for (size_t i = 0; i < MT_COUNT(passes); i++) {
         MT_TRY(passes[i](g, err));
         MT_TRY(mt_graph_compact(g, err));
@@ -41,6 +41,15 @@ static mt_status run_passes(mt_graph *g, mt_err *err)
     return MT_OK;
 }
 
+/* The border's type; an output may be declared float16 and yet hold integers. */
+static mt_dtype outer_type(const mt_value *v)
+{
+    if (v->t.dtype != MT_DT_F32) return v->t.dtype;
+    return v->half ? MT_DT_F16 : v->wide ? MT_DT_F64 : MT_DT_F32;
+}
+
+static bool is_outer(mt_dtype t) { return t == MT_DT_F16 || t == MT_DT_F64; }
+
 static mt_status describe(mt_net *net, mt_err *err)
 {
     mt_graph *g = &net->g;
@@ -51,11 +60,11 @@ static mt_status describe(mt_net *net, mt_err *err)
     for (int i = 0; i < g->n_outputs; i++) net->out[i] = g->values[g->outputs[i]]->t;
     for (int i = 0; i < g->n_inputs; i++) {
         net->in[i].data = NULL;
-        if (g->values[g->inputs[i]]->half) net->in[i].dtype = MT_DT_F16;
+        net->in[i].dtype = outer_type(g->values[g->inputs[i]]);
     }
     for (int i = 0; i < g->n_outputs; i++) {
         net->out[i].data = NULL;
-        if (g->values[g->outputs[i]]->half) net->out[i].dtype = MT_DT_F16;
+        net->out[i].dtype = outer_type(g->values[g->outputs[i]]);
     }
     for (int i = 0; i < g->n_nodes; i++) {
         net->macs += g->nodes[i]->macs;
@@ -64,7 +73,6 @@ static mt_status describe(mt_net *net, mt_err *err)
     return MT_OK;
 }
 
-/* An output keeps its number through the passes only in g->outputs: remember which are float16. */
 static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt_tensor *inputs,
                          int n_inputs, mt_err *err)
 {
@@ -78,11 +86,18 @@ static mt_status compile(mt_net *net, const void *onnx, size_t n_bytes, const mt
     if (net->arena_bytes > ARENA_CEILING)
         return mt_err_set(err, MT_ERR_LIMIT, "%s: needs %zu bytes for its activations", g->name,
                           net->arena_bytes);
+    MT_TRY(mt_externals_check(&g->external, err)); /* what was packed came from them */
     return describe(net, err);
 }
 
 mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const mt_tensor *inputs,
                          int n_inputs, const char *name, mt_err *err)
+{
+    return mt_net_compile_in(out, onnx, n_bytes, NULL, inputs, n_inputs, name, err);
+}
+
+mt_status mt_net_compile_in(mt_net **out, const void *onnx, size_t n_bytes, const char *folder,
+                            const mt_tensor *inputs, int n_inputs, const char *name, mt_err *err)
 {
     mt_err local = MT_ERR_INIT;
     if (!err) err = &local;
@@ -94,6 +109,8 @@ mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes, const m
     char *text = mt_graph_text(&net->g, name ? name : "network", err);
     if (!text) st = MT_ERR_NO_MEMORY;
     else net->g.name = text;
+    if (folder && st == MT_OK && !(net->g.folder = mt_graph_text(&net->g, folder, err)))
+        st = MT_ERR_NO_MEMORY;
     if (st == MT_OK) st = compile(net, onnx, n_bytes, inputs, n_inputs, err);
     if (st != MT_OK) mt_net_free(&net);
     *out = net;
@@ -140,9 +157,9 @@ static mt_status fill_state(mt_net_state *s, const mt_net *net, mt_err *err)
     MT_TRY(mt_alloc(&s->values, (size_t)g->n_values + 1, sizeof *s->values, SIZE_MAX,
                     "network state", err));
     MT_TRY(mt_alloc(&s->args, net->n_args + 1, sizeof *s->args, SIZE_MAX, "network state", err));
-    MT_TRY(mt_alloc(&s->half_in, (size_t)g->n_inputs + 1, sizeof *s->half_in, SIZE_MAX,
+    MT_TRY(mt_alloc(&s->wide_in, (size_t)g->n_inputs + 1, sizeof *s->wide_in, SIZE_MAX,
                     "network state", err));
-    MT_TRY(mt_alloc(&s->half_out, (size_t)g->n_outputs + 1, sizeof *s->half_out, SIZE_MAX,
+    MT_TRY(mt_alloc(&s->outer_out, (size_t)g->n_outputs + 1, sizeof *s->outer_out, SIZE_MAX,
                     "network state", err));
     memset(s->arena, 0, net->arena_bytes ? net->arena_bytes : 1);
     for (int i = 0; i < g->n_values; i++) {
@@ -169,13 +186,13 @@ static mt_status fill_state(mt_net_state *s, const mt_net *net, mt_err *err)
         }
     }
     for (int i = 0; i < g->n_inputs; i++)
-        if (net->in[i].dtype == MT_DT_F16)
-            MT_TRY(mt_alloc_aligned(&s->half_in[i], (size_t)mt_tensor_count(&net->in[i]) * 4,
+        if (is_outer(net->in[i].dtype))
+            MT_TRY(mt_alloc_aligned(&s->wide_in[i], (size_t)mt_tensor_count(&net->in[i]) * 4,
                                     MT_TENSOR_CEILING, "input", err));
     for (int i = 0; i < g->n_outputs; i++)
-        if (net->out[i].dtype == MT_DT_F16)
-            MT_TRY(mt_alloc_aligned(&s->half_out[i], (size_t)mt_tensor_count(&net->out[i]) * 2,
-                                    MT_TENSOR_CEILING, "output", err));
+        if (is_outer(net->out[i].dtype))
+            MT_TRY(mt_alloc_aligned(&s->outer_out[i], (size_t)mt_tensor_count(&net->out[i]) * 8,
+                                    2 * MT_TENSOR_CEILING, "output", err));
     return MT_OK;
 }
 
@@ -194,10 +211,10 @@ void mt_net_state_free(mt_net_state **state)
 {
     if (!state || !*state) return;
     mt_net_state *s = *state;
-    for (int i = 0; s->half_in && i < s->net->g.n_inputs; i++) free(s->half_in[i]);
-    for (int i = 0; s->half_out && i < s->net->g.n_outputs; i++) free(s->half_out[i]);
-    free(s->half_in);
-    free(s->half_out);
+    for (int i = 0; s->wide_in && i < s->net->g.n_inputs; i++) free(s->wide_in[i]);
+    for (int i = 0; s->outer_out && i < s->net->g.n_outputs; i++) free(s->outer_out[i]);
+    free(s->wide_in);
+    free(s->outer_out);
     free(s->arena);
     free(s->images);
     free(s->values);
@@ -226,10 +243,9 @@ static mt_status set_inputs(const mt_net *net, mt_net_state *s, const mt_tensor 
                               mt_dims_text(a, sizeof a, have), mt_dims_text(b, sizeof b, want));
         }
         void *data = have->data;
-        if (want->dtype == MT_DT_F16) {
-            data = s->half_in[i];
-            for (int64_t j = 0, n = mt_tensor_count(want); j < n; j++)
-                s->half_in[i][j] = mt_half_to_float(((const uint16_t *)have->data)[j]);
+        if (is_outer(want->dtype)) {
+            data = s->wide_in[i];
+            mt_widen(data, have->data, want->dtype, mt_tensor_count(want));
         }
         s->values[g->inputs[i]].data = data;
     }
@@ -247,10 +263,10 @@ static void get_outputs(const mt_net *net, mt_net_state *s, mt_tensor *outputs)
     for (int i = 0; i < g->n_outputs; i++) {
         outputs[i] = net->out[i];
         outputs[i].data = s->values[g->outputs[i]].data;
-        if (!s->half_out[i]) continue;
-        for (int64_t j = 0, n = mt_tensor_count(&net->out[i]); j < n; j++)
-            s->half_out[i][j] = mt_float_to_half(((const float *)outputs[i].data)[j]);
-        outputs[i].data = s->half_out[i];
+        if (!s->outer_out[i]) continue;
+        mt_narrow(s->outer_out[i], outputs[i].data, net->out[i].dtype,
+                  mt_tensor_count(&net->out[i]));
+        outputs[i].data = s->outer_out[i];
     }
 }
 
@@ -320,6 +336,7 @@ mt_status mt_net_run_watched(const mt_net *net, mt_net_state *s, const mt_tensor
         else MT_TRY(run_node(net, s, i, args, &w, err));
         for (; i < end; i++) args += g->nodes[i]->n_in + g->nodes[i]->n_out;
     }
+    MT_TRY(mt_externals_check(&g->external, err));
     get_outputs(net, s, outputs);
     return MT_OK;
 }

@@ -103,6 +103,7 @@ typedef struct mt_scale_params {
     float *scale, *shift;
 } mt_scale_params; /* per channel (dimension 1) */
 typedef struct mt_concat_params { int axis; } mt_concat_params;
+typedef struct mt_slice_params { int64_t start[MT_MAX_DIMS], step[MT_MAX_DIMS]; } mt_slice_params;
 typedef struct mt_perm_params { int perm[MT_MAX_DIMS]; } mt_perm_params;
 
 /* Dense: x times packed weights. Inputs: x, packed weights, bias or -1, the residual last. */
@@ -112,6 +113,14 @@ typedef struct mt_dense_params {
     float *scale; /* until packed: factor and addend per column, or NULL */
     float *bias;
 } mt_dense_params;
+
+/* Attention: inputs q, k, v (any tensors the heads lie in) and up to two masks. Tables hold the
+ * place of every head in floats. */
+typedef struct mt_attention_params {
+    mt_attn a;
+    int64_t heads; /* of all images together */
+    const int64_t *q, *k, *v, *o, *mask[2];
+} mt_attention_params;
 
 /* Reads kernel_shape, strides, dilations, pads, auto_pad and sets output sizes into out[]. */
 MT_MUST_USE mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n,
@@ -157,6 +166,7 @@ MT_INFER(mt_infer_batchnorm); MT_RUN(mt_run_batchnorm); MT_RUN(mt_run_scale_shif
 MT_INFER(mt_infer_instancenorm); MT_RUN(mt_run_instancenorm);
 MT_INFER(mt_infer_layernorm); MT_RUN(mt_run_layernorm);
 MT_RUN(mt_run_rownorm); MT_RUN(mt_run_dense);
+MT_RUN(mt_run_attention);
 MT_INFER(mt_infer_lrn); MT_RUN(mt_run_lrn);
 MT_INFER(mt_infer_conv); MT_RUN(mt_run_conv); MT_RUN(mt_run_conv_plain);
 MT_INFER(mt_infer_convtranspose); MT_RUN(mt_run_convtranspose);
@@ -176,6 +186,11 @@ MT_INFER(mt_infer_lpnorm); MT_RUN(mt_run_lpnorm);
 MT_INFER(mt_infer_mvn); MT_RUN(mt_run_mvn);
 MT_INFER(mt_infer_quantize); MT_RUN(mt_run_quantize);
 MT_INFER(mt_infer_dequantize); MT_RUN(mt_run_dequantize);
+MT_RUN(mt_run_q8_quantise); MT_RUN(mt_run_q8_dequantise); MT_RUN(mt_run_q8_conv);
+MT_RUN(mt_run_q8_pair); MT_RUN(mt_run_q8_pool); MT_RUN(mt_run_q8_table); MT_RUN(mt_run_q8_concat);
+MT_INFER(mt_infer_qlinearconv); MT_RUN(mt_run_qlinearconv);
+MT_INFER(mt_infer_qlinearmatmul); MT_RUN(mt_run_qlinearmatmul);
+MT_INFER(mt_infer_dynamicquantize); MT_RUN(mt_run_dynamicquantize);
 MT_RUN(mt_run_to_blocked); MT_RUN(mt_run_from_blocked);
 
 #endif

@@ -16,6 +16,7 @@
 #ifndef MT_KERNELS_KERNELS_H
 #define MT_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "microtome/err.h"
@@ -109,6 +110,14 @@ const char *mt_conv_variant(const mt_conv *conv);
 void mt_conv_run(const mt_conv *conv, const float *in, const float *residual, float *out,
                  void *scratch);
 
+/* A 1x1 convolution and a depthwise one that reads its output, in one pass through the caches: the
+ * bits of one after the other, and nobody sees what lies between. True when the two go together. */
+bool mt_conv_pairs(const mt_conv *first, const mt_conv *dw);
+size_t mt_conv_pair_scratch_bytes(const mt_conv *first, const mt_conv *dw);
+/* in: of `first`; residual (of `dw`), out, scratch as in mt_conv_run. */
+void mt_conv_pair_run(const mt_conv *first, const mt_conv *dw, const float *in, const float *residual,
+                      float *out, void *scratch);
+
 /* ---- pools (blocked in, blocked out, never in place) ---- */
 
 typedef struct mt_pool_desc {
@@ -193,5 +202,21 @@ void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t ro
  * and beta hold cols floats or are NULL. dst may be src. */
 void mt_f32_norm(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols,
                  const float *gamma, const float *beta, float eps);
+
+/* ---- attention: out = softmax(scale * Q * K' + mask1 + mask2) * V, one head ---- */
+
+typedef struct mt_attn {
+    int n_q, n_keys, d, dv; /* queries, keys, floats of a query and key, of a value */
+    float scale;
+    /* Floats from the given pointers to row i; a row's floats stand together. */
+    const int64_t *q_at, *k_at, *v_at, *o_at;
+    size_t ld_mask1, ld_mask2; /* floats from row to row of the masks; 0 = one row for all */
+} mt_attn;
+size_t mt_attn_scratch_bytes(const mt_kernels *k, const mt_attn *a);
+/* Masks: n_q (or 1) rows of n_keys floats, or NULL; -INFINITY leaves a key out. Never holds more
+ * than a few rows of scores: memory grows with n_keys, not with n_q * n_keys. out aliases nothing. */
+void mt_attn_run(const mt_kernels *k, const mt_attn *a, const float *q, const float *key,
+                 const float *value, const float *mask1, const float *mask2, float *out,
+                 void *scratch);
 
 #endif

@@ -120,6 +120,11 @@ typedef void mt_softmax_row_fn(float *dst, const float *src, size_t n);
 typedef void mt_norm_row_fn(float *dst, const float *src, size_t n, const float *gamma,
                             const float *beta, float eps);
 
+/* ---- f32_attn: s = scale*s + masks, then exp(s - max) with the maximum seen so far; *sum is
+ * brought to the new maximum and grows. Returns what earlier results must be multiplied by. ---- */
+typedef float mt_attn_exp_fn(float *s, size_t n, float scale, const float *mask1,
+                             const float *mask2, float *top, float *sum);
+
 /* ---- i8_conv: kernels/i8.h says what the numbers are ---- */
 
 /* How sums become bytes. */

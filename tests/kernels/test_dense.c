@@ -171,9 +171,101 @@ static void norm(void **state)
     }
 }
 
+/* One head against double: strided rows, both masks, more keys than a block, keys left out. */
+static void attention_case(const mt_kernels *k, int n_q, int n_keys, int d, int dv, int masks,
+                           uint32_t seed)
+{
+    size_t ld = (size_t)(d > dv ? d : dv) + seed % 9, sc;
+    int64_t *at = malloc((size_t)(n_q + n_keys) * sizeof *at);
+    assert_non_null(at);
+    for (int i = 0; i < n_q + n_keys; i++) at[i] = (int64_t)ld * i;
+    kc_buf q = kc_new((size_t)(n_q - 1) * ld + (size_t)d, 1),
+           key = kc_new((size_t)(n_keys - 1) * ld + (size_t)d, 2),
+           v = kc_new((size_t)(n_keys - 1) * ld + (size_t)dv, 3),
+           o = kc_new((size_t)(n_q - 1) * ld + (size_t)dv, 5), m1 = kc_new((size_t)n_keys, 1),
+           m2 = kc_new((size_t)n_q * (size_t)n_keys, 1);
+    kc_fill(q.p, q.n, seed, 3.0f);
+    kc_fill(key.p, key.n, seed + 1, 3.0f);
+    kc_fill(v.p, v.n, seed + 2, 1.0f);
+    kc_fill(m1.p, m1.n, seed + 3, 1.0f);
+    kc_fill(m2.p, m2.n, seed + 4, 1.0f);
+    for (size_t i = 0; i < m1.n; i++) /* whole blocks of keys are left out */
+        if (n_keys > 600 ? i < 530 : i % 3 == 1) m1.p[i] = -INFINITY;
+    for (size_t i = 0; i < o.n; i++) o.p[i] = 123.0f;
+    mt_attn a = {.n_q = n_q, .n_keys = n_keys, .d = d, .dv = dv, .scale = 0.3f, .q_at = at,
+                 .k_at = at, .v_at = at, .o_at = at, .ld_mask1 = 0, .ld_mask2 = (size_t)n_keys};
+    sc = mt_attn_scratch_bytes(k, &a) / sizeof(float);
+    kc_buf scratch = kc_new(sc, 0);
+    mt_attn_run(k, &a, q.p, key.p, v.p, masks & 1 ? m1.p : NULL, masks & 2 ? m2.p : NULL, o.p,
+                scratch.p);
+    double *w = malloc((size_t)n_keys * sizeof *w);
+    assert_non_null(w);
+    for (int i = 0; i < n_q; i++) {
+        double top = -INFINITY, sum = 0;
+        for (int j = 0; j < n_keys; j++) {
+            double s = 0;
+            for (int c = 0; c < d; c++)
+                s += (double)q.p[(size_t)at[i] + (size_t)c] * (double)key.p[(size_t)at[j] + (size_t)c];
+            s *= (double)0.3f;
+            if (masks & 1) s += (double)m1.p[j];
+            if (masks & 2) s += (double)m2.p[(size_t)i * (size_t)n_keys + (size_t)j];
+            w[j] = s;
+            top = fmax(top, s);
+        }
+        for (int j = 0; j < n_keys; j++) sum += w[j] = exp(w[j] - top);
+        for (int c = 0; c < dv; c++) {
+            double want = 0;
+            for (int j = 0; j < n_keys; j++) want += w[j] / sum * (double)v.p[(size_t)at[j] + (size_t)c];
+            float got = o.p[(size_t)at[i] + (size_t)c];
+            if (!(fabs((double)got - want) <= 2e-5))
+                fail_msg("%s attention %dx%d d %d %d masks %d (%d,%d) is %.9g, not %.9g", k->name,
+                         n_q, n_keys, d, dv, masks, i, c, (double)got, want);
+        }
+        for (size_t c = (size_t)dv; c < ld && i + 1 < n_q; c++)
+            assert_true(o.p[(size_t)at[i] + c] == 123.0f);
+    }
+    if (masks == 0 && n_q > 1) { /* a query by itself: the same bits */
+        float *row = malloc((size_t)dv * sizeof *row);
+        assert_non_null(row);
+        a.n_q = 1;
+        mt_attn_run(k, &a, q.p + at[n_q - 1], key.p, v.p, NULL, NULL, row, scratch.p);
+        assert_memory_equal(row, o.p + at[n_q - 1], (size_t)dv * sizeof *row);
+        free(row);
+    }
+    free(w), free(at);
+    kc_free(&q), kc_free(&key), kc_free(&v), kc_free(&o), kc_free(&m1), kc_free(&m2);
+    kc_free(&scratch);
+}
+
+static void attention(void **state)
+{
+    uint32_t seed = 77;
+    KC_EACH_LEVEL(k)
+    {
+        attention_case(k, 49, 49, 32, 32, 2, 1);
+        attention_case(k, 50, 197, 64, 64, 0, 2);
+        attention_case(k, 7, 1100, 16, 24, 0, 3);
+        attention_case(k, 3, 1100, 8, 8, 3, 4);
+        attention_case(k, 100, 3, 33, 40, 0, 5);
+        for (int i = 0; i < 24; i++)
+            attention_case(k, 1 + kc_pick(&seed, 60), 3 + kc_pick(&seed, 70),
+                           1 + kc_pick(&seed, 40), 1 + kc_pick(&seed, 40), i % 4, seed);
+        /* Every key left out: no number, not a made-up one. */
+        int64_t at = 0;
+        float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8], none = -INFINITY;
+        mt_attn a = {.n_q = 1, .n_keys = 1, .d = 8, .dv = 8, .scale = 1, .q_at = &at, .k_at = &at,
+                     .v_at = &at, .o_at = &at};
+        kc_buf scratch = kc_new(mt_attn_scratch_bytes(k, &a) / sizeof(float), 0);
+        mt_attn_run(k, &a, x, x, x, &none, NULL, out, scratch.p);
+        assert_true(isnan(out[0]));
+        kc_free(&scratch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(gelu),
-                                       cmocka_unit_test(norm)};
+                                       cmocka_unit_test(norm),
+                                       cmocka_unit_test(attention)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
