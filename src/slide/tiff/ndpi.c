@@ -57,16 +57,24 @@ static void reader_close(void *state)
     mt_decoder_free(&d);
 }
 
-static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
-                        int scale, uint8_t *rgb, size_t stride, mt_err *err)
+static mt_status decode_rows(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                             int scale, uint8_t *rgb, size_t stride, const mt_row_sink *sink,
+                             mt_err *err)
 {
     const ndpi *n = s->impl;
     mt_err why = MT_ERR_INIT;
-    mt_status st = mt_ndpi_strip_decode(state, &n->levels[level], tx, ty, scale, rgb, stride, &why);
+    mt_status st =
+        mt_ndpi_strip_decode(state, &n->levels[level], tx, ty, scale, rgb, stride, sink, &why);
     if (mt_map_faulted(&n->map) || st != MT_OK) MT_TRY(check(s, err));
     if (st == MT_OK) return MT_OK;
     return mt_err_set(err, st, "level %d: tile %lld,%lld: %s", level, (long long)tx, (long long)ty,
                       why.text);
+}
+
+static mt_status decode(void *state, const mt_slide *s, int level, int64_t tx, int64_t ty,
+                        int scale, uint8_t *rgb, size_t stride, mt_err *err)
+{
+    return decode_rows(state, s, level, tx, ty, scale, rgb, stride, NULL, err);
 }
 
 /* Every block reduces to whole pixels. */
@@ -105,7 +113,8 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
     MT_TRY(mt_decoder_new(&d, err));
     mt_err why = MT_ERR_INIT;
     mt_status st = i == n->macro_at ? mt_ndpi_strip_decode(d, &n->macro, 0, 0, 1, rgb,
-                                                           3 * (size_t)n->macro.width, &why)
+                                                           3 * (size_t)n->macro.width, NULL,
+                                                           &why)
                                     : read_chart(rgb, n, d, &why);
     MT_TRY(check(s, err));
     if (st == MT_OK) return MT_OK;
@@ -133,6 +142,7 @@ static const mt_slide_ops ndpi_ops = {
     .max_reduce = max_reduce,
     .check = check,
     .close = close_slide,
+    .decode_rows = decode_rows,
 };
 
 /* ---- which directory is what ---- */

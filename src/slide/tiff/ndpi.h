@@ -44,9 +44,10 @@ MT_MUST_USE mt_status mt_ndpi_strip_make(mt_ndpi_strip *out, const mt_tiff *t, i
                                          mt_err *err);
 void mt_ndpi_strip_free(mt_ndpi_strip *s);
 
-/* Decodes tile (tx, ty) reduced by `scale`; what the file does not hold is white. */
+/* Decodes tile (tx, ty) reduced by `scale`, its rows to `sink` unless that is NULL (rgb is then scratch);
+ * what the file does not hold is white. */
 MT_MUST_USE mt_status mt_ndpi_strip_decode(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx,
                                            int64_t ty, int scale, uint8_t *rgb, size_t stride,
-                                           mt_err *err);
+                                           const mt_row_sink *sink, mt_err *err);
 
 #endif

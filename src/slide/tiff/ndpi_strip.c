@@ -276,7 +276,7 @@ void mt_ndpi_strip_free(mt_ndpi_strip *s)
 /* Intervals first .. first + n, one behind the other in the file, as a picture of their own. */
 static mt_status decode_run(mt_decoder *d, const mt_ndpi_strip *s, const mt_ndpi_header *header,
                             uint64_t first, uint64_t n, int scale, uint8_t *rgb, size_t stride,
-                            mt_err *err)
+                            const mt_row_sink *sink, mt_err *err)
 {
     const uint64_t all = (uint64_t)s->per_row * (uint64_t)s->block_rows;
     uint64_t from = s->body, to = s->size;
@@ -294,27 +294,71 @@ static mt_status decode_run(mt_decoder *d, const mt_ndpi_strip *s, const mt_ndpi
     mt_coding c = s->coding;
     c.tables = header->p;
     c.n_tables = header->n;
-    const mt_pixels out = {rgb, stride, s->tile_w, header->rows, scale, NULL};
+    const mt_pixels out = {rgb, stride, s->tile_w, header->rows, scale, sink};
     return mt_decoder_decode(d, &c, s->data + from, (size_t)(to - from), &out, err);
 }
 
+/* Hands the rows of a picture on as rows of a larger one, in which they begin at row `at`. */
+typedef struct lower {
+    const mt_row_sink *sink;
+    int32_t at;
+} lower;
+
+static void lower_rows(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int32_t n)
+{
+    const lower *l = ctx;
+    l->sink->rows(l->sink->ctx, rgb, stride, l->at + y, n);
+}
+
+static void lower_samples(void *ctx, const mt_sample_rows *rows)
+{
+    const lower *l = ctx;
+    mt_sample_rows r = *rows;
+    r.y += l->at;
+    l->sink->samples(l->sink->ctx, &r);
+}
+
+static void lower_planes(void *ctx, mt_ycc_kind kind, const mt_ycc_row *rows, int32_t y, int32_t n)
+{
+    const lower *l = ctx;
+    l->sink->planes(l->sink->ctx, kind, rows, l->at + y, n);
+}
+
+/* A row of blocks has several intervals: a tile is a column of them, each a picture of its own. */
+static mt_status decode_column(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx, int64_t row, int64_t n,
+                               int scale, uint8_t *rgb, size_t stride, const mt_row_sink *sink,
+                               mt_err *err)
+{
+    const int32_t high = s->block_h / scale;
+    lower l = {.sink = sink};
+    const mt_row_sink to = {.rows = lower_rows,
+                            .ctx = &l,
+                            .samples = sink && sink->samples ? lower_samples : NULL,
+                            .planes = sink && sink->planes ? lower_planes : NULL};
+    for (int32_t i = 0; i < n; i++) {
+        l.at = i * high;
+        MT_TRY(decode_run(d, s, &s->headers[2], (uint64_t)((row + i) * s->per_row + tx), 1, scale,
+                          rgb + (size_t)l.at * stride, stride, sink ? &to : NULL, err));
+    }
+    return MT_OK;
+}
+
 mt_status mt_ndpi_strip_decode(mt_decoder *d, const mt_ndpi_strip *s, int64_t tx, int64_t ty,
-                               int scale, uint8_t *rgb, size_t stride, mt_err *err)
+                               int scale, uint8_t *rgb, size_t stride, const mt_row_sink *sink,
+                               mt_err *err)
 {
     const bool lowest = s->per_row && ty == s->tiles_y - 1;
     const mt_ndpi_header *header = &s->headers[lowest];
     const int32_t have = mt_slide_reduced(header->rows, scale), want = mt_slide_reduced(s->tile_h, scale);
+    const int64_t rows = s->per_row ? header->rows / s->block_h : 1,
+                  row = s->per_row ? ty * (s->tile_h / s->block_h) : ty;
+    if (s->per_row <= 1)
+        MT_TRY(decode_run(d, s, header, (uint64_t)row, (uint64_t)rows, scale, rgb, stride, sink, err));
+    else
+        MT_TRY(decode_column(d, s, tx, row, rows, scale, rgb, stride, sink, err));
     for (int32_t y = have; y < want; y++)
         memset(rgb + (size_t)y * stride, 255, 3 * (size_t)mt_slide_reduced(s->tile_w, scale));
-    if (s->per_row <= 1) {
-        const int64_t rows = s->per_row ? s->tile_h / s->block_h : 1;
-        return decode_run(d, s, header, (uint64_t)(ty * rows),
-                          s->per_row ? (uint64_t)(header->rows / s->block_h) : 1, scale, rgb,
-                          stride, err);
-    }
-    const int64_t row = ty * (s->tile_h / s->block_h);
-    for (int32_t i = 0; i < header->rows / s->block_h; i++)
-        MT_TRY(decode_run(d, s, &s->headers[2], (uint64_t)((row + i) * s->per_row + tx), 1, scale,
-                          rgb + (size_t)i * (size_t)(s->block_h / scale) * stride, stride, err));
+    if (sink && have < want)
+        sink->rows(sink->ctx, rgb + (size_t)have * stride, stride, have, want - have);
     return MT_OK;
 }

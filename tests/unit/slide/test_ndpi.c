@@ -1,6 +1,7 @@
 /* NDPI: the real file against OpenSlide pixel by pixel, and files made here for what it lacks:
  * several restart intervals in a row, no table of markers, a place beyond 4 GiB, focal planes. */
 #include "tests/unit/slide/judge.h"
+#include "tests/unit/slide/rows.h"
 
 #include <fcntl.h>
 #include <jpeglib.h>
@@ -266,6 +267,25 @@ static void several_in_a_row(void **state)
     mt_slide_close(&s);
 }
 
+/* Tiles of one piece, of pieces and without markers go on row by row, while in cache. */
+static void rows(void **state)
+{
+    const made_ndpi d[] = {{640, 456, 2, 2, 10, 40.0f, 0, false, 0},
+                           {320, 228, 2, 1, 20, 20.0f, 0, false, 0},
+                           {160, 114, 2, 2, 0, 10.0f, 0, false, 0}};
+    mt_slide *s = opened(made_ndpi_file("rows.ndpi", d, 3, 16));
+    assert_int_equal(mt_slide_get_info(s)->n_levels, 3);
+    for (int level = 0; level < 3; level++)
+        assert_true(rows_are_tiles(s, level) > 4);
+    mt_slide_close(&s);
+    const char *path = tt_data("slides/test3-DAPI-2-387.ndpi");
+    if (!path) skip();
+    s = opened(path);
+    for (int level = 0; level < 4; level++)
+        assert_true(rows_are_tiles(s, level) > 4);
+    mt_slide_close(&s);
+}
+
 /* Without the table the markers are found; same pixels. */
 static void no_table(void **state)
 {
@@ -405,7 +425,7 @@ int main(void)
         cmocka_unit_test(several_in_a_row), cmocka_unit_test(no_table),
         cmocka_unit_test(beyond_4_gib),     cmocka_unit_test(focal_planes),
         cmocka_unit_test(damaged),          cmocka_unit_test(cut_while_open),
-        cmocka_unit_test(unreadable_macro),
+        cmocka_unit_test(unreadable_macro), cmocka_unit_test(rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
