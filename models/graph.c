@@ -1,4 +1,5 @@
 #include "models/graph.h"
+#include "kernels/i8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,13 +81,31 @@ uint16_t mt_float_to_half(float f)
     return (uint16_t)(sign | half);
 }
 
+void mt_widen(float *dst, const void *src, mt_dtype from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        dst[i] = from == MT_DT_F64 ? (float)((const double *)src)[i]
+                                   : mt_half_to_float(((const uint16_t *)src)[i]);
+}
+
+void mt_narrow(void *dst, const float *src, mt_dtype to, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (to == MT_DT_F64) ((double *)dst)[i] = (double)src[i];
+        else ((uint16_t *)dst)[i] = mt_float_to_half(src[i]);
+    }
+}
+
 /* --- memory --- */
 
 void mt_graph_free(mt_graph *g)
 {
-    for (int i = 0; i < g->n_nodes; i++)
+    for (int i = 0; i < g->n_nodes; i++) {
         for (int j = 0; j < g->nodes[i]->n_convs; j++) mt_conv_free(&g->nodes[i]->convs[j]);
+        mt_i8_conv_free(&g->nodes[i]->i8);
+    }
     for (int i = 0; i < g->n_heap; i++) free(g->heap[i]);
+    mt_externals_close(&g->external);
     free(g->heap);
     free(g->values);
     free(g->nodes);
@@ -260,12 +279,11 @@ mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const 
     va_end(ap);
     mt_problem *p = mt_graph_mem(g, sizeof *p, err);
     if (p) {
-        mt_problem **end = &g->problem;
-        while (*end) end = &(*end)->next;
+        mt_problem **end = g->last_problem ? &g->last_problem->next : &g->problem;
         *p = (mt_problem){
             .op_type = n->op_type, .node = n->name, .domain = n->domain, .version = n->opset};
         p->what = mt_graph_text(g, text, err);
-        *end = p;
+        *end = g->last_problem = p;
         g->problems++;
     }
     return mt_err_set(err, MT_ERR_UNSUPPORTED, "%.40s node \"%.80s\" (opset %d): %s", n->op_type,

@@ -8,7 +8,7 @@
 static mt_status bind_shape(mt_value *v, const mt_tensor *t, mt_graph *g, mt_err *err)
 {
     char want[128], got[128];
-    if ((t->dtype == MT_DT_F16 ? MT_DT_F32 : t->dtype) != v->t.dtype)
+    if (mt_dtype_inside(t->dtype) != v->t.dtype)
         return mt_err_set(err, MT_ERR_ARG, "%s: input \"%.60s\" is %s, bound to %s", g->name,
                           v->name, mt_dtype_name((int)v->t.dtype), mt_dtype_name((int)t->dtype));
     bool fits = v->t.rank < 0 || v->t.rank == t->rank;
@@ -26,9 +26,7 @@ static mt_status bind_data(mt_value *v, const mt_tensor *t, mt_graph *g, mt_err 
 {
     MT_TRY(mt_graph_block(&v->t.data, g, mt_tensor_bytes(&v->t), err));
     int64_t n = mt_tensor_count(&v->t);
-    if (t->dtype == MT_DT_F16)
-        for (int64_t i = 0; i < n; i++)
-            ((float *)v->t.data)[i] = mt_half_to_float(((const uint16_t *)t->data)[i]);
+    if (t->dtype != v->t.dtype) mt_widen(v->t.data, t->data, t->dtype, n);
     else if (n) memcpy(v->t.data, t->data, mt_tensor_bytes(&v->t));
     v->constant = true;
     return MT_OK;

@@ -37,6 +37,11 @@ typedef struct mt_net_state mt_net_state;
 MT_MUST_USE mt_status mt_net_compile(mt_net **out, const void *onnx, size_t n_bytes,
                                      const mt_tensor *inputs, int n_inputs, const char *name,
                                      mt_err *err);
+/* The same for a file whose tensors may lie in others beside it: folder is the one it lies in. They
+ * stay mapped as long as the network lives; a run that finds one cut short ends with IO. */
+MT_MUST_USE mt_status mt_net_compile_in(mt_net **out, const void *onnx, size_t n_bytes,
+                                        const char *folder, const mt_tensor *inputs, int n_inputs,
+                                        const char *name, mt_err *err);
 void mt_net_free(mt_net **net);
 int mt_net_n_inputs(const mt_net *net);
 int mt_net_n_outputs(const mt_net *net);

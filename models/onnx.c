@@ -47,7 +47,12 @@ static ProtobufCAllocator allocator(budget *b, size_t n_bytes)
 typedef struct source {
     const char *what;  /* name for errors */
     const MtPb__Tensor *pb;
+    mt_graph *g;       /* NULL: data in other files are refused */
     size_t count;
+    bool has_raw;      /* contents as bytes: in the file or in one beside it */
+    bool mapped;
+    const uint8_t *raw;
+    size_t n_raw;
 } source;
 
 static mt_status tensor_fail(const source *s, mt_err *err, mt_status code, const char *why)
@@ -59,10 +64,6 @@ static mt_status tensor_fail(const source *s, mt_err *err, mt_status code, const
 static mt_status tensor_shape(mt_tensor *t, source *s, mt_err *err)
 {
     const MtPb__Tensor *pb = s->pb;
-    if (pb->data_location == 1 || pb->n_external_data)
-        return tensor_fail(s, err, MT_ERR_UNSUPPORTED,
-                           "its data lie in another file; save the model as one file (onnx.save "
-                           "without external data)");
     if (pb->n_dims > MT_MAX_DIMS)
         return tensor_fail(s, err, MT_ERR_LIMIT, "more than 8 dimensions");
     size_t n = 1;
@@ -90,7 +91,7 @@ static size_t file_size_of(int type)
     switch (type) {
     case 1: case 6: return 4;
     case 2: case 3: case 9: return 1;
-    case 7: return 8;
+    case 7: case 11: return 8;
     case 10: return 2;
     default: return 0;
     }
@@ -108,6 +109,10 @@ static mt_status copy_typed(void *dst, const source *s, mt_err *err)
         MT_TRY(need_count(s, pb->n_int64_data, err));
         if (s->count) memcpy(dst, pb->int64_data, s->count * 8);
         return MT_OK;
+    case 11:
+        MT_TRY(need_count(s, pb->n_double_data, err));
+        for (size_t i = 0; i < s->count; i++) ((float *)dst)[i] = (float)pb->double_data[i];
+        return MT_OK;
     default:
         MT_TRY(need_count(s, pb->n_int32_data, err));
     }
@@ -121,22 +126,77 @@ static mt_status copy_typed(void *dst, const source *s, mt_err *err)
     return MT_OK;
 }
 
+/* The file is little-endian, and so is every machine we run on. */
 static mt_status copy_raw(void *dst, const source *s, mt_err *err)
 {
-    const ProtobufCBinaryData *raw = &s->pb->raw_data;
+    const uint8_t *raw = s->raw;
     size_t one = file_size_of(s->pb->data_type);
-    if (raw->len % one) return tensor_fail(s, err, MT_ERR_FORMAT, "raw data end inside an element");
-    MT_TRY(need_count(s, raw->len / one, err));
+    if (s->n_raw % one) return tensor_fail(s, err, MT_ERR_FORMAT, "raw data end inside an element");
+    MT_TRY(need_count(s, s->n_raw / one, err));
     if (s->pb->data_type == 10) {
         for (size_t i = 0; i < s->count; i++)
-            ((float *)dst)[i] =
-                mt_half_to_float((uint16_t)(raw->data[2 * i] | raw->data[2 * i + 1] << 8));
+            ((float *)dst)[i] = mt_half_to_float((uint16_t)(raw[2 * i] | raw[2 * i + 1] << 8));
+    } else if (s->pb->data_type == 11) {
+        for (size_t i = 0; i < s->count; i++) {
+            double v;
+            memcpy(&v, raw + 8 * i, 8);
+            ((float *)dst)[i] = (float)v;
+        }
     } else if (s->pb->data_type == 9) {
-        for (size_t i = 0; i < s->count; i++) ((uint8_t *)dst)[i] = raw->data[i] != 0;
+        for (size_t i = 0; i < s->count; i++) ((uint8_t *)dst)[i] = raw[i] != 0;
     } else if (s->count) {
-        memcpy(dst, raw->data,
-               raw->len); /* the file is little-endian, and so is every machine we run on */
+        memcpy(dst, raw, s->n_raw);
     }
+    return MT_OK;
+}
+
+/* A decimal number of external_data, digits only. */
+static bool read_digits(uint64_t *v, const char *text)
+{
+    *v = 0;
+    for (const char *p = text; *p; p++)
+        if (*p < '0' || *p > '9' || __builtin_mul_overflow(*v, 10u, v) ||
+            __builtin_add_overflow(*v, (uint64_t)(*p - '0'), v))
+            return false;
+    return *text != 0;
+}
+
+static mt_status external_raw(source *s, mt_err *err)
+{
+    const char *name = NULL;
+    uint64_t offset = 0, length = 0, size;
+    bool has_length = false, fits = true;
+    for (size_t i = 0; i < s->pb->n_external_data && fits; i++) {
+        const MtPb__Entry *e = s->pb->external_data[i];
+        if (!e->key || !e->value) continue;
+        if (!strcmp(e->key, "location")) name = e->value;
+        if (!strcmp(e->key, "offset")) fits = read_digits(&offset, e->value);
+        if (!strcmp(e->key, "length")) fits = has_length = read_digits(&length, e->value);
+    }
+    if (!name || !fits)
+        return tensor_fail(s, err, MT_ERR_FORMAT,
+                           "external data without a location, or offset and length are no numbers");
+    if (!s->g)
+        return tensor_fail(s, err, MT_ERR_UNSUPPORTED, "its data lie in another file");
+    mt_status st = has_length
+                       ? MT_OK
+                       : mt_external_size(&size, &s->g->external, s->g->folder, name, err);
+    if (st == MT_OK && !has_length) length = size > offset ? size - offset : 0;
+    if (st == MT_OK)
+        st = mt_external_bytes(&s->raw, &s->g->external, s->g->folder, name, offset, length, err);
+    if (st != MT_OK) return mt_err_context(err, "%.60s: tensor \"%.80s\"", s->g->name, s->what);
+    s->n_raw = (size_t)length;
+    s->has_raw = s->mapped = true;
+    return MT_OK;
+}
+
+/* Where the bytes are, before anything is allocated for them. */
+static mt_status find_raw(source *s, mt_err *err)
+{
+    if (s->pb->data_location == 1 || s->pb->n_external_data) return external_raw(s, err);
+    s->has_raw = s->pb->has_raw_data;
+    s->raw = s->pb->raw_data.data;
+    s->n_raw = s->pb->raw_data.len;
     return MT_OK;
 }
 
@@ -147,17 +207,20 @@ static mt_status tensor_head(mt_tensor *t, size_t *bytes, source *s, mt_err *err
     if (!file_size_of(s->pb->data_type))
         return tensor_fail(s, err, MT_ERR_UNSUPPORTED, "this element type is not handled");
     MT_TRY(tensor_shape(t, s, err));
-    t->dtype = s->pb->data_type == 10 ? MT_DT_F32 : (mt_dtype)s->pb->data_type;
+    MT_TRY(find_raw(s, err));
+    t->dtype = mt_dtype_inside(s->pb->data_type);
     if (!mt_mul(bytes, s->count, mt_dtype_size(t->dtype)) || *bytes > MT_TENSOR_CEILING)
         return tensor_fail(s, err, MT_ERR_LIMIT, "passes the ceiling of 4 GiB");
     /* before anything is allocated: the file must hold that many elements */
-    size_t have = s->pb->has_raw_data ? s->pb->raw_data.len : s->count;
-    if (s->pb->has_raw_data && have != s->count * file_size_of(s->pb->data_type))
-        return need_count(s, have / file_size_of(s->pb->data_type), err);
-    if (!s->pb->has_raw_data) {
-        size_t n = s->pb->data_type == 1   ? s->pb->n_float_data
-                   : s->pb->data_type == 7 ? s->pb->n_int64_data
-                                           : s->pb->n_int32_data;
+    if (s->has_raw && s->n_raw != s->count * file_size_of(s->pb->data_type)) {
+        MT_TRY(need_count(s, s->n_raw / file_size_of(s->pb->data_type), err));
+        return tensor_fail(s, err, MT_ERR_FORMAT, "its data end inside an element");
+    }
+    if (!s->has_raw) {
+        size_t n = s->pb->data_type == 1    ? s->pb->n_float_data
+                   : s->pb->data_type == 7  ? s->pb->n_int64_data
+                   : s->pb->data_type == 11 ? s->pb->n_double_data
+                                            : s->pb->n_int32_data;
         MT_TRY(need_count(s, n, err));
     }
     return MT_OK;
@@ -165,15 +228,20 @@ static mt_status tensor_head(mt_tensor *t, size_t *bytes, source *s, mt_err *err
 
 static mt_status tensor_data(void *dst, const source *s, mt_err *err)
 {
-    return s->pb->has_raw_data ? copy_raw(dst, s, err) : copy_typed(dst, s, err);
+    return s->has_raw ? copy_raw(dst, s, err) : copy_typed(dst, s, err);
 }
 
 static mt_status graph_tensor(mt_tensor *t, mt_graph *g, const MtPb__Tensor *pb, const char *what,
                               mt_err *err)
 {
-    source s = {what, pb, 0};
+    source s = {.what = what, .pb = pb, .g = g};
     size_t bytes;
     MT_TRY(tensor_head(t, &bytes, &s, err));
+    bool as_is = t->dtype == (mt_dtype)pb->data_type && t->dtype != MT_DT_BOOL;
+    if (s.mapped && as_is && (uintptr_t)s.raw % mt_dtype_size(t->dtype) == 0) {
+        t->data = (void *)(uintptr_t)s.raw; /* constants are only read */
+        return MT_OK;
+    }
     MT_TRY(mt_graph_block(&t->data, g, bytes, err));
     return tensor_data(t->data, &s, err);
 }
@@ -187,7 +255,7 @@ mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap, const
     MtPb__Tensor *t = mt_pb__tensor__unpack(&alloc, n_bytes, pb);
     if (!t) return mt_err_set(err, MT_ERR_FORMAT, "not a TensorProto");
     snprintf(name, name_cap, "%s", t->name ? t->name : "");
-    source s = {name, t, 0};
+    source s = {.what = name, .pb = t};
     size_t bytes;
     mt_status st = tensor_head(out, &bytes, &s, err);
     if (st == MT_OK) st = mt_alloc_aligned(&out->data, bytes, MT_TENSOR_CEILING, "tensor", err);
@@ -264,6 +332,18 @@ static mt_status read_opset(mt_graph *g, const MtPb__Model *m, mt_err *err)
                       g->name);
 }
 
+/* A weight that is no number makes every answer one; infinities are masks and may stay. */
+static mt_status check_numbers(const mt_tensor *t, const char *name, const mt_graph *g, mt_err *err)
+{
+    if (t->dtype != MT_DT_F32) return MT_OK;
+    const float *p = t->data;
+    for (int64_t i = 0, n = mt_tensor_count(t); i < n; i++)
+        if (p[i] != p[i])
+            return mt_err_set(err, MT_ERR_NUMERIC, "%s: initialiser \"%.80s\": element %lld is NaN",
+                              g->name, name, (long long)i);
+    return MT_OK;
+}
+
 static mt_status read_initializers(mt_graph *g, names *t, const MtPb__Graph *pb, mt_err *err)
 {
     if (pb->n_sparse_initializer)
@@ -274,6 +354,7 @@ static mt_status read_initializers(mt_graph *g, names *t, const MtPb__Graph *pb,
         MT_TRY(name_add(&v, t, name, err));
         mt_value *val = g->values[v];
         MT_TRY(graph_tensor(&val->t, g, pb->initializer[i], name, err));
+        MT_TRY(check_numbers(&val->t, name, g, err));
         val->known = val->constant = true;
         if (val->t.dtype == MT_DT_F32) g->n_params += (size_t)mt_tensor_count(&val->t);
     }
@@ -289,7 +370,8 @@ static mt_status read_declared(mt_value *v, const MtPb__ValueInfo *info, const m
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is not a tensor", g->name,
                           v->name);
     v->half = tt->elem_type == MT_DT_F16;
-    v->t.dtype = v->half ? MT_DT_F32 : (mt_dtype)tt->elem_type;
+    v->wide = tt->elem_type == MT_DT_F64;
+    v->t.dtype = mt_dtype_inside(tt->elem_type);
     if (!file_size_of(tt->elem_type))
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "%s: input \"%.80s\" is of type %s", g->name,
                           v->name, mt_dtype_name(tt->elem_type));
@@ -422,8 +504,9 @@ static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb
             return mt_err_set(err, MT_ERR_FORMAT, "%s: output \"%.80s\" is made by no node",
                               g->name, name);
         const MtPb__Type *type = pb->output[i]->type;
-        if (type && type->tensor_type && type->tensor_type->elem_type == MT_DT_F16)
-            g->values[v]->half = true;
+        int declared = type && type->tensor_type ? type->tensor_type->elem_type : 0;
+        if (declared == MT_DT_F16) g->values[v]->half = true;
+        if (declared == MT_DT_F64) g->values[v]->wide = true;
         g->values[v]->is_output = true;
         g->outputs[g->n_outputs++] = v;
     }
@@ -432,13 +515,17 @@ static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb
     return MT_OK;
 }
 
+static mt_status too_many_nodes(const mt_graph *g, size_t n, mt_err *err)
+{
+    return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu nodes, at most %d are handled", g->name, n,
+                      MT_NODE_CEILING);
+}
+
 static mt_status read_model(mt_graph *g, const MtPb__Model *m, mt_err *err)
 {
     const MtPb__Graph *pb = m->graph;
     if (!pb) return mt_err_set(err, MT_ERR_FORMAT, "%s: holds no graph", g->name);
-    if (pb->n_node > MT_NODE_CEILING)
-        return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu nodes, at most %d are handled", g->name,
-                          pb->n_node, MT_NODE_CEILING);
+    if (pb->n_node > MT_NODE_CEILING) return too_many_nodes(g, pb->n_node, err);
     MT_TRY(read_opset(g, m, err));
     MT_AUTO_FREE int *slots = NULL;
     names t = {0};
@@ -456,6 +543,12 @@ mt_status mt_onnx_read(mt_graph *g, const void *onnx, size_t n_bytes, mt_err *er
         return mt_err_set(err, MT_ERR_LIMIT, "%s: %zu bytes; a model file holds at most 2 GiB",
                           g->name, n_bytes);
     if (!n_bytes) return mt_err_set(err, MT_ERR_FORMAT, "%s: the file is empty", g->name);
+    char **beside;
+    int n_beside;
+    size_t n_nodes;
+    MT_TRY(mt_onnx_scan(&n_nodes, &beside, &n_beside, onnx, n_bytes, err));
+    mt_external_names_free(&beside, n_beside);
+    if (n_nodes > MT_NODE_CEILING) return too_many_nodes(g, n_nodes, err);
     budget b;
     ProtobufCAllocator alloc = allocator(&b, n_bytes);
     /* what a file may cost grows with it: folding touches every weight a few times */

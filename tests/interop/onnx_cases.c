@@ -60,11 +60,12 @@ typedef struct test_case {
     const char *name;
     uint8_t *onnx;
     size_t n_onnx;
+    const char *folder;
     int opset;
     int n_in;
     char *in_name[MOST];   /* of the graph's inputs */
     mt_tensor declared[MOST];
-    bool half[MOST];
+    mt_dtype outer[MOST]; /* type of the file: float16 and float64 are float32 once read */
     rule judge;
 } test_case;
 
@@ -98,23 +99,23 @@ static mt_status read_tensor(mt_tensor *t, char *name, size_t cap, const char *p
     return MT_OK;
 }
 
-/* The reader widens float16; an input that the network takes as float16 goes back. */
-static mt_status narrow(mt_tensor *t, mt_err *err)
+/* The reader makes float32 of float16 and float64; an input that the network takes so goes back. */
+static mt_status narrow(mt_tensor *t, mt_dtype to, mt_err *err)
 {
-    uint16_t *h = NULL;
+    void *outer = NULL;
     int64_t n = mt_tensor_count(t);
-    MT_TRY(mt_alloc(&h, (size_t)n + 1, sizeof *h, (size_t)1 << 30, "input", err));
-    for (int64_t i = 0; i < n; i++) h[i] = mt_float_to_half(((const float *)t->data)[i]);
+    MT_TRY(mt_alloc(&outer, (size_t)n + 1, 8, (size_t)1 << 30, "input", err));
+    mt_narrow(outer, t->data, to, n);
     free(t->data);
-    t->data = h;
-    t->dtype = MT_DT_F16;
+    t->data = outer;
+    t->dtype = to;
     return MT_OK;
 }
 
 /* Names, types and opset of the file. */
 static mt_status read_head(test_case *c, const char *file, mt_err *err)
 {
-    mt_graph g = {.name = c->name, .k = mt_kernels_get()};
+    mt_graph g = {.name = c->name, .folder = c->folder, .k = mt_kernels_get()};
     char *text = mt_graph_text(&g, file, err);
     mt_status st = text ? mt_onnx_read(&g, c->onnx, c->n_onnx, err) : MT_ERR_NO_MEMORY;
     c->opset = g.opset;
@@ -124,7 +125,7 @@ static mt_status read_head(test_case *c, const char *file, mt_err *err)
     for (int i = 0; st == MT_OK && i < g.n_inputs; i++) {
         const mt_value *v = g.values[g.inputs[i]];
         c->in_name[c->n_in] = mt_strf("%s", v->name);
-        c->half[c->n_in] = v->half;
+        c->outer[c->n_in] = v->half ? MT_DT_F16 : v->wide ? MT_DT_F64 : v->t.dtype;
         c->declared[c->n_in++] = v->t;
     }
     mt_graph_free(&g);
@@ -156,7 +157,8 @@ static mt_status read_set(data_set *d, const test_case *c, const char *stem, mt_
             }
             d->in[at] = t;
             have[at] = true;
-            if (c->half[at] && t.dtype == MT_DT_F32) MT_TRY(narrow(&d->in[at], err));
+            if (c->outer[at] != t.dtype && t.dtype == MT_DT_F32)
+                MT_TRY(narrow(&d->in[at], c->outer[at], err));
         }
         if (mt_file_exists(out)) {
             MT_TRY(read_tensor(&d->want[i], name, sizeof name, out, err));
@@ -195,6 +197,7 @@ static mt_status light_inputs(data_set *d, const test_case *c, mt_err *err)
 
 static double number_at(const mt_tensor *t, int64_t i)
 {
+    if (t->dtype == MT_DT_F64) return ((const double *)t->data)[i];
     switch (t->dtype) {
     case MT_DT_F32: return (double)((const float *)t->data)[i];
     case MT_DT_F16: return (double)mt_half_to_float(((const uint16_t *)t->data)[i]);
@@ -231,7 +234,7 @@ static mt_status compare(const mt_tensor *got, const mt_tensor *want, int k, con
                          mt_err *err)
 {
     char a[128], b[128];
-    mt_dtype type = got->dtype == MT_DT_F16 ? MT_DT_F32 : got->dtype; /* the reader widens */
+    mt_dtype type = mt_dtype_inside(got->dtype); /* as the reader has it */
     bool same = type == want->dtype && got->rank == want->rank;
     for (int d = 0; same && d < got->rank; d++) same = got->dims[d] == want->dims[d];
     if (!same)
@@ -269,13 +272,15 @@ static mt_status run_form(const test_case *c, const data_set *d, int known, mt_e
         bound[i] = d->in[i];
         if (i < known) bound[i].data = NULL;
     }
-    mt_status st = mt_net_compile(&net, c->onnx, c->n_onnx, bound, c->n_in, "model", err);
+    mt_status st = mt_net_compile_in(&net, c->onnx, c->n_onnx, c->folder, bound, c->n_in, "model",
+                                     err);
     if (st == MT_OK && mt_net_n_outputs(net) > MOST)
         st = mt_err_set(err, MT_ERR_LIMIT, "%d outputs", mt_net_n_outputs(net));
     if (st == MT_OK) st = mt_net_state_new(&state, net, err);
     for (int turn = 0; turn < 2 && st == MT_OK; turn++) {
         st = mt_net_run(net, state, d->in, out, err);
-        size_t bytes = st == MT_OK ? mt_tensor_bytes(&out[0]) : 0;
+        size_t bytes = st == MT_OK ? (size_t)mt_tensor_count(&out[0]) : 0;
+        if (bytes) bytes *= out[0].dtype == MT_DT_F64 ? 8 : mt_dtype_size(out[0].dtype);
         if (turn && first && memcmp(first, out[0].data, bytes))
             st = mt_err_set(err, MT_ERR_FORMAT, "two runs differ");
         if (!turn && bytes && (first = malloc(bytes))) memcpy(first, out[0].data, bytes);
@@ -363,6 +368,7 @@ static mt_status open_case(test_case *c, const totals *t, const char *file, cons
                            mt_err *err)
 {
     c->judge = rule_of(t, dir);
+    c->folder = dir;
     MT_TRY(mt_file_read(&c->onnx, &c->n_onnx, file, (size_t)2 << 30, err));
     return read_head(c, file, err);
 }

@@ -107,6 +107,26 @@ static inline MtPb__Tensor *ob_raw(onnx_build *b, const char *name, int type, in
     return t;
 }
 
+/* Its data lie in another file; offset and length may be NULL. */
+static inline void ob_external(onnx_build *b, MtPb__Tensor *t, const char *location,
+                               const char *offset, const char *length)
+{
+    const char *text[3][2] = {{"location", location}, {"offset", offset}, {"length", length}};
+    t->has_raw_data = 0;
+    t->has_data_location = 1;
+    t->data_location = 1;
+    t->external_data = ob_mem(b, 3 * sizeof(void *));
+    t->n_external_data = 0;
+    for (int i = 0; i < 3; i++) {
+        if (!text[i][1]) continue;
+        MtPb__Entry *e = ob_mem(b, sizeof *e);
+        mt_pb__entry__init(e);
+        e->key = (char *)text[i][0];
+        e->value = (char *)text[i][1];
+        t->external_data[t->n_external_data++] = e;
+    }
+}
+
 static inline size_t ob_count(int rank, const int64_t *dims)
 {
     size_t n = 1;

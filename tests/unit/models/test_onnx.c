@@ -71,13 +71,16 @@ static void data_must_fill_the_dims(void **s)
     refused(&b, MT_ERR_UNSUPPORTED, "unknown type");
 }
 
-static void external_data_is_refused(void **s)
+static void external_data_need_a_folder(void **s)
 {
     onnx_build b;
     MtPb__Tensor *t = sum(&b, 13);
     t->has_data_location = 1;
     t->data_location = 1;
-    refused(&b, MT_ERR_UNSUPPORTED, "another file");
+    refused(&b, MT_ERR_FORMAT, "without a location");
+    t = sum(&b, 13);
+    ob_external(&b, t, "w.bin", NULL, NULL);
+    refused(&b, MT_ERR_UNSUPPORTED, "not opened from a file");
 }
 
 static void opset_is_checked(void **s)
@@ -226,7 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_file_is_read),
         cmocka_unit_test(data_must_fill_the_dims),
-        cmocka_unit_test(external_data_is_refused),
+        cmocka_unit_test(external_data_need_a_folder),
         cmocka_unit_test(opset_is_checked),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(unknown_operators_are_named),
