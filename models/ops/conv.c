@@ -199,10 +199,14 @@ MT_RUN(mt_run_conv)
         mt_is_blocked_in(c, 0) ? mt_image_blocked(c->k, x) : (size_t)x->dims[1] * mt_plane(x);
     size_t image_out = mt_image_blocked(c->k, o);
     const float *res = c->node->residual >= 0 ? c->in[c->node->n_in - 1]->data : NULL;
-    for (int64_t i = 0; i < x->dims[0]; i++)
-        mt_conv_run(c->node->convs[0], (const float *)x->data + (size_t)i * image_in,
-                    res ? res + (size_t)i * image_out : NULL,
-                    (float *)o->data + (size_t)i * image_out, c->scratch);
+    mt_conv *const *convs = c->node->convs;
+    for (int64_t i = 0; i < x->dims[0]; i++) {
+        const float *in = (const float *)x->data + (size_t)i * image_in;
+        const float *r = res ? res + (size_t)i * image_out : NULL;
+        float *out = (float *)o->data + (size_t)i * image_out;
+        if (c->node->n_convs == 2) mt_conv_pair_run(convs[0], convs[1], in, r, out, c->scratch);
+        else mt_conv_run(convs[0], in, r, out, c->scratch);
+    }
     return MT_OK;
 }
 

@@ -1,5 +1,8 @@
 /* Binds convolutions to kernel objects: weights packed, variant chosen, scratch known. */
+#include <stdio.h>
 #include "models/ops/op.h"
+
+#define PAIR_FLOOR ((size_t)512 << 10) /* bytes of one image between the two layers of a pair */
 
 static mt_conv_desc describe(const mt_graph *g, const mt_node *n)
 {
@@ -78,6 +81,35 @@ static mt_status bind_conv(mt_graph *g, mt_node *n, mt_err *err)
     return MT_OK;
 }
 
+/* A depthwise convolution takes the 1x1 one before it into its step where what lies between is read by
+ * nobody else and would not stay in the second-level cache beside everything else. */
+static mt_status join_pair(mt_graph *g, mt_node *dw, mt_err *err)
+{
+    mt_node *first = dw->n_convs == 1 && dw->in[0] >= 0 ? mt_graph_producer(g, dw->in[0]) : NULL;
+    if (!first || first->op->run != mt_run_conv || dw->op->run != mt_run_conv || first->n_convs != 1)
+        return MT_OK;
+    if (mt_graph_reader(g, dw->in[0]) != dw || dw->residual == dw->in[0]) return MT_OK;
+    const mt_tensor *between = &g->values[dw->in[0]]->t;
+    if (mt_image_blocked(g->k, between) * sizeof(float) < PAIR_FLOOR ||
+        !mt_conv_pairs(first->convs[0], dw->convs[0]))
+        return MT_OK;
+    mt_conv **both = mt_graph_mem(g, 2 * sizeof *both, err);
+    char *name = mt_graph_mem(g, 64, err);
+    if (!both || !name) return MT_ERR_NO_MEMORY;
+    snprintf(name, 64, "%.20s+%.30s", first->variant, dw->variant);
+    both[0] = first->convs[0];
+    both[1] = dw->convs[0];
+    dw->convs = both;
+    dw->n_convs = 2;
+    dw->variant = name;
+    dw->scratch = mt_conv_pair_scratch_bytes(both[0], both[1]);
+    dw->macs += first->macs;
+    dw->in[0] = first->in[0];
+    first->n_convs = 0;
+    first->dead = true;
+    return MT_OK;
+}
+
 mt_status mt_pass_kernels(mt_graph *g, mt_err *err)
 {
     for (int i = 0; i < g->n_nodes; i++) {
@@ -92,5 +124,6 @@ mt_status mt_pass_kernels(mt_graph *g, mt_err *err)
         n->in[1] = -1; /* packed: the graph's own copy may go */
         if (!transposed && n->n_in > 2) n->in[2] = -1;
     }
+    for (int i = 0; i < g->n_nodes; i++) MT_TRY(join_pair(g, g->nodes[i], err));
     return mt_graph_release(g, err);
 }

@@ -374,6 +374,67 @@ static void bad_descriptions(void **state)
     mt_conv_free(NULL);
 }
 
+/* A 1x1 convolution and the depthwise one behind it, in one pass: the bits of one after the other. */
+static void check_pair(mt_conv_desc a, mt_conv_desc d, uint32_t seed)
+{
+    problem p = make(a, seed), q = make(d, seed + 1);
+    KC_EACH_LEVEL(k)
+    {
+        mt_conv *first = NULL, *dw = NULL;
+        mt_err err = MT_ERR_INIT;
+        tt_ok(mt_conv_new_variant(&first, k, &a, "direct", p.w, p.bias, &err), &err);
+        tt_ok(mt_conv_new_variant(&dw, k, &d, "depthwise", q.w, q.bias, &err), &err);
+        assert_true(mt_conv_pairs(first, dw));
+        size_t in_hw = (size_t)(a.h * a.w), out_n = mt_blocked_floats(k, d.cout, (size_t)(d.oh * d.ow));
+        kc_buf in = kc_new(mt_blocked_floats(k, a.cin, in_hw), 1), want = kc_new(out_n, 0),
+               got = kc_new(out_n, 3), between = kc_new(mt_blocked_floats(k, a.cout, in_hw), 0),
+               s = kc_new(mt_conv_scratch_bytes(first) / 4 + 16, 0),
+               ps = kc_new(mt_conv_pair_scratch_bytes(first, dw) / 4, 0), res = kc_new(out_n, 0);
+        kc_fill(res.p, out_n, seed + 2, 1.0f);
+        mt_to_blocked(k, in.p, p.in, a.cin, in_hw);
+        mt_conv_run(first, in.p, NULL, between.p, s.p);
+        mt_conv_run(dw, between.p, d.residual ? res.p : NULL, want.p, NULL);
+        mt_conv_pair_run(first, dw, in.p, d.residual ? res.p : NULL, got.p, ps.p);
+        for (size_t i = 0; i < out_n; i++)
+            if (memcmp(&got.p[i], &want.p[i], sizeof(float)))
+                fail_msg("%s %d->%d %dx%d k%d s%d p%d: [%zu] is %.9g alone, %.9g in a pair", k->name,
+                         a.cin, a.cout, a.w, a.h, d.kh, d.sh, d.pt, i, (double)want.p[i],
+                         (double)got.p[i]);
+        kc_buf *all[] = {&in, &want, &got, &between, &s, &ps, &res};
+        for (size_t i = 0; i < MT_COUNT(all); i++)
+            kc_free(all[i]);
+        mt_conv_free(&first), mt_conv_free(&dw);
+    }
+    drop(&p), drop(&q);
+}
+
+static void pairs(void **state)
+{
+    /* wide enough that a band is a few rows of them */
+    static const struct {
+        int cin, mid, h, w, kk, s, p;
+        mt_act act;
+    } cases[] = {{16, 96, 40, 300, 3, 1, 1, MT_ACT_CLIP}, {16, 96, 41, 300, 3, 2, 1, MT_ACT_RELU},
+                 {24, 144, 37, 257, 5, 1, 2, MT_ACT_SILU}, {5, 70, 33, 311, 5, 2, 2, MT_ACT_HSWISH},
+                 {40, 17, 3, 5, 7, 1, 3, MT_ACT_NONE},     {16, 20, 30, 600, 3, 1, 0, MT_ACT_SIGMOID},
+                 {8, 64, 25, 2000, 7, 3, 6, MT_ACT_RELU},  {3, 33, 1, 1, 3, 1, 1, MT_ACT_TANH}};
+    for (size_t i = 0; i < MT_COUNT(cases); i++) {
+        mt_conv_desc a = conv(cases[i].cin, cases[i].mid, 1, cases[i].h, cases[i].w, 1, 1),
+                     d = strided(conv(cases[i].mid, cases[i].mid, cases[i].mid, cases[i].h, cases[i].w,
+                                      cases[i].kk, cases[i].kk),
+                                 cases[i].s, cases[i].p);
+        a.act = cases[i].act;
+        a.act_b = 6.0f;
+        d.act = i % 2 ? MT_ACT_SIGMOID : cases[i].act;
+        d.act_b = 6.0f;
+        d.residual = i % 3 == 1;
+        check_pair(a, d, 40 + (uint32_t)i);
+        d.pt = 11; /* windows above the image */
+        d.oh += 9;
+        check_pair(a, d, 60 + (uint32_t)i);
+    }
+}
+
 /* NaN in the input is seen in the output by every variant. */
 static void nan_travels(void **state)
 {
@@ -457,6 +518,7 @@ int main(void)
                                        cmocka_unit_test(huge_pads),
                                        cmocka_unit_test(rule),
                                        cmocka_unit_test(bad_descriptions),
+                                       cmocka_unit_test(pairs),
                                        cmocka_unit_test(nan_travels),
                                        cmocka_unit_test(shared_by_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
