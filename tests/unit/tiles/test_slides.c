@@ -133,6 +133,9 @@ static void crops_of_real_slides(void **state)
         {"slides/TCGA-CR-7395-01A-01-TS1.svs", 0.5},
         {"slides/test3-DAPI-2-387.ndpi", 0},
         {"slides/OS-1-detail.ome.tif", 0.5},
+        {"dicom-wsi/cmu-1-small-region", 0},
+        {"dicom-wsi/camelyon-jpeg.dcm", 0.5},
+        {"dicom-wsi/boxes", 0.5},
     };
     int found = 0;
     for (size_t i = 0; i < sizeof slides / sizeof *slides; i++) {
