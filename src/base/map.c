@@ -81,7 +81,8 @@ static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
     void *p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
         pthread_mutex_unlock(&lock);
-        return mt_err_set(err, MT_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
+        return mt_err_set(err, errno == ENOMEM ? MT_ERR_NO_MEMORY : MT_ERR_IO, "%s: cannot map: %s", path,
+                          strerror(errno));
     }
     static int next; /* where the search begins: opening many in a row stays linear */
     int i = next, looked = 0;

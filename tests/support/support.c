@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char *join(const char *env, const char *relative, int must_exist)
@@ -61,4 +62,19 @@ void tt_ok_(mt_status st, const mt_err *err, const char *file, int line)
     if (st == MT_OK) return;
     print_error("%s: %s\n", mt_status_name(st), err ? err->text : "");
     _fail(file, line);
+}
+
+void tt_address_space(size_t more)
+{
+    static struct rlimit was;
+    static int known;
+    if (!known) assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
+    known = 1;
+    struct rlimit now = was;
+    unsigned long pages = 0;
+    FILE *f = more ? fopen("/proc/self/statm", "r") : NULL;
+    if (more) assert_true(f && fscanf(f, "%lu", &pages) == 1);
+    if (f) fclose(f);
+    if (more) now.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+    assert_int_equal(setrlimit(RLIMIT_AS, &now), 0);
 }

@@ -24,6 +24,19 @@ const char *tt_tmp_file(const char *name);
 #else
 #define tt_not_under_tsan() ((void)0)
 #endif
+/* Skips a test that takes address space away: a sanitizer's shadow is address space too. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TT_SHADOW 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(TT_SHADOW)
+#define tt_not_with_shadow() skip()
+#else
+#define tt_not_with_shadow() ((void)0)
+#endif
+/* Leaves the program so many bytes of address space beyond what it has; 0: as many as before. */
+void tt_address_space(size_t more);
 /* Fails the test with the error's text unless st is MT_OK. */
 void tt_ok_(mt_status st, const mt_err *err, const char *file, int line);
 #define tt_ok(call, err) tt_ok_((call), (err), __FILE__, __LINE__)

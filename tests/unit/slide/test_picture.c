@@ -8,7 +8,6 @@
 #include <string.h>
 #include <jpeglib.h>
 #include <png.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/workers.h"
@@ -300,9 +299,7 @@ static void refusals(void **state)
 /* Want of memory passes; what the file says does not. */
 static void memory_comes_back(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* their shadow is address space too */
-#endif
+    tt_not_with_shadow();
     enum { SIDE = 5000 };
     uint8_t *px = calloc(SIDE * SIDE, 3), rgb[3];
     mt_err err = MT_ERR_INIT;
@@ -313,16 +310,9 @@ static void memory_comes_back(void **state)
     save(tt_tmp_file("large.jpg"), b.data, b.len);
     mt_buf_free(&b);
     mt_slide *s = opened(tt_tmp_file("large.jpg"));
-    struct rlimit was, little;
-    assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    assert_true(f && fscanf(f, "%ld", &pages) == 1);
-    fclose(f);
-    little = (struct rlimit){(rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (20 << 20), was.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+    tt_address_space(20 << 20);
     const mt_status st = mt_slide_read_region(s, 0, 9, 9, 1, 1, rgb, 3, &err);
-    assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
+    tt_address_space(0);
     assert_int_equal(st, MT_ERR_NO_MEMORY);
     mt_err_clear(&err);
     tt_ok(mt_slide_read_region(s, 0, 9, 9, 1, 1, rgb, 3, &err), &err);
