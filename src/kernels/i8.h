@@ -50,6 +50,9 @@ typedef struct mt_i8_conv mt_i8_conv;
 MT_MUST_USE mt_status mt_i8_conv_new(mt_i8_conv **out, const mt_kernels *k,
                                      const mt_i8_conv_desc *d, const int8_t *weights_oihw,
                                      const float *scale, const float *bias, mt_err *err);
+/* Whether mt_i8_conv_new would take it: the same arguments, the same errors, nothing made. */
+MT_MUST_USE mt_status mt_i8_conv_check(const mt_i8_conv_desc *d, const int8_t *weights_oihw,
+                                       const float *scale, const float *bias, mt_err *err);
 void mt_i8_conv_free(mt_i8_conv **conv); /* accepts NULL and nulls the handle */
 size_t mt_i8_conv_scratch_bytes(const mt_i8_conv *conv);
 size_t mt_i8_conv_weight_bytes(const mt_i8_conv *conv);

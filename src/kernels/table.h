@@ -29,6 +29,7 @@ typedef struct mt_conv_tile {
     size_t in_step;
     const int32_t *off;
     int n_blocks, n_taps, len;
+    int spare; /* the last block's inputs and weights past len - spare are zeros: left out */
     int p, q;
     int first;
     const float *w;

@@ -59,6 +59,12 @@ extern const mt_conv_algo mt_conv_algo_plain, mt_conv_algo_direct, mt_conv_algo_
 /* 64-byte aligned weights, zeroed; raw: for who writes every one. */
 MT_MUST_USE mt_status mt_conv_alloc(float **out, size_t floats, mt_err *err);
 MT_MUST_USE mt_status mt_conv_alloc_raw(float **out, size_t floats, mt_err *err);
+/* Lanes of the last input block that hold no channel: what a tile leaves out. */
+static inline int mt_conv_spare(const mt_conv *c)
+{
+    const mt_conv_desc *d = &c->d;
+    return d->in_plain || d->groups > 1 ? 0 : mt_blocks(c->k, d->cin) * c->k->block - d->cin;
+}
 /* The activation that no clip expresses, on n_places finished places of out (b floats each) of the
  * output block ob. */
 void mt_conv_finish(const mt_conv *c, float *out, size_t n_places, int ob);

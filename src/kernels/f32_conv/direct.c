@@ -220,6 +220,7 @@ static void run_panel(const mt_conv *c, const mt_conv_panel *panel, int ib, int 
     bool last = ib + n_ib == panel->ib1;
     t->first = ib == panel->ib0;
     t->n_blocks = n_ib;
+    t->spare = last ? mt_conv_spare(c) : 0;
     t->q = panel->q;
     t->lo = last ? c->lo : -__builtin_inff();
     t->hi = last ? c->hi : __builtin_inff();

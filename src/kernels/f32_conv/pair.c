@@ -55,6 +55,7 @@ static void expand(const mt_conv *c, const mt_conv_panel *p, const float *in, fl
                       .n_blocks = p->ib1,
                       .n_taps = 1,
                       .len = c->len,
+                      .spare = mt_conv_spare(c),
                       .q = p->q,
                       .first = 1,
                       .w = c->w + p->w_at,

@@ -64,14 +64,15 @@ static inline __attribute__((always_inline)) void sums(quad *acc, const mt_conv_
 {
     quad a[4] = {acc[0], acc[1], acc[2 % n], acc[3 % n]};
     const float *in = t->in, *w = t->w;
-    for (int j = 0; j < t->n_blocks; j++, in += t->in_step)
-        for (int s = 0; s < t->n_taps; s++) {
+    for (int j = 0; j < t->n_blocks; j++, in += t->in_step) {
+        int spare = j + 1 < t->n_blocks ? 0 : t->spare;
+        for (int s = 0; s < t->n_taps; s++, w += spare * n * 4) {
             int32_t off = t->off[s * t->p + p];
             if (off < 0) {
-                w += t->len * n * 4;
+                w += (t->len - spare) * n * 4;
                 continue;
             }
-            for (int l = 0; l < t->len; l++, w += n * 4) {
+            for (int l = 0; l < t->len - spare; l++, w += n * 4) {
                 const quad *v = (const quad *)(const void *)w;
                 float x = in[off + l];
                 a[0] += x * v[0];
@@ -79,6 +80,7 @@ static inline __attribute__((always_inline)) void sums(quad *acc, const mt_conv_
                 if (n == 4) a[2] += x * v[2], a[3] += x * v[3];
             }
         }
+    }
     for (int i = 0; i < n; i++)
         acc[i] = a[i];
 }

@@ -60,10 +60,9 @@ static mt_status check(const mt_i8_conv_desc *d, mt_err *err)
     return MT_OK;
 }
 
-static void plan_post(mt_i8_conv *c)
+static void plan_post(mt_i8_post *post, const mt_i8_conv_desc *d)
 {
-    const mt_i8_conv_desc *d = &c->d;
-    c->post = (mt_i8_post){.mode = d->out_float             ? MT_I8_FLOATS
+    *post = (mt_i8_post){.mode = d->out_float             ? MT_I8_FLOATS
                                    : d->residual            ? MT_I8_RESIDUAL
                                    : d->act != MT_ACT_NONE  ? MT_I8_ACT
                                                             : MT_I8_BYTES,
@@ -73,38 +72,48 @@ static void plan_post(mt_i8_conv *c)
                            .act = d->act,
                            .act_a = d->act_a,
                            .act_b = d->act_b};
-    if (!d->out_float) c->post.inv_scale = 1.0f / d->out_scale;
+    if (!d->out_float) post->inv_scale = 1.0f / d->out_scale;
     if (!d->residual) return;
-    c->post.mid_lo = (float)-d->mid_zero;
-    c->post.mid_hi = (float)(255 - d->mid_zero);
-    c->post.mid_k = d->mid_scale / d->out_scale;
-    c->post.res_k = d->res_scale / d->out_scale;
-    c->post.res_c = (float)-d->res_zero * c->post.res_k;
+    post->mid_lo = (float)-d->mid_zero;
+    post->mid_hi = (float)(255 - d->mid_zero);
+    post->mid_k = d->mid_scale / d->out_scale;
+    post->res_k = d->res_scale / d->out_scale;
+    post->res_c = (float)-d->res_zero * post->res_k;
 }
 
-/* mul, add and start by output channel, and whether everything stays inside 32 bits. */
-static mt_status plan_lanes(mt_i8_conv *c, const int8_t *w, const float *scale, const float *bias,
-                            float *mul, float *add, int32_t *start, mt_err *err)
+/* What output channel o, whose weights are the `per` at w, starts from and is multiplied with;
+ * whether everything stays inside 32 bits. */
+static bool lane(const mt_i8_conv_desc *d, const int8_t *w, size_t per, float scale, float bias,
+                 float *mul, float *add, int32_t *start)
 {
-    const mt_i8_conv_desc *d = &c->d;
+    int64_t sum = 0, size = 0;
+    for (size_t i = 0; i < per; i++) {
+        sum += w[i];
+        size += w[i] < 0 ? -w[i] : w[i];
+    }
+    double out = d->residual                                ? d->mid_scale
+                 : d->out_float || d->act != MT_ACT_NONE ? 1.0
+                                                            : d->out_scale;
+    *mul = (float)((double)scale / out);
+    *add = (float)((double)bias / out);
+    *start = (int32_t)(-d->in_zero * sum);
+    double most = (double)size * 255 * fabs((double)*mul) + fabs((double)*add);
+    if (d->act != MT_ACT_NONE && !d->out_float) most /= MT_MIN(d->out_scale, 1.0f);
+    if (d->residual) most += 256.0 * (double)(d->mid_scale + d->res_scale) / (double)d->out_scale;
+    return size * 510 <= INT32_MAX && most < 1 << 30;
+}
+
+mt_status mt_i8_conv_check(const mt_i8_conv_desc *d, const int8_t *w, const float *scale,
+                           const float *bias, mt_err *err)
+{
+    MT_TRY(check(d, err));
     size_t per = (size_t)(d->cin / d->groups) * (size_t)d->kh * (size_t)d->kw;
-    double out = d->residual                  ? d->mid_scale
-                 : c->post.mode == MT_I8_BYTES ? d->out_scale
-                                              : 1.0;
-    for (int o = 0; o < d->cout; o++, w += per) {
-        int64_t sum = 0, size = 0;
-        for (size_t i = 0; i < per; i++) {
-            sum += w[i];
-            size += w[i] < 0 ? -w[i] : w[i];
-        }
-        mul[o] = (float)((double)scale[o] / out);
-        add[o] = bias ? (float)((double)bias[o] / out) : 0.0f;
-        start[o] = (int32_t)(-d->in_zero * sum);
-        double most = (double)size * 255 * fabs((double)mul[o]) + fabs((double)add[o]);
-        if (size * 510 > INT32_MAX || !(most < (1 << 30)))
+    float mul, add;
+    int32_t start;
+    for (int o = 0; o < d->cout; o++, w += per)
+        if (!lane(d, w, per, scale[o], bias ? bias[o] : 0.0f, &mul, &add, &start))
             return mt_err_set(err, MT_ERR_UNSUPPORTED,
                               "8-bit convolution: channel %d can leave 32 bits", o);
-    }
     return MT_OK;
 }
 
@@ -244,11 +253,14 @@ static mt_status build(mt_i8_conv *c, const int8_t *w, const float *scale, const
                        mt_err *err)
 {
     size_t lanes = (size_t)((c->d.cout + 63) & ~63);
-    plan_post(c);
+    size_t per = (size_t)(c->d.cin / c->d.groups) * (size_t)c->d.kh * (size_t)c->d.kw;
+    plan_post(&c->post, &c->d);
     MT_TRY(mt_i8_alloc(&c->mul, lanes * 4, err));
     MT_TRY(mt_i8_alloc(&c->add, lanes * 4, err));
     MT_TRY(mt_i8_alloc(&c->start, lanes * 4, err));
-    MT_TRY(plan_lanes(c, w, scale, bias, c->mul, c->add, c->start, err));
+    for (int o = 0; o < c->d.cout; o++)
+        (void)lane(&c->d, w + (size_t)o * per, per, scale[o], bias ? bias[o] : 0.0f, &c->mul[o],
+                   &c->add[o], &c->start[o]);
     c->depthwise = mt_i8_dw_fits(c->k, &c->d);
     c->plain = !c->depthwise && !c->k->fn->i8_tile;
     if (c->plain) return pack_plain(c, w, err);
@@ -262,7 +274,7 @@ mt_status mt_i8_conv_new(mt_i8_conv **out, const mt_kernels *k, const mt_i8_conv
                          mt_err *err)
 {
     *out = NULL;
-    MT_TRY(check(d, err));
+    MT_TRY(mt_i8_conv_check(d, weights_oihw, scale, bias, err));
     MT_AUTO(mt_i8_conv_free) mt_i8_conv *c = NULL;
     MT_TRY(mt_alloc(&c, 1, sizeof *c, sizeof *c, "8-bit convolution", err));
     c->d = *d;

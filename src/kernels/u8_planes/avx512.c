@@ -38,9 +38,36 @@ void mt_pl_column_avx512(int16_t *t, const uint8_t *src, size_t stride, int32_t 
     }
 }
 
+/* Sixteen outputs of four taps, gathered out of 64 samples by permutations. */
+static inline __m256i narrow_group(const int16_t *t, const int32_t *first, const int16_t *k)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+                  odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const __m512i from = _mm512_sub_epi32(_mm512_loadu_si512((const void *)first), _mm512_set1_epi32(*first));
+    const __m512i at = _mm512_add_epi32(_mm512_or_si512(from, _mm512_slli_epi32(from, 16)),
+                                        _mm512_set1_epi32(0x10000));
+    const __m512i a = _mm512_loadu_si512((const void *)(t + *first)),
+                  b = _mm512_loadu_si512((const void *)(t + *first + 32));
+    const __m512i k0 = _mm512_loadu_si512((const void *)k), k1 = _mm512_loadu_si512((const void *)(k + 32));
+    const __m512i s01 = _mm512_madd_epi16(_mm512_permutex2var_epi16(a, at, b),
+                                          _mm512_permutex2var_epi32(k0, even, k1));
+    const __m512i s23 = _mm512_madd_epi16(
+        _mm512_permutex2var_epi16(a, _mm512_add_epi32(at, _mm512_set1_epi32(0x20002)), b),
+        _mm512_permutex2var_epi32(k0, odd, k1));
+    const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(s01, s23), _mm512_set1_epi32(1 << (MT_PL_BITS - 1)));
+    return _mm512_cvtsepi32_epi16(_mm512_srai_epi32(sum, MT_PL_BITS));
+}
+
 void mt_pl_row_avx512(int16_t *out, const int16_t *t, const mt_plane_axis *x, int16_t offset)
 {
-    filter_row(out, t, x, offset);
+    if (!x->narrow) {
+        filter_row(out, t, x, offset);
+        return;
+    }
+    const __m256i plus = _mm256_set1_epi16(offset);
+    for (int32_t i = 0; i < x->n_out; i += MT_PL_GROUP)
+        _mm256_storeu_si256((void *)(out + i),
+                            _mm256_adds_epi16(narrow_group(t, x->first + i, x->k + 4 * (size_t)i), plus));
 }
 
 void mt_pl_colour_avx512(uint8_t *rgb, const int16_t *const v[3], size_t n, bool ycbcr)

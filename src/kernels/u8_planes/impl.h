@@ -8,7 +8,7 @@
 enum {
     MT_PL_BITS = 14,  /* fraction of a coefficient */
     MT_PL_FRAC = 6,   /* fraction of a value between the passes, and before it becomes a colour */
-    MT_PL_GROUP = 8,  /* outputs of a row come in groups: tables and rows are padded to them */
+    MT_PL_GROUP = 16, /* outputs of a row come in groups: tables and rows are padded to them */
     MT_PL_PAD = 64    /* values past a scratch row that vectors may write; zeros may be read there */
 };
 
@@ -18,6 +18,8 @@ enum {
 struct mt_plane_axis {
     int32_t n_out, n_in; /* n_in: samples of the box */
     int32_t taps;        /* 4, or a multiple of 8 */
+    bool narrow;         /* taps is 4, and each group of outputs is made of 64 samples in a row, from its
+                            first output's first on */
     int32_t *first, *count, *sum;
     int16_t *k;
 };

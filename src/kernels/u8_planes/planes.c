@@ -120,6 +120,16 @@ static mt_status pack(mt_plane_axis *a, const int16_t *wide, int32_t room, mt_er
     return MT_OK;
 }
 
+static bool is_narrow(const mt_plane_axis *a)
+{
+    enum { WINDOW = 64 };
+    for (int32_t i = 0; i < a->n_out; i++) {
+        const int32_t from = a->first[i / MT_PL_GROUP * MT_PL_GROUP];
+        if (a->count[i] && (a->first[i] < from || a->first[i] + a->taps > from + WINDOW)) return false;
+    }
+    return a->taps == 4;
+}
+
 static void weigh(mt_plane_axis *a, int16_t *wide, int32_t room, double *px, double *w,
                   const mt_plane_grid *g, const mt_plane_box *b, mt_filter filter)
 {
@@ -172,6 +182,7 @@ mt_status mt_plane_axis_new(mt_plane_axis **out, const mt_plane_grid *g, const m
     MT_TRY(mt_alloc(&a->sum, n, sizeof *a->sum, MAX_BYTES, "resample bounds", err));
     weigh(a, wide, room, px, w, g, b, filter);
     MT_TRY(pack(a, wide, room, err));
+    a->narrow = is_narrow(a);
     *out = mt_steal(a);
     return MT_OK;
 }
