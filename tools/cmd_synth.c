@@ -12,7 +12,7 @@
 struct opts {
     const char *out, *size, *label, *truth_geojson, *truth_csv, *check, *class_name;
     int64_t seed, tile, quality, truth_px, threads;
-    double mpp, tumour, threshold;
+    double mpp, tumour, tissue, threshold;
     int layout, subsampling, rgb, pen, pen_colour, blur, fold, bubble, debris, edge, no_mpp, json;
 };
 
@@ -28,6 +28,7 @@ static const mt_opt options[] = {
     OPT_CHOICE("subsampling", subsampling, "420|444", "JPEG chroma"),
     OPT_FLAG("rgb", rgb, "JPEG that stores RGB without markers, as Aperio does (implies 444)"),
     OPT_INT("quality", quality, "N", 1, 100, "JPEG quality"),
+    OPT_REAL("tissue", tissue, "F", 0, 0.9, "rough share of the slide that is tissue (0: by the seed)"),
     OPT_REAL("tumour", tumour, "F", 0, 1, "rough share of the tissue that is tumour"),
     OPT_FLAG("pen", pen, "plant a pen mark"),
     OPT_FLAG("blur", blur, "plant an out-of-focus region"),
@@ -88,6 +89,7 @@ static int resolve(mt_synth_opts *so, const struct opts *o)
     so->rgb = o->rgb;
     so->jpeg_quality = (int)o->quality;
     so->tumour = o->tumour;
+    so->tissue = o->tissue;
     so->pen = o->pen || o->pen_colour >= 0;
     so->pen_colour = o->pen_colour + 1; /* none: by the seed */
     so->bubble = o->bubble;

@@ -31,6 +31,7 @@ typedef struct mt_synth_opts {
     int threads;
     int bubble, debris, edge;  /* more artefacts to plant: air bubble, opaque specks, edge of the coverslip */
     int pen_colour;            /* mt_synth_ink; 0 = by the seed */
+    double tissue;             /* rough share of the slide that is tissue, up to 0.9; 0 = 0.42..0.62 by the seed */
 } mt_synth_opts;
 #define MT_SYNTH_OPTS_INIT {.version = 1, .width = 8192, .height = 6144, .seed = 1, .mpp = 0.5, \
     .layout = MT_SYNTH_SVS, .tile_px = 240, .subsampling = 420, .jpeg_quality = 80, .tumour = 0.2, .threads = 1}

@@ -20,6 +20,8 @@ mt_status synth_opts_check(const mt_synth_opts *o, mt_err *err)
     if (o->pen_colour < 0 || o->pen_colour >= MT_SYNTH_INKS)
         return mt_err_set(err, MT_ERR_ARG, "pen colour %d: must be 0..%d", o->pen_colour, MT_SYNTH_INKS - 1);
     if (!(o->tumour >= 0 && o->tumour <= 1)) return mt_err_set(err, MT_ERR_ARG, "tumour share %g: must be 0..1", o->tumour);
+    if (!(o->tissue >= 0 && o->tissue <= 0.9))
+        return mt_err_set(err, MT_ERR_ARG, "tissue share %g: must be 0..0.9", o->tissue);
     return MT_OK;
 }
 
@@ -89,7 +91,7 @@ static mt_status ctx_new(synth_ctx **out, const mt_synth_opts *o, mt_err *err)
 static bool same_drawing(const mt_synth_opts *a, const mt_synth_opts *b)
 {
     return a->width == b->width && a->height == b->height && a->seed == b->seed && a->mpp == b->mpp &&
-           a->tumour == b->tumour && !a->pen == !b->pen && !a->blur == !b->blur && !a->fold == !b->fold &&
+           a->tumour == b->tumour && a->tissue == b->tissue && !a->pen == !b->pen && !a->blur == !b->blur && !a->fold == !b->fold &&
            !a->bubble == !b->bubble && !a->edge == !b->edge && !a->debris == !b->debris && a->pen_colour == b->pen_colour;
 }
 

@@ -500,7 +500,7 @@ mt_status synth_calibrate(synth_ctx *c, mt_err *err)
     sample_fields(c, s);
     const float v1 = synth_u01(synth_hash(1, 1, c->salt)), v2 = synth_u01(synth_hash(2, 1, c->salt));
     const float v3 = synth_u01(synth_hash(3, 1, c->salt)), v4 = synth_u01(synth_hash(4, 1, c->salt));
-    c->cut_tissue = quantile_above(s, s->t, 0.42 + 0.2 * v1);
+    c->cut_tissue = quantile_above(s, s->t, c->o.tissue > 0 ? c->o.tissue : 0.42 + 0.2 * v1);
     sample_tissue(c, s);
     c->cut_fat = quantile_above(s, s->fat, 0.05 + 0.17 * v2);
     c->cut_lymph = quantile_above(s, s->lym, 0.02 + 0.05 * v3);

@@ -322,6 +322,19 @@ static void tumour_share_is_kept(void **state)
     }
 }
 
+static void tissue_share_is_kept(void **state)
+{
+    static const double share[] = {0.1, 0.22, 0.6};
+    for (size_t i = 0; i < MT_COUNT(share); i++) {
+        mt_synth_opts o = MT_SYNTH_OPTS_INIT;
+        o.seed = 20 + i;
+        o.tissue = share[i];
+        double f[MT_SYNTH_CLASSES];
+        mt_synth_truth(f, &o, 0, 0, (int32_t)o.width, (int32_t)o.height);
+        assert_true(fabs(1 - f[MT_SYNTH_GLASS] - share[i]) < 0.05);
+    }
+}
+
 /* ---- files ---- */
 
 static void expect_prop(openslide_t *s, const char *name, const char *want)
@@ -563,7 +576,7 @@ static void progress_and_cancel(void **state)
 static void bad_requests_are_refused(void **state)
 {
     const char *path = tt_tmp_file("refused.svs");
-    for (int k = 0; k < 17; k++) {
+    for (int k = 0; k < 19; k++) {
         mt_synth_opts o = MT_SYNTH_OPTS_INIT;
         int truth_px = 256;
         switch (k) {
@@ -584,6 +597,8 @@ static void bad_requests_are_refused(void **state)
         case 14: o.layout = (mt_synth_layout)7; break;
         case 15: truth_px = 0; break;
         case 16: truth_px = 70000; break;
+        case 17: o.tissue = 0.95; break;
+        case 18: o.tissue = NAN; break;
         }
         mt_err err = MT_ERR_INIT;
         assert_int_equal(mt_synth_write(path, &o, NULL, tt_tmp_file("refused.csv"), truth_px, NULL, NULL, &err), MT_ERR_ARG);
@@ -611,6 +626,7 @@ int main(void)
         cmocka_unit_test(truth_of_odd_boxes),
         cmocka_unit_test(tables_and_outlines),
         cmocka_unit_test(tumour_share_is_kept),
+        cmocka_unit_test(tissue_share_is_kept),
         cmocka_unit_test(openslide_reads_svs),
         cmocka_unit_test(openslide_reads_generic),
         cmocka_unit_test(spacing_can_be_left_out),
