@@ -2,17 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "microtome/system.h"
 #include "models/card.h"
 #include "models/graph.h"
+#include "models/model.h"
+#include "models/runner.h"
 #include "trust/digest.h"
 
 #define ONNX_CEILING ((size_t)2 << 30)
-
-struct mt_model {
-    mt_card card;
-    char digest[65];
-    mt_net *net; /* NULL for tasks other than tile classification and tissue */
-};
 
 static mt_status check_digest(const mt_model *m, mt_err *err)
 {
@@ -33,7 +30,8 @@ static bool is_map(const mt_card *c, const mt_tensor *o)
 static mt_status check_output(const mt_model *m, mt_err *err)
 {
     char text[128];
-    const mt_tensor *o = mt_net_output(m->net, 0);
+    const mt_tensor *in, *o;
+    MT_TRY(mt_runner_shapes(&in, &o, m, err));
     if (!strcmp(m->card.task, "tissue")) {
         if (is_map(&m->card, o)) return MT_OK;
         return mt_err_set(err, MT_ERR_CARD,
@@ -51,10 +49,41 @@ static mt_status check_output(const mt_model *m, mt_err *err)
                       mt_dims_text(text, sizeof text, o));
 }
 
-static mt_status build_net(mt_model *m, const void *onnx, size_t n, mt_err *err)
+/* The other engine does not tell the shape of its outputs: a black picture does. */
+static mt_status build_elsewhere(mt_model *m, const char *library, const mt_tensor *in,
+                                 const void *onnx, size_t n, mt_err *err)
+{
+    MT_AUTO(mt_ort_call_free) mt_ort_call *call = NULL;
+    MT_AUTO_FREE void *black = NULL;
+    mt_tensor out[32] = {0};
+    MT_TRY(mt_ort_open(&m->ort, library, err));
+    m->engine = (mt_engine_info){"onnxruntime", mt_ort_version(m->ort), mt_ort_digest(m->ort)};
+    MT_TRY(mt_ort_session_new(&m->session, m->ort, onnx, n, 1, m->card.name, err));
+    if (mt_ort_session_n_inputs(m->session) != 1 || mt_ort_session_n_outputs(m->session) < 1)
+        return mt_err_set(err, MT_ERR_CARD, "model %s: %d inputs and %d outputs", m->card.name,
+                          mt_ort_session_n_inputs(m->session), mt_ort_session_n_outputs(m->session));
+    MT_TRY(mt_alloc_aligned(&black, mt_tensor_bytes(in), MT_TENSOR_CEILING, "picture", err));
+    memset(black, 0, mt_tensor_bytes(in));
+    m->ort_in = *in;
+    m->ort_in.data = black;
+    MT_TRY(mt_ort_call_new(&call, m->session, err));
+    mt_status st = mt_ort_run(call, &m->ort_in, out, err);
+    m->ort_in.data = NULL;
+    m->ort_out = out[0];
+    m->ort_out.data = NULL;
+    return st;
+}
+
+static mt_status build_net(mt_model *m, const mt_model_opts *opts, const void *onnx, size_t n,
+                           mt_err *err)
 {
     mt_tensor in = {MT_DT_F32, 4, {1, 3, m->card.input_px, m->card.input_px}, NULL};
     if (m->card.nhwc) in.dims[1] = m->card.input_px, in.dims[3] = 3;
+    if (opts && opts->onnxruntime) {
+        MT_TRY(build_elsewhere(m, opts->onnxruntime, &in, onnx, n, err));
+        return check_output(m, err);
+    }
+    m->engine = (mt_engine_info){"microtome", mt_version(), ""};
     mt_status st = mt_net_compile(&m->net, onnx, n, &in, 1, m->card.name, err);
     if (st == MT_ERR_ARG &&
         err) { /* the binding comes from the card: it is the card that does not fit */
@@ -65,15 +94,16 @@ static mt_status build_net(mt_model *m, const void *onnx, size_t n, mt_err *err)
     return check_output(m, err);
 }
 
-static mt_status assemble(mt_model *m, const void *onnx, size_t n_onnx, const char *json,
-                          size_t n_json, const char *what, const char *hint, mt_err *err)
+static mt_status assemble(mt_model *m, const mt_model_opts *opts, const void *onnx, size_t n_onnx,
+                          const char *json, size_t n_json, const char *what, const char *hint,
+                          mt_err *err)
 {
     mt_card_extra extra;
     MT_TRY(mt_card_parse(&m->card, &extra, json, n_json, what, hint, err));
     MT_TRY(mt_sha256_of(m->digest, onnx, n_onnx, err));
     MT_TRY(check_digest(m, err));
     if (strcmp(m->card.task, "tile-classification") && strcmp(m->card.task, "tissue")) return MT_OK;
-    return build_net(m, onnx, n_onnx, err);
+    return build_net(m, opts, onnx, n_onnx, err);
 }
 
 static mt_status list_builtins(const char *name, mt_err *err)
@@ -93,12 +123,12 @@ static mt_status open_builtin(mt_model *m, const mt_embedded *b, const mt_model_
                               mt_err *err)
 {
     if (!opts || !opts->config)
-        return assemble(m, b->onnx, b->n_onnx, (const char *)b->json, b->n_json, b->name, b->name,
-                        err);
+        return assemble(m, opts, b->onnx, b->n_onnx, (const char *)b->json, b->n_json, b->name,
+                        b->name, err);
     MT_AUTO_FREE uint8_t *json = NULL;
     size_t n;
     MT_TRY(mt_file_read(&json, &n, opts->config, MT_CARD_CEILING, err));
-    return assemble(m, b->onnx, b->n_onnx, (const char *)json, n, mt_path_base(opts->config),
+    return assemble(m, opts, b->onnx, b->n_onnx, (const char *)json, n, mt_path_base(opts->config),
                     b->name, err);
 }
 
@@ -180,7 +210,8 @@ static mt_status open_path(mt_model *m, const char *path, const mt_model_opts *o
     MT_TRY(find_card(&config, path, opts, err));
     MT_TRY(mt_file_read(&json, &n_json, config, MT_CARD_CEILING, err));
     MT_TRY(mt_file_read(&onnx, &n_onnx, path, ONNX_CEILING, err));
-    return assemble(m, onnx, n_onnx, (const char *)json, n_json, mt_path_base(config), name, err);
+    return assemble(m, opts, onnx, n_onnx, (const char *)json, n_json, mt_path_base(config), name,
+                    err);
 }
 
 mt_status mt_model_open(mt_model **out, const char *name_or_path, const mt_model_opts *opts,
@@ -207,12 +238,15 @@ void mt_model_close(mt_model **model)
 {
     if (!model || !*model) return;
     mt_net_free(&(*model)->net);
+    mt_ort_session_free(&(*model)->session);
+    mt_ort_close(&(*model)->ort);
     free(*model);
     *model = NULL;
 }
 
 const mt_card *mt_model_card(const mt_model *model) { return &model->card; }
 const char *mt_model_digest(const mt_model *model) { return model->digest; }
+const mt_engine_info *mt_model_engine(const mt_model *model) { return &model->engine; }
 
 mt_status mt_model_net(const mt_net **out, const mt_model *model, mt_err *err)
 {

@@ -11,7 +11,8 @@ struct opts {
     double downsample;
     int peers, no_raw, cpu, order, fast, json;
     double assume_mpp;
-    const char *model, *config;
+    const char *model, *config, *onnxruntime;
+    int engine;
 };
 
 static const mt_opt options[] = {
@@ -29,6 +30,8 @@ static const mt_opt options[] = {
     OPT_FLAG("no-raw", no_raw, "tiling: leave out the raw limit (native tiles decoded, nothing between)"),
     OPT_TEXT("model", 'm', model, "NAME|FILE.onnx", "pipeline: a built-in model, or an ONNX file with its card"),
     OPT_TEXT("config", 'c', config, "CARD.json", "pipeline: the model's card, instead of config.json beside it"),
+    OPT_ENGINE(engine),
+    OPT_ONNXRUNTIME(onnxruntime),
     OPT_ASSUME_MPP(assume_mpp),
     OPT_END,
 };
@@ -51,6 +54,9 @@ static int pipeline(const struct opts *opts, const char *path)
 {
     mt_bench_pipeline_opts po = MT_BENCH_PIPELINE_OPTS_INIT;
     if (!opts->model) return mt_usage_error(&mt_cmd_bench, "pipeline needs --model NAME|FILE.onnx");
+    int code = mt_engine_usage(&mt_cmd_bench, opts->engine, opts->onnxruntime);
+    if (code >= 0) return code;
+    po.onnxruntime = opts->onnxruntime;
     po.model = opts->model;
     po.config = opts->config;
     po.threads = mt_threads(opts->threads);

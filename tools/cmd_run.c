@@ -12,8 +12,8 @@ struct opts {
     const char *optical_path;
     int64_t focal_plane;
     const char *out, *model, *config, *overlap, *roi, *coords, *out_of_scope, *exports, *tissue, *stain;
-    const char *qc_config, *qc_exclude;
-    int qc;
+    const char *qc_config, *qc_exclude, *onnxruntime;
+    int qc, engine;
     mt_opt_list wsi_dirs;
     int64_t threads, batch, topk;
     uint64_t memory;
@@ -25,6 +25,8 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "DIR", "folder for the results (needed)"),
     OPT_TEXT("model", 'm', model, "NAME|FILE.onnx",
              "a built-in model, or an ONNX file with config.json beside it (needed)"),
+    OPT_ENGINE(engine),
+    OPT_ONNXRUNTIME(onnxruntime),
     OPT_TEXT("config", 0, config, "CARD.json",
              "the model's card, instead of config.json beside it"),
     OPT_ASSUME_MPP(assume_mpp),
@@ -358,9 +360,10 @@ static int resolve_overlap(double *share, const struct opts *o)
     mt_model *model = NULL;
     mt_model_opts mo = MT_MODEL_OPTS_INIT;
     mo.config = o->config;
+    mo.onnxruntime = o->onnxruntime;
     if (mt_model_open(&model, o->model, &mo, &err)) {
         int code = mt_fail(&err);
-        if (err.code == MT_ERR_UNSUPPORTED) say_operators(o->model);
+        if (err.code == MT_ERR_UNSUPPORTED && !o->onnxruntime) say_operators(o->model);
         return code;
     }
     int32_t patch = mt_model_card(model)->patch_px;
@@ -381,7 +384,7 @@ static int run_batch(const mt_run_opts *ro, const struct opts *o)
     mt_status st = mt_batch_run(ro, on_event, &w, &summary, &err);
     mt_meter_end(&w.meter);
     int code = st ? mt_fail(&err) : MT_EXIT_OK;
-    if (st == MT_ERR_UNSUPPORTED) say_operators(ro->model);
+    if (st == MT_ERR_UNSUPPORTED && !ro->onnxruntime) say_operators(ro->model);
     if (w.n) {
         int printed = print_all(&w, &summary);
         if (!code) code = printed;
@@ -412,7 +415,8 @@ static int run(const void *opts, int n_args, char **args)
                               "--min-tissue");
     mt_run_opts ro = MT_RUN_OPTS_INIT;
     mt_err err = MT_ERR_INIT;
-    int code = resolve_overlap(&ro.overlap, o);
+    int code = mt_engine_usage(&mt_cmd_run, o->engine, o->onnxruntime);
+    if (code < 0) code = resolve_overlap(&ro.overlap, o);
     if (code >= 0) return code;
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
     const char **inputs = malloc(n * sizeof *inputs);
@@ -427,6 +431,7 @@ static int run(const void *opts, int n_args, char **args)
     ro.threads = (int)o->threads;
     ro.batch = (int)o->batch;
     ro.memory = o->memory;
+    ro.onnxruntime = o->onnxruntime;
     ro.force = o->force;
     ro.assume_mpp = o->assume_mpp;
     ro.optical_path = o->optical_path;

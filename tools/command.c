@@ -32,6 +32,16 @@ int mt_usage_error(const mt_command *cmd, const char *fmt, ...)
     return MT_EXIT_USAGE;
 }
 
+int mt_engine_usage(const mt_command *cmd, int engine, const char *library)
+{
+    if (engine && !library)
+        return mt_usage_error(cmd, "--engine onnxruntime needs --onnxruntime-lib FILE: no library of "
+                                   "it comes with Microtome");
+    if (!engine && library)
+        return mt_usage_error(cmd, "--onnxruntime-lib is for --engine onnxruntime");
+    return -1;
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static bool parse_int(int64_t *out, const char *text)

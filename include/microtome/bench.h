@@ -51,9 +51,10 @@ typedef struct mt_bench_pipeline_opts {
     const char *model, *config; /* as mt_run_opts has them */
     int threads;               /* of the run and of the network alone; 0 = all cores this process may use */
     double assume_mpp;         /* 0 = from the file */
+    const char *onnxruntime;   /* as mt_model_opts has it; NULL = this engine */
     const char *scratch_dir;   /* results are written under it and removed; NULL: $TMPDIR, else /tmp */
 } mt_bench_pipeline_opts;
-#define MT_BENCH_PIPELINE_OPTS_INIT {1, NULL, NULL, 1, 0.0, NULL}
+#define MT_BENCH_PIPELINE_OPTS_INIT {1, NULL, NULL, 1, 0.0, NULL, NULL}
 
 /* Runs the slide as `microtome run` does into a folder that is removed afterwards, then the model's
  * network on as many pictures of noise. Every slide is taken, whatever the card's scope. Errors: those

@@ -66,6 +66,8 @@ typedef struct mt_result {
     mt_grade grade;
     /* provenance */
     char engine_version[24], kernel_set[16];
+    const mt_engine_info *inference; /* what ran the network; kernel_set is its name when it is not this engine.
+                                        Borrowed from the model */
     char key[65];              /* digest of slide, model, card and options: root member "key" of result.json.
                                   A rerun with the same key takes the result, or the rejection by quality
                                   control, as finished; "" = never finished */

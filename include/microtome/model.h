@@ -44,8 +44,18 @@ typedef struct mt_card {
 typedef struct mt_model_opts {
     int version;             /* 1 */
     const char *config;      /* card file; NULL: config.json beside the ONNX file */
+    const char *onnxruntime; /* a libonnxruntime.so (1.0 or later) that runs the network instead of this engine, for
+                                operators outside of ours or a machine with an accelerator; NULL: this engine. The
+                                library's code is loaded into the process: never a path from a slide or model */
 } mt_model_opts;
-#define MT_MODEL_OPTS_INIT {1, NULL}
+#define MT_MODEL_OPTS_INIT {1, NULL, NULL}
+
+/* What runs a model's network. */
+typedef struct mt_engine_info {
+    const char *name;        /* "microtome" or "onnxruntime" */
+    const char *version;
+    const char *digest;      /* SHA-256 of the library file, 64 hex digits; "" for this engine */
+} mt_engine_info;
 
 /* Opens a model by path (FILE.onnx, or a folder with model.onnx and config.json) or by the name of a
  * built-in one ("demo-tumor", "demo-tumor@1.0.0"). A card whose digest or shapes do not match the
@@ -55,6 +65,9 @@ MT_API MT_MUST_USE mt_status mt_model_open(mt_model **out, const char *name_or_p
                                            const mt_model_opts *opts, mt_err *err);
 MT_API void mt_model_close(mt_model **model);
 MT_API const mt_card *mt_model_card(const mt_model *model);
+
+/* Valid as long as the model; all fields NULL for a task that is not run. Results say it. */
+MT_API const mt_engine_info *mt_model_engine(const mt_model *model);
 
 /* SHA-256 of the ONNX bytes as 64 hex digits. */
 MT_API const char *mt_model_digest(const mt_model *model);

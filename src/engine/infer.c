@@ -3,32 +3,33 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
+#include "models/runner.h"
 #include "slide/slide.h"
 
 typedef struct worker {
-    mt_net_state *state;
+    mt_runner *runner;
     float *input;
 } worker;
 
 struct mt_infer {
-    const mt_net *net;
     const mt_card *card;
     int n;
     worker *workers;
 };
 
 /* The net must be what the card says, or memory would be read past its end. */
-static mt_status check_shapes(const mt_net *net, const mt_card *card, mt_err *err)
+static mt_status check_shapes(const mt_model *model, const mt_card *card, mt_err *err)
 {
     if (strcmp(card->task, "tile-classification"))
         return mt_err_set(err, MT_ERR_CARD,
                           "model %s: its task is %s, not the classification of tiles", card->name,
                           card->task);
-    const mt_tensor *in = mt_net_input(net, 0), *out = mt_net_output(net, 0);
+    const mt_tensor *in, *out;
     int64_t n_out = 1;
+    MT_TRY(mt_runner_shapes(&in, &out, model, err));
     for (int i = 0; i < out->rank; i++)
         n_out *= out->dims[i];
-    if (mt_net_n_inputs(net) != 1 || in->dtype != MT_DT_F32 || in->rank != 4 || in->dims[0] != 1 ||
+    if (in->dtype != MT_DT_F32 || in->rank != 4 || in->dims[0] != 1 ||
         in->dims[1] != 3 || in->dims[2] != card->input_px || in->dims[3] != card->input_px)
         return mt_err_set(err, MT_ERR_CARD, "model %s: its input is not 1 x 3 x %d x %d float32",
                           card->name, card->input_px, card->input_px);
@@ -45,9 +46,8 @@ static size_t input_bytes(const mt_card *card)
 
 mt_status mt_infer_worker_bytes(uint64_t *out, const mt_model *model, mt_err *err)
 {
-    const mt_net *net;
-    MT_TRY(mt_model_net(&net, model, err));
-    *out = (uint64_t)mt_net_state_bytes(net) + input_bytes(mt_model_card(model));
+    MT_TRY(mt_runner_bytes(out, model, err));
+    *out += input_bytes(mt_model_card(model));
     return MT_OK;
 }
 
@@ -57,13 +57,12 @@ mt_status mt_infer_new(mt_infer **out, const mt_model *model, int threads, mt_er
     MT_AUTO(mt_infer_free) mt_infer *f = NULL;
     MT_TRY(mt_alloc(&f, 1, sizeof *f, sizeof *f, "inference", err));
     f->card = mt_model_card(model);
-    MT_TRY(mt_model_net(&f->net, model, err));
-    MT_TRY(check_shapes(f->net, f->card, err));
+    MT_TRY(check_shapes(model, f->card, err));
     MT_TRY(mt_alloc(&f->workers, (size_t)threads, sizeof *f->workers, SIZE_MAX, "inference workers",
                     err));
     f->n = threads;
     for (int i = 0; i < threads; i++) {
-        MT_TRY(mt_net_state_new(&f->workers[i].state, f->net, err));
+        MT_TRY(mt_runner_new(&f->workers[i].runner, model, err));
         MT_TRY(mt_alloc_aligned(&f->workers[i].input, input_bytes(f->card), SIZE_MAX,
                                 "network input", err));
     }
@@ -76,7 +75,7 @@ void mt_infer_free(mt_infer **infer)
     mt_infer *f = *infer;
     if (!f) return;
     for (int i = 0; f->workers && i < f->n; i++) {
-        mt_net_state_free(&f->workers[i].state);
+        mt_runner_free(&f->workers[i].runner);
         free(f->workers[i].input);
     }
     free(f->workers);
@@ -97,15 +96,11 @@ static mt_status score(const mt_infer *f, worker *w, const uint8_t *rgb, float *
                        mt_err *err)
 {
     mt_card_normalise(f->card, rgb, w->input);
-    mt_tensor in = *mt_net_input(f->net, 0), out[8] = {0};
-    in.data = w->input;
-    if (mt_net_n_outputs(f->net) > (int)MT_COUNT(out))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: more than %d outputs", f->card->name,
-                          (int)MT_COUNT(out));
-    MT_TRY(mt_net_run(f->net, w->state, &in, out, err));
-    *ok = all_finite(out[0].data, f->card->n_classes);
+    const float *out;
+    MT_TRY(mt_runner_run(w->runner, w->input, &out, err));
+    *ok = all_finite(out, f->card->n_classes);
     if (*ok) {
-        mt_card_activate(f->card, out[0].data, probs);
+        mt_card_activate(f->card, out, probs);
         *ok = all_finite(probs, f->card->n_classes);
     }
     return MT_OK;

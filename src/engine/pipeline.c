@@ -100,6 +100,14 @@ static void begin_result(mt_pipeline *p)
     mt_clock_rfc3339(r->started);
 }
 
+/* What computes the scores, to the last bit of its library. */
+static void kernels_key(char out[160], const mt_result *r)
+{
+    const mt_engine_info *e = r->inference;
+    if (!*e->digest) snprintf(out, 160, "%s", r->kernel_set);
+    else snprintf(out, 160, "%s %s %s", e->name, e->version, e->digest);
+}
+
 static mt_status check_scope(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
@@ -193,9 +201,11 @@ mt_status mt_pipeline_name(mt_pipeline *p, const char *stem, mt_err *err)
     mt_result *r = &p->result;
     snprintf(r->stem, sizeof r->stem, "%s", stem);
     MT_TRY(mt_tissue_source_origin(&r->tissue_origin, p->opts.tissue, p->path, err));
+    char kernels[160];
+    kernels_key(kernels, r);
     const mt_result_inputs in = {.card = r->card,
                                  .model_digest = r->model_digest,
-                                 .kernel_set = r->kernel_set,
+                                 .kernel_set = kernels,
                                  .assume_mpp = p->assume_mpp,
                                  .overlap = p->opts.overlap < 0 ? -1.0 : p->opts.overlap,
                                  .min_tissue = p->opts.min_tissue < 0 ? -1.0 : p->opts.min_tissue,
@@ -387,12 +397,13 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
 {
     uint32_t n = (uint32_t)p->plan->n_tiles, n_classes = (uint32_t)p->result.card->n_classes;
     const mt_result *r = &p->result;
-    char pixels[160];
+    char pixels[160], kernels[160];
     pixels_key(pixels, r);
     MT_TRY(mt_scores_key(p->scores_key, pixels, r->model_digest, r->card, p->plan->digest,
                          r->kernel_set, p->stain ? &p->stain->map : NULL, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
+    kernels_key(kernels, r);
     p->result.probs = p->probs;
     p->result.tile_state = p->state;
 

@@ -150,6 +150,10 @@ static void write_provenance(writer *w, const mt_result *r, const char *scores_k
     attr_int(w, f, "format_version", 1);
     attr_text(w, f, "engine_version", r->engine_version);
     attr_text(w, f, "kernel_set", r->kernel_set);
+    if (r->inference && *r->inference->digest) {
+        attr_text(w, f, "inference_version", r->inference->version);
+        attr_text(w, f, "inference_library_sha256", r->inference->digest);
+    }
     attr_text(w, f, "scores_key", scores_key);
     attr_text(w, f, "slide_id", r->slide_id);
     attr_text(w, f, "slide_sha256", r->slide_digest);

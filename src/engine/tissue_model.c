@@ -5,6 +5,7 @@
 #include <strings.h>
 #include "base/mem.h"
 #include "models/net.h"
+#include "models/runner.h"
 #include "tiles/fetch/fetch.h"
 #include "tiles/tissue/thumb.h"
 #include "tiles/tissue/in.h"
@@ -34,13 +35,12 @@ double mt_tissue_model_threshold(const mt_card *card)
 /* ---- one picture ---- */
 
 typedef struct worker {
-    mt_net_state *state;
+    mt_runner *runner;
     float *planar, *input;
     float *map; /* the class, h x w */
 } worker;
 
 typedef struct learned {
-    const mt_net *net;
     const mt_card *card;
     mt_tissue *tissue;
     const mt_plan *plan;
@@ -54,7 +54,7 @@ typedef struct learned {
 static void learned_free(learned *l)
 {
     for (int i = 0; l->workers && i < l->threads; i++) {
-        mt_net_state_free(&l->workers[i].state);
+        mt_runner_free(&l->workers[i].runner);
         free(l->workers[i].planar);
         free(l->workers[i].input);
         free(l->workers[i].map);
@@ -66,10 +66,10 @@ static void learned_free(learned *l)
 static mt_status learned_init(learned *l, const mt_model *model, int threads, mt_err *err)
 {
     MT_TRY(mt_tissue_model_class(&l->cls, model, err));
-    MT_TRY(mt_model_net(&l->net, model, err));
     l->card = mt_model_card(model);
     l->threshold = mt_tissue_model_threshold(l->card);
-    const mt_tensor *out = mt_net_output(l->net, 0); /* a map: mt_model_open has seen to it */
+    const mt_tensor *in, *out; /* a map: mt_model_open has seen to it */
+    MT_TRY(mt_runner_shapes(&in, &out, model, err));
     l->map_h = (int32_t)out->dims[l->card->nhwc ? 1 : 2];
     l->map_w = (int32_t)out->dims[l->card->nhwc ? 2 : 3];
     size_t n_in = 3 * (size_t)l->card->input_px * (size_t)l->card->input_px;
@@ -80,7 +80,7 @@ static mt_status learned_init(learned *l, const mt_model *model, int threads, mt
     l->threads = threads;
     for (int i = 0; i < threads; i++) {
         worker *w = &l->workers[i];
-        MT_TRY(mt_net_state_new(&w->state, l->net, err));
+        MT_TRY(mt_runner_new(&w->runner, model, err));
         MT_TRY(mt_alloc_aligned(&w->planar, n_in * sizeof(float), SIZE_MAX, "tissue model", err));
         if (l->card->nhwc)
             MT_TRY(
@@ -103,15 +103,10 @@ static mt_status run_net(const learned *l, worker *w, const uint8_t *rgb, mt_err
 {
     const mt_card *c = l->card;
     size_t n = (size_t)l->map_w * (size_t)l->map_h, k = (size_t)c->n_classes;
-    mt_tensor in = *mt_net_input(l->net, 0), out[8] = {0};
-    if (mt_net_n_outputs(l->net) > (int)MT_COUNT(out))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: more than %d outputs", c->name,
-                          (int)MT_COUNT(out));
     mt_card_normalise(c, rgb, w->planar);
     if (c->nhwc) interleave(w->input, w->planar, (size_t)c->input_px * (size_t)c->input_px);
-    in.data = c->nhwc ? w->input : w->planar;
-    MT_TRY(mt_net_run(l->net, w->state, &in, out, err));
-    const float *v = out[0].data;
+    const float *v;
+    MT_TRY(mt_runner_run(w->runner, c->nhwc ? w->input : w->planar, &v, err));
     for (size_t i = 0; i < n; i++) {
         float logits[MT_MAX_CLASSES], probs[MT_MAX_CLASSES];
         for (size_t j = 0; j < k; j++)

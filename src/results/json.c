@@ -335,6 +335,7 @@ static void scope_block(mt_jw *w, const mt_result *r)
     mt_jw_obj(w, "scope");
     mt_jw_str(w, "state",
               r->out_of_scope[0]    ? "out of scope"
+    json_inference(w, r->inference);
               : r->scope_unverified ? "scope unverified"
                                     : "in scope");
     mt_jw_str(w, "override_reason", text_or_null(r->out_of_scope));

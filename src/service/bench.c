@@ -12,6 +12,7 @@
 #include "microtome/batch.h"
 #include "microtome/system.h"
 #include "models/net.h"
+#include "models/runner.h"
 
 /* ---- a folder for the results ---- */
 
@@ -71,6 +72,7 @@ static mt_status run_slide(mt_bench_pipeline *out, const char *slide,
     ro.out_dir = dir;
     ro.model = o->model;
     ro.config = o->config;
+    ro.onnxruntime = o->onnxruntime;
     ro.threads = o->threads;
     ro.assume_mpp = o->assume_mpp;
     ro.allow_out_of_scope = "measured, not read";
@@ -88,32 +90,29 @@ static mt_status run_slide(mt_bench_pipeline *out, const char *slide,
 /* ---- the network alone ---- */
 
 typedef struct net_pass {
-    const mt_net *net;
-    const mt_card *card;
+    const mt_model *model;
     uint64_t each; /* pictures a worker runs */
     mt_team_err failed;
 } net_pass;
 
 static mt_status run_net(const net_pass *p, mt_err *err)
 {
-    MT_AUTO(mt_net_state_free) mt_net_state *state = NULL;
+    MT_AUTO(mt_runner_free) mt_runner *runner = NULL;
     MT_AUTO_FREE uint8_t *rgb = NULL;
     MT_AUTO_FREE float *input = NULL;
-    mt_tensor in = *mt_net_input(p->net, 0), out[8];
-    size_t n = 3 * (size_t)p->card->input_px * (size_t)p->card->input_px;
+    const mt_card *card = mt_model_card(p->model);
+    const float *scores;
+    size_t n = 3 * (size_t)card->input_px * (size_t)card->input_px;
     uint32_t seed = 1;
-    MT_TRY(mt_net_state_new(&state, p->net, err));
+    MT_TRY(mt_runner_new(&runner, p->model, err));
     MT_TRY(mt_alloc_aligned(&rgb, n, SIZE_MAX, "picture", err));
     MT_TRY(mt_alloc_aligned(&input, n * sizeof *input, SIZE_MAX, "network input", err));
-    if (mt_net_n_inputs(p->net) != 1 || in.rank != 4 || mt_net_n_outputs(p->net) > (int)MT_COUNT(out))
-        return mt_err_set(err, MT_ERR_UNSUPPORTED, "model %s: not one picture in", p->card->name);
     for (size_t i = 0; i < n; i++) {
         seed = seed * 1664525u + 1013904223u;
         rgb[i] = (uint8_t)(seed >> 24);
     }
-    mt_card_normalise(p->card, rgb, input);
-    in.data = input;
-    for (uint64_t i = 0; i < p->each; i++) MT_TRY(mt_net_run(p->net, state, &in, out, err));
+    mt_card_normalise(card, rgb, input);
+    for (uint64_t i = 0; i < p->each; i++) MT_TRY(mt_runner_run(runner, input, &scores, err));
     return MT_OK;
 }
 
@@ -132,9 +131,9 @@ static mt_status run_alone(mt_bench_pipeline *out, const mt_bench_pipeline_opts 
     net_pass p = {0};
     int threads = o->threads > 0 ? o->threads : mt_cpu_count();
     mo.config = o->config;
+    mo.onnxruntime = o->onnxruntime;
     MT_TRY(mt_model_open(&model, o->model, &mo, err));
-    MT_TRY(mt_model_net(&p.net, model, err));
-    p.card = mt_model_card(model);
+    p.model = model;
     p.each = (out->tiles + (uint64_t)threads - 1) / (uint64_t)threads;
     double wall = mt_clock_wall(), cpu = mt_clock_cpu();
     mt_workers_run(threads, net_work, &p);

@@ -182,6 +182,7 @@ mt_status mt_setup_make(mt_setup *s, const mt_run_opts *o, mt_err *err)
     *s = (mt_setup){0};
     mt_model_opts mo = MT_MODEL_OPTS_INIT;
     mo.config = o->config;
+    mo.onnxruntime = o->onnxruntime;
     MT_TRY(check_opts(o, err));
     MT_TRY(resolve_exports(s, o, err));
     MT_TRY(mt_inputs_expand(&s->list, o->inputs, o->n_inputs, err));

@@ -62,6 +62,9 @@ wrong 'is no benchmark' bench kernel
 wrong 'needs a SLIDE' bench tiling
 wrong 'needs a SLIDE' bench pipeline
 wrong 'needs --model' bench pipeline slide.svs
+wrong 'needs --onnxruntime-lib FILE' run x.svs -o d --model demo-tumor --engine onnxruntime
+wrong 'is for --engine onnxruntime' run x.svs -o d --model demo-tumor --onnxruntime-lib lib.so
+wrong 'needs --onnxruntime-lib FILE' bench pipeline x.svs --model demo-tumor --engine onnxruntime
 wrong 'is none of list, show, check' models add x
 wrong 'show needs a model' models show
 wrong 'list takes no argument' models list x
