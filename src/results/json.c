@@ -320,12 +320,22 @@ static void stain_block(mt_jw *w, const mt_result *r)
 static void provenance_block(mt_jw *w, const mt_result *r)
 {
     mt_jw_obj(w, "provenance");
+static void json_inference(mt_jw *w, const mt_engine_info *e)
+{
+    mt_jw_obj(w, "inference");
+    mt_jw_str(w, "engine", e ? e->name : NULL);
+    mt_jw_str(w, "version", e ? e->version : NULL);
+    mt_jw_str(w, "library_sha256", e ? text_or_null(e->digest) : NULL);
+    mt_jw_end_obj(w);
+}
+
     mt_jw_str(w, "engine", "microtome");
     mt_jw_str(w, "engine_version", r->engine_version);
     mt_jw_str(w, "kernel_set", r->kernel_set);
     mt_jw_str(w, "slide_sha256", text_or_null(r->slide_digest));
     mt_jw_str(w, "model_sha256", text_or_null(r->model_digest));
     mt_jw_str(w, "plan_sha256", text_or_null(r->plan->digest));
+    json_inference(w, r->inference);
     stain_block(w, r);
     mt_jw_end_obj(w);
 }
@@ -335,7 +345,6 @@ static void scope_block(mt_jw *w, const mt_result *r)
     mt_jw_obj(w, "scope");
     mt_jw_str(w, "state",
               r->out_of_scope[0]    ? "out of scope"
-    json_inference(w, r->inference);
               : r->scope_unverified ? "scope unverified"
                                     : "in scope");
     mt_jw_str(w, "override_reason", text_or_null(r->out_of_scope));
