@@ -151,13 +151,12 @@ typedef void mt_i8_plain_fn(const mt_i8_plain *c, const uint8_t *in, const uint8
 
 /* One register tile: p places x q blocks of 16 channels. Place i of tap t is the `len` dwords at
  * at[t*8 + i] + shift. w runs [n_taps][len][q] blocks: 16 dwords of four signed bytes, or (wide
- * tables) 16 dwords of the even two as 16 bits, then 16 of the odd two. Lanes as mt_i8_lane_channel
- * says where shuffled, which only full panels of four are. */
+ * tables) 16 dwords of the even two as 16 bits, then 16 of the odd two. Lanes of VNNI tiles that
+ * make bytes as mt_i8_lane_channel says. */
 typedef struct mt_i8_tile {
     const uint8_t *const *at;
     ptrdiff_t shift;
     int n_taps, len, p, q;
-    bool shuffled;
     const void *w;
     ptrdiff_t w_ahead; /* bytes: weights this far behind those in use are brought near */
     const int32_t *start;
@@ -192,7 +191,7 @@ typedef mt_i8_pair_fn mt_i8_add_fn, mt_i8_mul_fn;
 typedef void mt_i8_scale_fn(uint8_t *dst, const uint8_t *x, const float *factor, int pitch,
                             size_t places, int x_zero, int out_zero, int lo, int hi);
 typedef void mt_i8_map_fn(const uint8_t *table, uint8_t *dst, const uint8_t *x, size_t n);
-/* Maximum of n places of `pitch` bytes; sum of the first `width` bytes of n places. */
+/* Maximum of n places of `pitch` bytes; sum += the first `width` bytes of n places. */
 typedef void mt_i8_max_fn(uint8_t *dst, const uint8_t *const *at, int n, int pitch);
 typedef void mt_i8_sum_fn(int32_t *sum, const uint8_t *x, size_t n, int width, int pitch);
 /* dst = sum * factor + zero, clamped; n numbers */
