@@ -243,6 +243,7 @@ MT_MUST_USE mt_status mt_pass_quant(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_rownorm(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_gelu(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_attention(mt_graph *g, mt_err *err);
+MT_MUST_USE mt_status mt_pass_bag(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_dense(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_fuse(mt_graph *g, mt_err *err);
 MT_MUST_USE mt_status mt_pass_layout(mt_graph *g, mt_err *err);

@@ -29,7 +29,7 @@ static mt_status run_passes(mt_graph *g, mt_err *err)
     typedef mt_status (*pass)(mt_graph *, mt_err *);
     static const pass passes[] = {mt_pass_simplify, mt_pass_batchnorm, mt_pass_pad, mt_pass_gates, mt_pass_quant,
                                   mt_pass_rownorm, mt_pass_gelu, mt_pass_dense, mt_pass_attention,
-                                  mt_pass_fuse, mt_pass_layout, mt_pass_kernels, mt_pass_stretch};
+                                  mt_pass_fuse, mt_pass_bag, mt_pass_layout, mt_pass_kernels, mt_pass_stretch};
     for (size_t i = 0; i < MT_COUNT(passes); i++) {
         MT_TRY(passes[i](g, err));
         MT_TRY(mt_graph_compact(g, err));

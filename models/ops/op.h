@@ -122,6 +122,31 @@ typedef struct mt_attention_params {
     const int64_t *q, *k, *v, *o, *mask[2];
 } mt_attention_params;
 
+/* Bag: row-wise operators and the attention pool behind them, walked in blocks of rows. Inputs are
+ * what comes from outside; output 0 is the pool, the others are what the rest of the graph reads. */
+enum { MT_BAG_ROWS = 240, MT_BAG_LOCALS = 48, MT_BAG_GIVEN = 96, MT_BAG_INPUTS = 8, MT_BAG_NONE = -1 };
+typedef struct mt_bag_local {
+    mt_tensor shape;
+    int64_t width;
+    int given_out; /* output of the step it is written to, -1: scratch */
+} mt_bag_local;
+typedef struct mt_bag_member {
+    mt_node *node;
+    int in[MT_BAG_INPUTS]; /* input of the step; -1 none; -2 - i: local i */
+    int out;               /* a local */
+} mt_bag_member;
+typedef struct mt_bag_params {
+    int64_t n, classes, width; /* rows; scores and floats of a row that is pooled */
+    float scale;
+    int scores, rows; /* references as in mt_bag_member */
+    int n_members, n_locals;
+    size_t member_scratch;
+    bool by_row[MT_BAG_GIVEN];
+    mt_bag_local local[MT_BAG_LOCALS];
+    mt_bag_member member[MT_BAG_LOCALS];
+} mt_bag_params;
+size_t mt_bag_scratch(const mt_bag_params *p);
+
 /* Reads kernel_shape, strides, dilations, pads, auto_pad and sets output sizes into out[]. */
 MT_MUST_USE mt_status mt_window_read(mt_window *w, int64_t *out, mt_graph *g, mt_node *n,
                                      const mt_tensor *x, const int64_t *kernel, mt_err *err);
@@ -166,7 +191,7 @@ MT_INFER(mt_infer_batchnorm); MT_RUN(mt_run_batchnorm); MT_RUN(mt_run_scale_shif
 MT_INFER(mt_infer_instancenorm); MT_RUN(mt_run_instancenorm);
 MT_INFER(mt_infer_layernorm); MT_RUN(mt_run_layernorm);
 MT_RUN(mt_run_rownorm); MT_RUN(mt_run_dense);
-MT_RUN(mt_run_attention);
+MT_RUN(mt_run_attention); MT_RUN(mt_run_bag);
 MT_INFER(mt_infer_lrn); MT_RUN(mt_run_lrn);
 MT_INFER(mt_infer_conv); MT_RUN(mt_run_conv); MT_RUN(mt_run_conv_plain);
 MT_INFER(mt_infer_convtranspose); MT_RUN(mt_run_convtranspose);
@@ -188,6 +213,7 @@ MT_INFER(mt_infer_quantize); MT_RUN(mt_run_quantize);
 MT_INFER(mt_infer_dequantize); MT_RUN(mt_run_dequantize);
 MT_RUN(mt_run_q8_quantise); MT_RUN(mt_run_q8_dequantise); MT_RUN(mt_run_q8_conv);
 MT_RUN(mt_run_q8_pair); MT_RUN(mt_run_q8_pool); MT_RUN(mt_run_q8_table); MT_RUN(mt_run_q8_concat);
+MT_RUN(mt_run_q8_pad);
 MT_INFER(mt_infer_qlinearconv); MT_RUN(mt_run_qlinearconv);
 MT_INFER(mt_infer_qlinearmatmul); MT_RUN(mt_run_qlinearmatmul);
 MT_INFER(mt_infer_dynamicquantize); MT_RUN(mt_run_dynamicquantize);

@@ -27,6 +27,18 @@ static bool does_nothing(const mt_graph *g, const mt_node *n)
             if (p->perm[d] != d) return false;
         return true;
     }
+    if (!strcmp(op, "Slice") && same_value(x, o)) { /* whole, unless it turns something round */
+        const mt_slice_params *p = n->params;
+        for (int d = 0; d < x->t.rank; d++)
+            if (p->step[d] != 1) return false;
+        return true;
+    }
+    if (n->op->run == mt_run_pad && same_value(x, o)) {
+        const mt_pad_params *p = n->params;
+        for (int d = 0; d < x->t.rank; d++)
+            if (p->lo[d] || p->hi[d]) return false;
+        return true;
+    }
     return (!strcmp(op, "Concat") || !strcmp(op, "Sum") || !strcmp(op, "Max") ||
             !strcmp(op, "Min")) &&
            n->n_in == 1;

@@ -203,6 +203,11 @@ void mt_f32_softmax(const mt_kernels *k, float *dst, const float *src, size_t ro
 void mt_f32_norm(const mt_kernels *k, float *dst, const float *src, size_t rows, size_t cols,
                  const float *gamma, const float *beta, float eps);
 
+/* One row of a softmax that sees its n scores block by block: s becomes exp(scale*s - top), *top
+ * the largest so far (start at -INFINITY), *sum the sum so far at that top (start at 0). Returns what
+ * results of earlier blocks must be multiplied by. */
+float mt_f32_attn_exp(const mt_kernels *k, float *s, size_t n, float scale, float *top, float *sum);
+
 /* ---- attention: out = softmax(scale * Q * K' + mask1 + mask2) * V, one head ---- */
 
 typedef struct mt_attn {

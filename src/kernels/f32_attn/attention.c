@@ -12,7 +12,7 @@ typedef struct head {
     const mt_kernels *k;
     const mt_attn *a;
     int panel, keys, ld_s, wide; /* keys of a block; pitch of a score row; floats of an output row */
-    float *q, *keys_t, *values, *s, *o;
+    float *q, *keys_t, *values, *s, *o, *part;
 } head;
 
 static size_t up(size_t n, size_t to)
@@ -23,7 +23,7 @@ static size_t up(size_t n, size_t to)
 /* The parts of the scratch, one behind the other; returns its floats. */
 static size_t lay_out(head *h, const mt_kernels *k, const mt_attn *a, float *p)
 {
-    size_t panel = 2 * (size_t)k->block, n = (size_t)a->n_keys, at = 0, sizes[5];
+    size_t panel = 2 * (size_t)k->block, n = (size_t)a->n_keys, at = 0, sizes[6];
     h->k = k;
     h->a = a;
     h->panel = (int)panel;
@@ -35,8 +35,9 @@ static size_t lay_out(head *h, const mt_kernels *k, const mt_attn *a, float *p)
     sizes[2] = n * (size_t)h->wide;
     sizes[3] = MT_MAX((size_t)ROWS * (size_t)h->ld_s, 2 * panel * (size_t)a->d);
     sizes[4] = (size_t)ROWS * (size_t)h->wide;
-    float **parts[5] = {&h->q, &h->keys_t, &h->values, &h->s, &h->o};
-    for (int i = 0; i < 5; i++) {
+    sizes[5] = a->n_keys > KEYS ? sizes[4] : 0;
+    float **parts[6] = {&h->q, &h->keys_t, &h->values, &h->s, &h->o, &h->part};
+    for (int i = 0; i < 6; i++) {
         *parts[i] = p ? p + at : NULL;
         at += up(sizes[i], 16);
     }
@@ -98,11 +99,10 @@ static void score_block(const head *h, int rows, int j0, int n)
 
 static void value_block(const head *h, int rows, int j0, int n)
 {
-    mt_gemm_panel_args g = {.m = rows, .n_k = n, .panel = h->panel, .more = j0 > 0, .a = h->s,
-                            .lda = (size_t)h->ld_s, .n = h->panel, .ldc = (size_t)h->wide};
+    mt_gemm_panel_args g = {.m = rows, .n_k = n, .panel = h->panel, .a = h->s, .lda = (size_t)h->ld_s, .n = h->panel, .ldc = (size_t)h->wide};
     for (int c = 0; c < h->a->dv; c += h->panel) {
         g.b = h->values + (size_t)c * (size_t)h->a->n_keys + (size_t)j0 * (size_t)h->panel;
-        g.c = h->o + c;
+        g.c = (j0 ? h->part : h->o) + c; /* long rows are summed in parts */
         h->k->fn->gemm_panel(&g);
     }
 }
@@ -135,6 +135,7 @@ static void some_rows(const head *h, const float *q, int i0, int rows, const flo
                 o[c] *= factor;
         }
         value_block(h, rows, j, n);
+        if (j) h->k->fn->elem_add(h->o, h->o, h->part, (size_t)rows * (size_t)h->wide);
     }
     for (int r = 0; r < rows; r++) {
         float *dst = out + a->o_at[i0 + r], inv = 1.0f / sum[r]; /* a row masked whole: NaN */
@@ -154,4 +155,9 @@ void mt_attn_run(const mt_kernels *k, const mt_attn *a, const float *q, const fl
     pack_values(&h, value);
     for (int i = 0; i < a->n_q; i += ROWS)
         some_rows(&h, q, i, MT_MIN(ROWS, a->n_q - i), mask1, mask2, out);
+}
+
+float mt_f32_attn_exp(const mt_kernels *k, float *s, size_t n, float scale, float *top, float *sum)
+{
+    return k->fn->attn_exp(s, n, scale, NULL, NULL, top, sum);
 }
