@@ -122,3 +122,19 @@ MT_RUN(mt_run_q8_concat)
     }
     return MT_OK;
 }
+
+/* Rows and columns of zero points around every picture; pool.pt and pool.pl say how many before. */
+MT_RUN(mt_run_q8_pad)
+{
+    const mt_q8_step *p = c->node->params;
+    const mt_tensor *x = c->in[0];
+    mt_tensor *o = c->out[0];
+    size_t pitch = (size_t)x->dims[3], row = (size_t)x->dims[2] * pitch, wide = (size_t)o->dims[2] * pitch;
+    memset(o->data, p->q.out_zero, (size_t)o->dims[0] * image_bytes(o));
+    for (int64_t i = 0; i < x->dims[0]; i++)
+        for (int64_t y = 0; y < x->dims[1]; y++)
+            memcpy((uint8_t *)o->data + (size_t)i * image_bytes(o) + (size_t)(y + p->pool.pt) * wide +
+                       (size_t)p->pool.pl * pitch,
+                   (const uint8_t *)x->data + (size_t)i * image_bytes(x) + (size_t)y * row, row);
+    return MT_OK;
+}

@@ -48,6 +48,16 @@ static mt_node *sole_reader(const mt_q8 *p, int v)
     return n == 1 && !p->g->values[v]->is_output ? p->g->nodes[r[0]] : NULL;
 }
 
+/* Zeros around a picture: zero points around its image. */
+bool mt_q8_zero_pad(const mt_q8 *p, const mt_node *n)
+{
+    if (n->op->run != mt_run_pad || strcmp(n->op->name, "Pad")) return false;
+    const mt_pad_params *a = n->params;
+    const mt_tensor *x = &p->g->values[n->in[0]]->t;
+    if (a->mode || a->value != 0 || x->rank != 4 || a->lo[0] || a->lo[1] || a->hi[0] || a->hi[1]) return false;
+    return a->lo[2] >= 0 && a->lo[3] >= 0 && a->hi[2] >= 0 && a->hi[3] >= 0;
+}
+
 static bool moves_only(const mt_q8 *p, const mt_node *n)
 {
     const mt_graph *g = p->g;
@@ -55,7 +65,7 @@ static bool moves_only(const mt_q8 *p, const mt_node *n)
         return (n->n_out < 2 || n->out[1] < 0) && g->values[n->in[0]]->t.rank == 4;
     if (n->op->run == mt_run_concat)
         return ((const mt_concat_params *)n->params)->axis == 1 && g->values[n->out[0]]->t.rank == 4;
-    return !n->op->run; /* a view */
+    return !n->op->run || mt_q8_zero_pad(p, n); /* a view */
 }
 
 /* The grid on which float value v is read by everybody. */

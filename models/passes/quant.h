@@ -45,6 +45,7 @@ MT_MUST_USE mt_status mt_q8_image(mt_q8_rep *out, mt_q8 *p, mt_node *m, int64_t 
                                   int w, mt_q8_grid grid, mt_err *err);
 MT_MUST_USE mt_status mt_q8_need(mt_q8 *p, int v, mt_q8_rep *out, bool *found, mt_err *err);
 bool mt_q8_end(const mt_q8 *p, const mt_node *n, mt_q8_end_of *e);
+bool mt_q8_zero_pad(const mt_q8 *p, const mt_node *n);
 int mt_q8_byte(float x, mt_q8_grid g); /* QuantizeLinear of one number */
 
 /* Puts a step on images beside node n if there is one that does the same: r is the image of value

@@ -48,6 +48,18 @@ static mt_status put_table(mt_q8 *p, const mt_node *n, const mt_q8_rep *x, const
     return MT_OK;
 }
 
+/* From one grid to another: NULL where they are the same. */
+static mt_status grid_table(const uint8_t **out, mt_q8 *p, mt_q8_grid from, const mt_q8_end_of *e, mt_err *err)
+{
+    *out = NULL;
+    if (from.scale == e->grid.scale && from.zero == e->grid.zero && e->lo == 0 && e->hi == 255) return MT_OK;
+    uint8_t *table = mt_graph_mem(p->g, 256, err);
+    if (!table) return MT_ERR_NO_MEMORY;
+    act_table(table, p->g->k, from, MT_ACT_NONE, 0, 0, e);
+    *out = table;
+    return MT_OK;
+}
+
 static mt_status match_act(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_err *err)
 {
     mt_q8_rep x;
@@ -142,24 +154,44 @@ static void pool_window(mt_pool_desc *d, const mt_q8_rep *x, const mt_node *n, c
                         .count_include_pad = w->count_include_pad};
 }
 
-/* The maximum of bytes is the byte of the maximum. The result equals its image where the input
- * did. */
-static mt_status match_max(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_err *err)
+/* Behind a step that leaves the bytes on its input's grid: a table, when the result is read on
+ * another. Only for inputs that equal their images. */
+static mt_status regrid(mt_q8 *p, const mt_node *n, mt_q8_rep *r, const mt_q8_end_of *e, mt_err *err)
+{
+    if (r->grid.scale == e->grid.scale && r->grid.zero == e->grid.zero && e->lo == 0 && e->hi == 255)
+        return MT_OK;
+    const uint8_t *table;
+    mt_q8_rep x = *r;
+    MT_TRY(grid_table(&table, p, x.grid, e, err));
+    MT_TRY(put_table(p, n, &x, table, e, r, err));
+    r->table = NULL; /* of a value that has no name in the graph */
+    return MT_OK;
+}
+
+/* Maximum, zero padding: what commutes with quantising. The maximum of bytes is the byte of the
+ * maximum; around a picture of bytes lie zero points. */
+static mt_status match_move(mt_q8 *p, mt_node *n, bool pad, mt_q8_rep *r, int *value, mt_err *err)
 {
     mt_q8_rep x;
     mt_q8_end_of e;
     bool ok = rep_of(p, n->in[0], &x);
     const mt_tensor *o = &p->g->values[n->out[0]]->t;
     if ((n->n_out > 1 && n->out[1] >= 0) || o->rank != 4) return MT_OK;
-    if (!mt_q8_end(p, n, &e) || e.act != MT_ACT_NONE || e.lo != 0 || e.hi != 255) return MT_OK;
+    if (!mt_q8_end(p, n, &e) || e.act != MT_ACT_NONE) return MT_OK;
     if (!ok) MT_TRY(mt_q8_need(p, n->in[0], &x, &ok, err));
-    if (!ok || x.grid.scale != e.grid.scale || x.grid.zero != e.grid.zero) return MT_OK;
+    bool same = ok && x.grid.scale == e.grid.scale && x.grid.zero == e.grid.zero;
+    if (!ok || (!same && !p->exact[n->in[0]])) return MT_OK;
     mt_node *m;
-    MT_TRY(mt_q8_node(&m, p, "QMaxPool", n, 1, sizeof(mt_q8_step), err));
+    MT_TRY(mt_q8_node(&m, p, pad ? "QPad" : "QMaxPool", n, 1, sizeof(mt_q8_step), err));
     mt_q8_step *s = step_of(m, &x, &e);
-    pool_window(&s->pool, &x, n, o);
+    s->q.out_zero = x.grid.zero;
+    if (pad) {
+        const mt_pad_params *a = n->params;
+        s->pool = (mt_pool_desc){.pt = (int)a->lo[2], .pl = (int)a->lo[3]};
+    } else pool_window(&s->pool, &x, n, o);
     *value = e.value;
-    return mt_q8_image(r, p, m, o->dims[0], x.c, s->pool.oh, s->pool.ow, e.grid, err);
+    MT_TRY(mt_q8_image(r, p, m, o->dims[0], x.c, (int)o->dims[2], (int)o->dims[3], x.grid, err));
+    return regrid(p, n, r, &e, err);
 }
 
 static mt_status match_mean(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_err *err)
@@ -186,18 +218,6 @@ static mt_status match_mean(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_e
 }
 
 /* ---- Concat ---- */
-
-/* From one grid to another: NULL where they are the same. */
-static mt_status grid_table(const uint8_t **out, mt_q8 *p, mt_q8_grid from, const mt_q8_end_of *e, mt_err *err)
-{
-    *out = NULL;
-    if (from.scale == e->grid.scale && from.zero == e->grid.zero && e->lo == 0 && e->hi == 255) return MT_OK;
-    uint8_t *table = mt_graph_mem(p->g, 256, err);
-    if (!table) return MT_ERR_NO_MEMORY;
-    act_table(table, p->g->k, from, MT_ACT_NONE, 0, 0, e);
-    *out = table;
-    return MT_OK;
-}
 
 static mt_status match_concat(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_err *err)
 {
@@ -260,7 +280,8 @@ mt_status mt_q8_match(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_err *er
         return mt_q8_match_conv(p, n, r, value, err);
     if (!strcmp(name, "Add") || !strcmp(name, "Mul")) return match_pair(p, n, r, value, err);
     if (run == mt_run_pool && n->in[0] >= 0 && p->g->values[n->in[0]]->t.rank == 4)
-        return name[0] == 'M' ? match_max(p, n, r, value, err) : match_mean(p, n, r, value, err);
+        return name[0] == 'M' ? match_move(p, n, false, r, value, err) : match_mean(p, n, r, value, err);
+    if (mt_q8_zero_pad(p, n)) return match_move(p, n, true, r, value, err);
     if (run == mt_run_globalpool && name[6] == 'A') return match_mean(p, n, r, value, err);
     if (run == mt_run_concat) return match_concat(p, n, r, value, err);
     if (run == mt_run_act || run == mt_run_clip) return match_act(p, n, r, value, err);

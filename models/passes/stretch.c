@@ -4,6 +4,7 @@
  * image by image, large weights do. A stretch is a run of neighbouring nodes whose activations weigh
  * more than their weights: its inner values take the memory of one image. Either way every image goes
  * through the same kernels: the bits are the same. */
+#include "kernels/i8.h"
 #include "models/ops/op.h"
 
 #define SMALL_WEIGHTS ((size_t)128 << 10) /* stay in the second cache beside an image's rows */
@@ -14,7 +15,9 @@ static bool by_image(const mt_node *n)
     mt_status (*const runs[])(const mt_call *, mt_err *) = {
         mt_run_conv,   mt_run_convtranspose, mt_run_pool,       mt_run_globalpool,
         mt_run_act,    mt_run_clip,          mt_run_binary,     mt_run_scale_shift,
-        mt_run_concat, mt_run_to_blocked,    mt_run_from_blocked};
+        mt_run_concat, mt_run_to_blocked,    mt_run_from_blocked, mt_run_q8_quantise,
+        mt_run_q8_conv, mt_run_q8_pair,      mt_run_q8_pool,    mt_run_q8_table,
+        mt_run_q8_concat, mt_run_q8_pad};
     for (size_t i = 0; i < MT_COUNT(runs); i++)
         if (n->op->run == runs[i]) return true;
     return false;
@@ -24,7 +27,8 @@ static bool by_image(const mt_node *n)
 static bool fits(const mt_graph *g, const mt_node *n)
 {
     if (!by_image(n) || n->n_out < 1 || n->out[0] < 0) return false;
-    bool blocked = g->values[n->out[0]]->blocked || n->op->run == mt_run_from_blocked;
+    bool blocked = g->values[n->out[0]]->blocked || n->op->run == mt_run_from_blocked ||
+                   g->values[n->out[0]]->t.dtype == MT_DT_U8;
     for (int i = 0; i < n->n_in + n->n_out; i++) {
         int v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
         if (v < 0) continue;
@@ -37,15 +41,17 @@ static bool fits(const mt_graph *g, const mt_node *n)
 
 static size_t image_bytes(const mt_graph *g, int v)
 {
-    return v < 0 || g->values[v]->constant
-               ? 0
-               : mt_value_floats(g, g->values[v]) * sizeof(float) / (size_t)g->batch;
+    if (v < 0 || g->values[v]->constant) return 0;
+    const mt_value *x = g->values[v];
+    size_t whole = x->blocked ? mt_value_floats(g, x) * sizeof(float) : mt_tensor_bytes(&x->t);
+    return whole / (size_t)g->batch;
 }
 
 static bool gains(const mt_graph *g, const mt_node *n)
 {
     size_t weights = 0, moved = 0;
     for (int i = 0; i < n->n_convs; i++) weights += mt_conv_weight_bytes(n->convs[i]);
+    if (n->i8) weights += mt_i8_conv_weight_bytes(n->i8);
     for (int i = 0; i < n->n_in; i++) moved += image_bytes(g, n->in[i]);
     for (int i = 0; i < n->n_out; i++) moved += image_bytes(g, n->out[i]);
     return weights <= MT_MAX(moved, SMALL_WEIGHTS);

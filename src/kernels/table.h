@@ -210,6 +210,7 @@ struct mt_kernel_table {
 #define MT_K_avx2(fn)
 #define MT_K_avx512(fn)
 #define MT_K_vnni(fn)
+#define MT_K_neon(fn)
 #include "kernels/all.def"
 #undef MT_K_ref
     /* These have no reference: the plain convolution is theirs. */
@@ -232,7 +233,10 @@ struct mt_kernel_table {
 #define MT_K_avx512(fn) mt_##fn##_fn mt_##fn##__avx512;
 #undef MT_K_vnni
 #define MT_K_vnni(fn) mt_##fn##_fn mt_##fn##__vnni;
+#undef MT_K_neon
+#define MT_K_neon(fn) mt_##fn##_fn mt_##fn##__neon;
 #include "kernels/all.def"
+#undef MT_K_neon
 #undef MT_K_ref
 #undef MT_K_avx2
 #undef MT_K_avx512
@@ -240,9 +244,11 @@ struct mt_kernel_table {
 #undef MT_K
 
 /* The rows as data: for checks and the bench. */
+#define MT_LEVEL_ELSEWHERE 100
 typedef struct mt_kernel_row {
     const char *kernel, *isa;
-    int level; /* vnni rows stand beside avx512: mt_cpu_vnni() */
+    int level; /* vnni rows stand beside avx512: mt_cpu_vnni(); neon rows are level 1 of an aarch64
+                  machine; MT_LEVEL_ELSEWHERE: a row of the other kind of machine */
     int p, q;  /* register tile: places (or rows) x vectors */
     float tol;       /* largest error allowed, relative to the largest reference output */
 } mt_kernel_row;

@@ -16,10 +16,11 @@ mt_status mt_i8_alloc(void *out_ptr, size_t bytes, mt_err *err)
     return MT_OK;
 }
 
-int mt_i8_lane_channel(int lane)
+int mt_i8_lane_channel(int q, int lane)
 {
     int v = lane / 16, quarter = lane % 16 / 4, i = lane % 4;
-    return quarter * 16 + v * 4 + i;
+    if (q == 4) return quarter * 16 + v * 4 + i;
+    return q > 1 && v < 2 ? quarter * 8 + v * 4 + i : lane; /* the third of three stands alone */
 }
 
 /* ---- the description ---- */
@@ -141,7 +142,7 @@ static void put_step(const mt_i8_conv *c, const mt_i8_panel *p, const int8_t *w,
     int16_t *wide = (int16_t *)(void *)to;
     for (int q = 0; q < p->q; q++)
         for (int l = 0; l < 16; l++) {
-            int lane = c->shuffled && p->q == 4 ? mt_i8_lane_channel(q * 16 + l) : q * 16 + l;
+            int lane = c->shuffled ? mt_i8_lane_channel(p->q, q * 16 + l) : q * 16 + l;
             int8_t four[4];
             for (int i = 0; i < 4; i++)
                 four[i] = weight(c, w, p->ob * 16 + lane, s, (p->d0 + dword) * 4 + i);
@@ -232,11 +233,11 @@ static mt_status order_lanes(mt_i8_conv *c, mt_err *err)
     MT_TRY(mt_i8_alloc(&start, (size_t)n * 4, err));
     for (int i = 0; i < n; i++) {
         int from = i;
-        if (c->depthwise) from = i / 64 * 64 + mt_i8_lane_channel(i % 64);
+        if (c->depthwise) from = i / 64 * 64 + mt_i8_lane_channel(4, i % 64);
         for (int p = 0; c->shuffled && !c->depthwise && p < c->n_panels; p++) {
             int at = i - c->panels[p].ob * 16;
-            if (c->panels[p].q == 4 && at >= 0 && at < 64)
-                from = c->panels[p].ob * 16 + mt_i8_lane_channel(at);
+            if (at >= 0 && at < c->panels[p].q * 16)
+                from = c->panels[p].ob * 16 + mt_i8_lane_channel(c->panels[p].q, at);
         }
         if (from >= c->d.cout) continue;
         mul[i] = c->mul[from];
@@ -366,7 +367,6 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
             const mt_i8_panel *p = &c->panels[n];
             size_t lane = (size_t)p->ob * 16, to = image * j->out_image + (size_t)i * t.out_pitch + lane;
             t.q = p->q;
-            t.shuffled = c->shuffled && p->q == 4;
             t.shift = p->d0 * 4;
             t.len = p->len;
             t.w = c->w + p->w_at;

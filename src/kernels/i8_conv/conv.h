@@ -35,7 +35,7 @@ MT_MUST_USE mt_status mt_i8_dw_pack(mt_i8_conv *c, const int8_t *w, mt_err *err)
 void mt_i8_dw_run(const mt_i8_conv *c, const uint8_t *in, const uint8_t *res, void *out,
                   void *scratch);
 MT_MUST_USE mt_status mt_i8_alloc(void *out_ptr, size_t bytes, mt_err *err); /* aligned, zeroed */
-/* Channel of packed lane `lane` of 64: the order in which 512-bit packs put bytes right. */
-int mt_i8_lane_channel(int lane);
+/* Channel of lane `lane` of a panel of q blocks: the order that 512-bit packs put right. */
+int mt_i8_lane_channel(int q, int lane);
 
 #endif

@@ -120,6 +120,21 @@ MT_INLINE void vi_unpack4(vi out[4], __m512i bytes)
     out[2] = _mm512_unpacklo_epi16(hi, zero);
     out[3] = _mm512_unpackhi_epi16(hi, zero);
 }
+/* Two vectors to 32 bytes, and back. */
+MT_INLINE void vi_store2(const mt_i8_post *p, uint8_t *to, vi a, vi b)
+{
+    __m512i s = _mm512_adds_epi16(_mm512_packs_epi32(a, b), _mm512_set1_epi16((short)p->zero));
+    s = _mm512_max_epi16(s, _mm512_set1_epi16((short)p->lo));
+    s = _mm512_min_epi16(s, _mm512_set1_epi16((short)p->hi));
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm512_cvtepi16_epi8(s));
+}
+MT_INLINE void vi_load2(vi out[2], const uint8_t *from)
+{
+    __m512i zero = _mm512_setzero_si512(),
+            s = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
+    out[0] = _mm512_unpacklo_epi16(s, zero);
+    out[1] = _mm512_unpackhi_epi16(s, zero);
+}
 /* One block of 16 in order. */
 MT_INLINE void vi_store_block(const mt_i8_post *p, uint8_t *to, const vi *v)
 {

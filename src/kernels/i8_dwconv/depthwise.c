@@ -25,7 +25,7 @@ static mt_status pack_dots(mt_i8_conv *c, const int8_t *w, mt_err *err)
             for (int kx = 0; kx < d->kw; kx++)
                 for (int lane = 0; lane < 64; lane++)
                     for (int r = 0; r < 4; r++, to++) {
-                        int ch = b * 64 + mt_i8_lane_channel(lane), ky = g * 4 + r;
+                        int ch = b * 64 + mt_i8_lane_channel(4, lane), ky = g * 4 + r;
                         if (ch < d->cin && ky < d->kh)
                             *to = (uint8_t)w[((size_t)ch * (size_t)d->kh + (size_t)ky) *
                                                  (size_t)d->kw + (size_t)kx];

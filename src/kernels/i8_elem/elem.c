@@ -79,12 +79,11 @@ void mt_i8_max_pool(const mt_kernels *k, const mt_pool_desc *d, const uint8_t *i
 static void mean_of(const mt_kernels *k, const mt_i8_pair *q, const uint8_t *const *at, int n,
                     int pitch, float factor, uint8_t *out)
 {
-    enum { PART = 64 };
+    enum { PART = 256 };
     for (int c = 0; c < pitch; c += PART) {
         int32_t sum[PART] = {0};
         int m = MT_MIN(PART, pitch - c);
-        for (int j = 0; j < n; j++)
-            for (int i = 0; i < m; i++) sum[i] += at[j][c + i];
+        for (int j = 0; j < n; j++) k->fn->i8_sum(sum, at[j] + c, 1, m, pitch);
         k->fn->i8_mean(out + c, sum, m, -n * q->x_zero, factor, q->out_zero, q->lo, q->hi);
     }
 }
@@ -95,8 +94,9 @@ static void global_mean(const mt_kernels *k, const mt_i8_pair *q, const uint8_t 
 {
     enum { PART = 256 };
     float factor = q->x_scale / q->out_scale / (float)hw;
-    int32_t sum[PART], start = (int32_t)(-(int64_t)hw * q->x_zero);
+    int32_t start = (int32_t)(-(int64_t)hw * q->x_zero);
     for (int c = 0; c < pitch; c += PART) {
+        int32_t sum[PART] = {0};
         int m = MT_MIN(PART, pitch - c);
         k->fn->i8_sum(sum, in + c, hw, m, pitch);
         k->fn->i8_mean(out + c, sum, m, start, factor, q->out_zero, q->lo, q->hi);
