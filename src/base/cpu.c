@@ -10,7 +10,11 @@
 
 static atomic_int mask = MT_CPU_AVX512, vnni_hidden = 0;
 
+#ifdef MT_NEON
+static const char *const names[] = {"ref", "neon"};
+#else
 static const char *const names[] = {"ref", "avx2", "avx512"};
+#endif
 
 #if defined(__x86_64__) && !defined(MT_NO_SIMD)
 /* Asked of the CPU itself: not every compiler's __builtin_cpu_supports knows this word. */
@@ -31,6 +35,8 @@ int mt_cpu_detected(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         return MT_CPU_AVX512;
     return MT_CPU_AVX2;
+#elif defined(MT_NEON)
+    return MT_CPU_NEON; /* part of every aarch64 */
 #else
     return MT_CPU_REF;
 #endif
@@ -64,7 +70,7 @@ mt_status mt_cpu_select(const char *isa, mt_err *err)
         mt_cpu_mask(MT_CPU_AVX512);
         return MT_OK;
     }
-    for (int i = MT_CPU_REF; i <= MT_CPU_AVX512; i++) {
+    for (int i = MT_CPU_REF; i < (int)(sizeof names / sizeof *names); i++) {
         if (strcmp(isa, names[i])) continue;
         if (i > mt_cpu_detected())
             return mt_err_set(err, MT_ERR_UNSUPPORTED, "kernel set %s: this machine only has %s", isa, names[mt_cpu_detected()]);

@@ -4,7 +4,8 @@
 
 #include "microtome/system.h"
 
-enum { MT_CPU_REF = 0, MT_CPU_AVX2 = 1, MT_CPU_AVX512 = 2 };
+/* NEON is level 1 of an aarch64 machine, which has no other above it. */
+enum { MT_CPU_REF = 0, MT_CPU_AVX2 = 1, MT_CPU_NEON = 1, MT_CPU_AVX512 = 2 };
 
 /* Best level the machine has (avx2 means AVX2+FMA+F16C; avx512 means F+BW+DQ+VL besides). */
 int mt_cpu_detected(void);

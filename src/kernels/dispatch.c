@@ -20,8 +20,17 @@ static void fill(struct mt_kernel_table *t, int level)
 #define MT_K_avx2(fn_)
 #define MT_K_avx512(fn_)
 #define MT_K_vnni(fn_)
+#define MT_K_neon(fn_)
 #include "kernels/all.def"
 #undef MT_K_ref
+#ifdef MT_NEON
+#undef MT_K_neon
+#define MT_K_ref(fn_)
+    if (level < MT_CPU_NEON) return;
+#define MT_K_neon(fn_) t->fn_ = mt_##fn_##__neon;
+#include "kernels/all.def"
+#undef MT_K_ref
+#endif
 #undef MT_K_avx2
 #undef MT_K_avx512
 #ifndef MT_NO_SIMD
@@ -47,13 +56,22 @@ static void fill(struct mt_kernel_table *t, int level)
 #undef MT_K_avx512
 #endif
 #undef MT_K_vnni
+#undef MT_K_neon
 #undef MT_K
 }
 
 #define MT_K_ref "ref", MT_CPU_REF
+#ifdef MT_NEON
+#define MT_K_avx2 "avx2", MT_LEVEL_ELSEWHERE
+#define MT_K_avx512 "avx512", MT_LEVEL_ELSEWHERE
+#define MT_K_vnni "vnni", MT_LEVEL_ELSEWHERE
+#define MT_K_neon "neon", MT_CPU_NEON
+#else
 #define MT_K_avx2 "avx2", MT_CPU_AVX2
 #define MT_K_avx512 "avx512", MT_CPU_AVX512
 #define MT_K_vnni "vnni", WITH_VNNI
+#define MT_K_neon "neon", MT_LEVEL_ELSEWHERE
+#endif
 #define MT_K(isa, fn, p, q, tol) {#fn, MT_K_##isa, p, q, tol},
 static const mt_kernel_row rows[] = {
 #include "kernels/all.def"
@@ -63,8 +81,11 @@ static const mt_kernel_row rows[] = {
 #undef MT_K_avx2
 #undef MT_K_avx512
 #undef MT_K_vnni
+#undef MT_K_neon
 
-#ifdef MT_NO_SIMD
+#ifdef MT_NEON
+#define LEVELS 2
+#elif defined(MT_NO_SIMD)
 #define LEVELS 1
 #else
 #define LEVELS 4
@@ -98,7 +119,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_all(void)
 {
+#ifdef MT_NEON
+    static const char *const names[] = {"ref", "neon"};
+#else
     static const char *const names[] = {"ref", "avx2", "avx512", "avx512"};
+#endif
     for (int level = 0; level < LEVELS; level++) {
         fill(&tables[level], level);
         const mt_kernel_row *tile = best_row("conv_tile", level);

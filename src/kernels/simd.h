@@ -1,10 +1,14 @@
-/* One vector type under two instruction sets. A file defines MT_SIMD_AVX2 or MT_SIMD_AVX512,
- * includes this, then the family's simd.inc: the same code becomes both variants. vf holds VL
- * floats, one block. */
+/* One vector type under three instruction sets. A file defines MT_SIMD_AVX2, MT_SIMD_AVX512 or
+ * MT_SIMD_NEON, includes this, then the family's simd.inc: the same code becomes each variant. vf
+ * holds VL floats, one block. */
 #ifndef MT_KERNELS_SIMD_H
 #define MT_KERNELS_SIMD_H
 
+#ifdef MT_SIMD_NEON
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include "kernels/table.h"
 
 #define MT_INLINE static inline __attribute__((always_inline))
@@ -253,8 +257,152 @@ MT_INLINE float v_sum(vf x)
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 
+#elif defined(MT_SIMD_NEON)
+
+/* Two registers are one block of 8: level 1 of every machine has the same layout. */
+#define VL 8
+#define MT_ISA(name) name##__neon
+typedef struct {
+    float32x4_t a, b;
+} vf;
+typedef struct {
+    uint32x4_t a, b;
+} vmask;
+MT_INLINE vf v_load(const float *p)
+{
+    return (vf){vld1q_f32(p), vld1q_f32(p + 4)};
+}
+MT_INLINE void v_store(float *p, vf x)
+{
+    vst1q_f32(p, x.a);
+    vst1q_f32(p + 4, x.b);
+}
+MT_INLINE vf v_set1(float x)
+{
+    float32x4_t v = vdupq_n_f32(x);
+    return (vf){v, v};
+}
+MT_INLINE vf v_zero(void)
+{
+    return v_set1(0.0f);
+}
+MT_INLINE vf v_add(vf x, vf y)
+{
+    return (vf){vaddq_f32(x.a, y.a), vaddq_f32(x.b, y.b)};
+}
+MT_INLINE vf v_sub(vf x, vf y)
+{
+    return (vf){vsubq_f32(x.a, y.a), vsubq_f32(x.b, y.b)};
+}
+MT_INLINE vf v_mul(vf x, vf y)
+{
+    return (vf){vmulq_f32(x.a, y.a), vmulq_f32(x.b, y.b)};
+}
+MT_INLINE vf v_div(vf x, vf y)
+{
+    return (vf){vdivq_f32(x.a, y.a), vdivq_f32(x.b, y.b)};
+}
+MT_INLINE vf v_fma(vf x, vf y, vf z)
+{
+    return (vf){vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b)};
+}
+MT_INLINE vf v_fnma(vf x, vf y, vf z)
+{
+    return (vf){vfmsq_f32(z.a, x.a, y.a), vfmsq_f32(z.b, x.b, y.b)};
+}
+MT_INLINE vmask v_lt(vf x, vf y)
+{
+    return (vmask){vcltq_f32(x.a, y.a), vcltq_f32(x.b, y.b)};
+}
+MT_INLINE vmask v_nan(vf x)
+{
+    return (vmask){vmvnq_u32(vceqq_f32(x.a, x.a)), vmvnq_u32(vceqq_f32(x.b, x.b))};
+}
+MT_INLINE vf v_pick(vmask m, vf yes, vf no)
+{
+    return (vf){vbslq_f32(m.a, yes.a, no.a), vbslq_f32(m.b, yes.b, no.b)};
+}
+/* As on x86: the second operand when either is NaN (vmaxq would give NaN for both). */
+MT_INLINE vf v_max(vf x, vf y)
+{
+    return v_pick(v_lt(y, x), x, y);
+}
+MT_INLINE vf v_min(vf x, vf y)
+{
+    return v_pick(v_lt(x, y), x, y);
+}
+MT_INLINE vmask v_first(size_t n)
+{
+    static const uint32_t ones[16] = {-1u, -1u, -1u, -1u, -1u, -1u, -1u, -1u};
+    const uint32_t *from = ones + 8 - (n > 8 ? 8 : n);
+    return (vmask){vld1q_u32(from), vld1q_u32(from + 4)};
+}
+MT_INLINE bool v_whole(vmask m)
+{
+    return vminvq_u32(vandq_u32(m.a, m.b)) != 0;
+}
+MT_INLINE vf v_load_m(const float *p, vmask m)
+{
+    if (v_whole(m)) return v_load(p);
+    uint32_t on[8];
+    float x[8];
+    vst1q_u32(on, m.a);
+    vst1q_u32(on + 4, m.b);
+    for (int i = 0; i < 8; i++) x[i] = on[i] ? p[i] : 0.0f;
+    return v_load(x);
+}
+MT_INLINE void v_store_m(float *p, vf x, vmask m)
+{
+    uint32_t on[8];
+    float from[8];
+    vst1q_u32(on, m.a);
+    vst1q_u32(on + 4, m.b);
+    v_store(from, x);
+    for (int i = 0; i < 8; i++)
+        if (on[i]) p[i] = from[i];
+}
+MT_INLINE vf v_abs(vf x)
+{
+    return (vf){vabsq_f32(x.a), vabsq_f32(x.b)};
+}
+MT_INLINE vf v_copysign(vf mag, vf sign)
+{
+    uint32x4_t bit = vdupq_n_u32(0x80000000u);
+    return (vf){vbslq_f32(bit, sign.a, mag.a), vbslq_f32(bit, sign.b, mag.b)};
+}
+MT_INLINE vf v_round(vf x)
+{
+    return (vf){vrndnq_f32(x.a), vrndnq_f32(x.b)};
+}
+MT_INLINE float32x4_t v_exp2i_half(float32x4_t n)
+{
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
+}
+MT_INLINE vf v_exp2i(vf n)
+{
+    return (vf){v_exp2i_half(n.a), v_exp2i_half(n.b)};
+}
+MT_INLINE vf v_scale2(vf p, vf n)
+{
+    return v_mul(p, v_exp2i(n));
+}
+MT_INLINE vf v_recip(vf d)
+{
+    return v_div(v_set1(1.0f), d);
+}
+MT_INLINE double v_sum_double(vf x)
+{
+    float64x2_t lo = vaddq_f64(vcvt_f64_f32(vget_low_f32(x.a)), vcvt_high_f64_f32(x.a)),
+                hi = vaddq_f64(vcvt_f64_f32(vget_low_f32(x.b)), vcvt_high_f64_f32(x.b));
+    return vaddvq_f64(vaddq_f64(lo, hi));
+}
+MT_INLINE float v_sum(vf x)
+{
+    return vaddvq_f32(vaddq_f32(x.a, x.b));
+}
+
 #else
-#error "define MT_SIMD_AVX2 or MT_SIMD_AVX512 first"
+#error "define MT_SIMD_AVX2, MT_SIMD_AVX512 or MT_SIMD_NEON first"
 #endif
 
 /* The larger; NaN when either is. */

@@ -459,7 +459,7 @@ static void rows_are_whole(void **state)
         assert_true(rows[i].p >= 1 && rows[i].q >= 1);
         for (size_t j = 0; j < i; j++)
             assert_false(strcmp(rows[i].kernel, rows[j].kernel) == 0 &&
-                         rows[i].level == rows[j].level);
+                         strcmp(rows[i].isa, rows[j].isa) == 0);
     }
     KC_EACH_LEVEL(k)
     {

@@ -1,0 +1,5 @@
+/* 8 lanes in two registers, NEON. */
+#define MT_SIMD_NEON
+#include "kernels/simd.h"
+
+#include "kernels/f32_elem/simd.inc"
