@@ -174,8 +174,7 @@ static bool is_plain(const char *name)
 }
 
 /* The file a location names; it must lie in folder when every link is followed. */
-static mt_status resolve(char **path, uint64_t *inode, const char *folder, const char *name,
-                         mt_err *err)
+static mt_status resolve(char **path, const char *folder, const char *name, mt_err *err)
 {
     struct stat st;
     *path = NULL;
@@ -197,7 +196,6 @@ static mt_status resolve(char **path, uint64_t *inode, const char *folder, const
                           "external data \"%.80s\": a link leads out of the model's folder", name);
     if (!S_ISREG(st.st_mode))
         return mt_err_set(err, MT_ERR_FORMAT, "external data \"%.80s\": not a regular file", name);
-    *inode = (uint64_t)st.st_ino;
     *path = mt_steal(real);
     return MT_OK;
 }
@@ -224,7 +222,7 @@ static mt_status open_file(mt_external **out, mt_externals *e, const char *folde
     }
     mt_external *f = &e->file[e->n];
     *f = (mt_external){0};
-    MT_TRY(resolve(&f->path, &f->inode, folder, name, err));
+    MT_TRY(resolve(&f->path, folder, name, err));
     f->name = strdup(name);
     mt_status st = f->name ? mt_map_open(&f->map, f->path, err)
                            : mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for external files");
@@ -292,7 +290,7 @@ static mt_status add_file(mt_sha256 *sha, mt_externals *e, const char *folder, c
     mt_sha256_add(sha, name, strlen(name) + 1);
     mt_sha256_add(sha, size, sizeof size);
     if (f->map.size) mt_sha256_add(sha, f->map.data, f->map.size);
-    return mt_map_check_whole(&f->map, f->path, f->inode, err);
+    return mt_map_check_whole(&f->map, f->path, err);
 }
 
 mt_status mt_onnx_digest(char out[65], const void *onnx, size_t n_bytes, const char *folder,

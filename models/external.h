@@ -15,7 +15,6 @@ typedef struct mt_external {
     char *name;                  /* as the model writes it */
     mt_map map;
     char *path;
-    uint64_t inode;
 } mt_external;
 
 typedef struct mt_externals {

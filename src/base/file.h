@@ -14,7 +14,9 @@ typedef struct mt_map {
     const uint8_t *data; /* NULL when size is 0 */
     size_t size;
     int slot;            /* private */
+    uint64_t inode;      /* of the file that was mapped */
 } mt_map;
+#define MT_MAP_INIT {NULL, 0, -1, 0}
 
 MT_MUST_USE mt_status mt_map_open(mt_map *out, const char *path, mt_err *err);
 void mt_map_close(mt_map *m);
@@ -24,7 +26,7 @@ MT_MUST_USE mt_status mt_map_check(const mt_map *m, mt_err *err);
 /* The same, and IO when the file at path is still the one that was mapped (its inode) and has become
  * shorter: a page past the new end faults, but the rest of its last page reads as zeros without one. A
  * file moved or replaced is none of ours: the map is whole. */
-MT_MUST_USE mt_status mt_map_check_whole(const mt_map *m, const char *path, uint64_t inode, mt_err *err);
+MT_MUST_USE mt_status mt_map_check_whole(const mt_map *m, const char *path, mt_err *err);
 
 /* An output that appears whole or not at all: written beside its target under a hidden temporary name,
  * flushed to disk, renamed. */

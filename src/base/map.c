@@ -99,13 +99,13 @@ static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
         munmap(p, (size_t)sb.st_size);
         return mt_err_set(err, MT_ERR_TEMPORARY, "%s: %d maps are open already", path, MAX_MAPS);
     }
-    *out = (mt_map){p, (size_t)sb.st_size, i};
+    *out = (mt_map){p, (size_t)sb.st_size, i, (uint64_t)sb.st_ino};
     return MT_OK;
 }
 
 mt_status mt_map_open(mt_map *out, const char *path, mt_err *err)
 {
-    *out = (mt_map){NULL, 0, -1};
+    *out = (mt_map)MT_MAP_INIT;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         mt_status code = errno == ENOENT || errno == ENOTDIR ? MT_ERR_NOT_FOUND
@@ -128,7 +128,7 @@ void mt_map_close(mt_map *m)
         atomic_store(&slots[slot].start, 0);
         pthread_mutex_unlock(&lock);
     }
-    *m = (mt_map){NULL, 0, -1};
+    *m = (mt_map)MT_MAP_INIT;
 }
 
 bool mt_map_faulted(const mt_map *m) { return m->data && atomic_load(&slots[m->slot].fault_at) != 0; }
@@ -140,11 +140,11 @@ mt_status mt_map_check(const mt_map *m, mt_err *err)
                       atomic_load(&slots[m->slot].fault_at) - 1, m->size);
 }
 
-mt_status mt_map_check_whole(const mt_map *m, const char *path, uint64_t inode, mt_err *err)
+mt_status mt_map_check_whole(const mt_map *m, const char *path, mt_err *err)
 {
     struct stat sb;
     MT_TRY(mt_map_check(m, err));
-    if (stat(path, &sb) != 0 || (uint64_t)sb.st_ino != inode || (uint64_t)sb.st_size >= m->size)
+    if (stat(path, &sb) != 0 || (uint64_t)sb.st_ino != m->inode || (uint64_t)sb.st_size >= m->size)
         return MT_OK;
     return mt_err_set(err, MT_ERR_IO, "the file was cut short: %llu of %zu bytes are left",
                       (unsigned long long)sb.st_size, m->size);

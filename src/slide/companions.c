@@ -79,8 +79,13 @@ mt_status mt_companions_find(mt_file_list *out, const char *path, const char *ve
     *out = (mt_file_list){NULL, 0, 0};
     mt_status st = find(out, path, vendor, err);
     if (st != MT_OK) mt_file_list_free(out);
-    else if (out->n > 1) qsort(out->names, (size_t)out->n, sizeof *out->names, by_name);
+    else mt_file_list_sort(out);
     return st;
+}
+
+void mt_file_list_sort(mt_file_list *l)
+{
+    if (l->n > 1) qsort(l->names, (size_t)l->n, sizeof *l->names, by_name);
 }
 
 void mt_file_list_free(mt_file_list *l)

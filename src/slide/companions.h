@@ -16,6 +16,8 @@ typedef struct mt_file_list {
  * same stem beside it. Any other maker's slide is one file. Release with mt_file_list_free. */
 MT_MUST_USE mt_status mt_companions_find(mt_file_list *out, const char *path, const char *vendor,
                                          mt_err *err);
+/* By name. */
+void mt_file_list_sort(mt_file_list *list);
 void mt_file_list_free(mt_file_list *list);
 
 #endif

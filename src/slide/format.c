@@ -124,7 +124,7 @@ static mt_status ask_openslide(mt_slide *s, mt_probe *p, bool maker_known, mt_er
     const char *path = p->path;
     const mt_slide_opts *opts = p->opts;
     probe_close(p);
-    *p = (mt_probe){.path = path, .opts = opts, .map = {NULL, 0, -1}};
+    *p = (mt_probe){.path = path, .opts = opts, .map = MT_MAP_INIT};
     if (!mt_format_openslide.detect(p)) return st;
     mt_err why = MT_ERR_INIT;
     if (open_row(s, &mt_format_openslide, p, &why) != MT_OK ||
@@ -186,7 +186,7 @@ static mt_status open_slide(mt_slide *s, const char *path, const mt_slide_opts *
     s->path = strdup(path);
     if (!s->path) return mt_err_set(err, MT_ERR_NO_MEMORY, "slide");
     MT_TRY(mt_reader_pool_new(&s->pool, err));
-    MT_AUTO(probe_close) mt_probe p = {.opts = opts, .map = {NULL, 0, -1}};
+    MT_AUTO(probe_close) mt_probe p = {.opts = opts, .map = MT_MAP_INIT};
     MT_TRY(probe_open(&p, path, err));
     MT_TRY(open_by_table(s, table, n, &p, err));
     if (opts) MT_TRY(check_choice(&s->info, opts, err));

@@ -78,6 +78,14 @@ void mt_slide_warn_associated(mt_slide_info *info, const char *name, const mt_er
 /* False when b cannot be a reduced a: a map, a second region. Rounding may take a pixel of either side. */
 bool mt_slide_same_proportions(int64_t a_w, int64_t a_h, int64_t b_w, int64_t b_h);
 
+/* The largest of 8, 4, 2 that divides both sides of a tile; 1 when none does. */
+static inline int mt_slide_reduce_of(int32_t tile_w, int32_t tile_h)
+{
+    int d = 8;
+    while (tile_w % d || tile_h % d) d /= 2;
+    return d;
+}
+
 /* Pixels of a side decoded at 1 / scale. */
 static inline int32_t mt_slide_reduced(int32_t side, int scale) { return (side + scale - 1) / scale; }
 

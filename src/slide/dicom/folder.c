@@ -79,7 +79,7 @@ static void remember(const memory *m, const mt_dicom_facts *all, size_t n, const
 
 static mt_status look(mt_dicom_file *file, const mt_dicom_key *key, mt_err *err)
 {
-    MT_AUTO(mt_map_close) mt_map map = {NULL, 0, -1};
+    MT_AUTO(mt_map_close) mt_map map = MT_MAP_INIT;
     mt_err why = MT_ERR_INIT;
     mt_status st = mt_map_open(&map, file->path, &why);
     if (st == MT_ERR_TEMPORARY || st == MT_ERR_NO_MEMORY) return mt_err_set(err, st, "%s", why.text);
@@ -165,7 +165,7 @@ static mt_status look_at_all(mt_dicom_folder *f, const memory *m, mt_err *err)
         if (there && !known(&file->facts, m)) {
             st = look(file, &f->key, err);
             fresh++;
-            headers += file->facts.header_bytes;
+            headers += file->facts.header_bytes + file->facts.inflated; /* that is looked through for it */
         }
         f->looked_at += there;
         /* What could not be followed is looked at again each time: it may still be on its way. */

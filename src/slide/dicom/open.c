@@ -101,7 +101,7 @@ static mt_status read_frames(mt_dicom_part *p, mt_err *err)
         p->frames.n = f->frames;
         return MT_OK;
     }
-    MT_AUTO(mt_map_close) mt_map map = {NULL, 0, -1};
+    MT_AUTO(mt_map_close) mt_map map = MT_MAP_INIT;
     MT_TRY(mt_map_open(&map, p->path, err));
     if (map.size != f->stamp.size)
         return mt_err_set(err, MT_ERR_TEMPORARY, "a file of the slide changes while it is read");
@@ -183,8 +183,8 @@ static mt_status read_all_frames(mt_dicom_slide *ds, mt_slide_info *info, mt_err
 /* The same instance twice: one of them, when they are one; else nobody can say which is meant. */
 static mt_status same_bytes(const mt_dicom_file *a, const mt_dicom_file *b, mt_err *err)
 {
-    MT_AUTO(mt_map_close) mt_map x = {NULL, 0, -1};
-    MT_AUTO(mt_map_close) mt_map y = {NULL, 0, -1};
+    MT_AUTO(mt_map_close) mt_map x = MT_MAP_INIT;
+    MT_AUTO(mt_map_close) mt_map y = MT_MAP_INIT;
     const mt_dicom_stamp *s = &a->facts.stamp, *t = &b->facts.stamp;
     if (s->device == t->device && s->inode == t->inode) return MT_OK; /* two names of one file */
     MT_TRY(mt_map_open(&x, a->path, err));
@@ -272,12 +272,10 @@ static mt_status take_parts(mt_slide *s, mt_dicom_folder *folder, const mt_dicom
         if (name) s->files.names[s->files.n++] = name;
         if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "files");
         s->files.bytes += f->facts.stamp.size;
-        ds->parts[ds->n_parts++] = (mt_dicom_part){.path = path, .facts = f->facts, .map = {NULL, 0, -1}};
+        ds->parts[ds->n_parts++] = (mt_dicom_part){.path = path, .facts = f->facts, .map = MT_MAP_INIT};
     }
     return check_inflated(ds, err);
 }
-
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* ---- what the slide says of itself ---- */
 
@@ -401,7 +399,7 @@ static mt_status open_group(mt_slide *s, mt_dicom_folder *folder, const mt_dicom
     warn_tables(&s->info, ds);
     MT_TRY(mt_dicom_levels_make(ds, &s->info, opts, err));
     if (!ds->n_levels) return mt_err_set(err, MT_ERR_UNSUPPORTED, "no level of this slide can be read");
-    qsort(s->files.names, (size_t)s->files.n, sizeof *s->files.names, by_name);
+    mt_file_list_sort(&s->files);
     describe(s, ds);
     return MT_OK;
 }

@@ -110,7 +110,7 @@ static bool is_ready(const mt_dicom_part *p)
 static mt_status check_part(const mt_dicom_part *p, mt_err *err)
 {
     if (!is_ready(p)) return MT_OK;
-    return mt_map_check_whole(&p->map, p->path, p->facts.stamp.inode, err);
+    return mt_map_check_whole(&p->map, p->path, err);
 }
 
 /* Faults of every map; whether files were cut short behind their last page is asked of as many as
@@ -321,9 +321,7 @@ static int max_reduce(const mt_slide *s, int level)
     const mt_dicom_slide *ds = s->impl;
     const mt_dicom_level *l = &ds->levels[level];
     if (!l->refs || !mt_codec_scales(l->coding.codec)) return 1;
-    for (int d = 8; d > 1; d /= 2)
-        if (l->tile_w % d == 0 && l->tile_h % d == 0) return d;
-    return 1;
+    return mt_slide_reduce_of(l->tile_w, l->tile_h);
 }
 
 static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)

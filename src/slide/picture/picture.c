@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include "base/bytes.h"
 #include "slide/facts.h"
 #include "slide/tiff/tiff_slide.h"
@@ -15,7 +14,6 @@ enum { TILE = 256 };
 
 typedef struct picture {
     mt_map map;
-    uint64_t inode;
     mt_picture_facts facts;
     bool png;
     pthread_mutex_t lock;
@@ -61,7 +59,7 @@ static mt_status need_pixels(picture *p, mt_err *err)
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const picture *p = s->impl;
-    return mt_map_check_whole(&p->map, s->path, p->inode, err);
+    return mt_map_check_whole(&p->map, s->path, err);
 }
 
 static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
@@ -254,10 +252,8 @@ static mt_status open_picture(mt_slide *s, mt_probe *probe, bool png, mt_err *er
     MT_TRY(check_size(&f, err));
     picture *p = NULL;
     MT_TRY(mt_alloc(&p, 1, sizeof *p, sizeof *p, "slide", err));
-    struct stat sb;
     p->map = probe->map;
-    probe->map = (mt_map){NULL, 0, -1};
-    p->inode = stat(probe->path, &sb) == 0 ? (uint64_t)sb.st_ino : 0;
+    probe->map = (mt_map)MT_MAP_INIT;
     p->facts = f;
     p->png = png;
     pthread_mutex_init(&p->lock, NULL);

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "slide/facts.h"
 #include "slide/tiff/ndpi.h"
 #include "slide/tiff/tiff_slide.h"
@@ -16,7 +15,6 @@ enum { MODEL = 272, SOURCE_LENS = 65421, Z_OFFSET = 65424, FILTER_SET = 65434, W
 
 typedef struct ndpi {
     mt_map map;
-    uint64_t inode;
     mt_tiff tiff;
     mt_ndpi_strip levels[MT_MAX_LEVELS];
     mt_ndpi_strip macro;
@@ -40,7 +38,7 @@ static double number_of(const mt_tiff *t, int dir, unsigned tag)
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const ndpi *n = s->impl;
-    return mt_map_check_whole(&n->map, s->path, n->inode, err);
+    return mt_map_check_whole(&n->map, s->path, err);
 }
 
 static mt_status reader_open(void **state, const mt_slide *s, mt_err *err)
@@ -82,9 +80,7 @@ static int max_reduce(const mt_slide *s, int level)
 {
     const ndpi *n = s->impl;
     const mt_ndpi_strip *p = &n->levels[level];
-    for (int d = 8; d > 1; d /= 2)
-        if (p->tile_w % d == 0 && p->tile_h % d == 0) return d;
-    return 1;
+    return mt_slide_reduce_of(p->tile_w, p->tile_h);
 }
 
 /* Strip by strip (they are the whole width) of an uncompressed picture. */
@@ -352,10 +348,8 @@ static mt_status open_ndpi(mt_slide *s, mt_probe *p, mt_err *err)
     n->macro_at = n->chart_at = -1;
     n->map = p->map;
     n->tiff = p->tiff;
-    p->map = (mt_map){NULL, 0, -1};
+    p->map = (mt_map)MT_MAP_INIT;
     p->tiff = (mt_tiff){0};
-    struct stat sb;
-    n->inode = stat(p->path, &sb) == 0 ? (uint64_t)sb.st_ino : 0;
     s->info.file_bytes = n->map.size;
     snprintf(s->info.vendor, sizeof s->info.vendor, "hamamatsu");
     MT_TRY(sort_out(s, p->opts ? p->opts->focal_plane : -1, err));

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "slide/stored.h"
 #include "slide/tiff/ojpeg.h"
 
@@ -22,7 +21,7 @@ static mt_status span(mt_tile_span *out, const mt_slide *s, int level, int64_t t
 static mt_status check(const mt_slide *s, mt_err *err)
 {
     const mt_tiff_slide *ts = s->impl;
-    return mt_map_check_whole(&ts->map, s->path, ts->inode, err);
+    return mt_map_check_whole(&ts->map, s->path, err);
 }
 
 /* Its `tile` is one of the finer level, for tiles left out, with sums (red, green, blue, count) over it;
@@ -308,9 +307,7 @@ static int max_reduce(const mt_slide *s, int level)
     const mt_tiff_slide *ts = s->impl;
     const mt_tiff_picture *p = &ts->levels[level];
     if (!mt_codec_scales(p->coding.codec) || p->turn != 1 || p->by_libtiff) return 1;
-    for (int d = 8; d > 1; d /= 2)
-        if (p->tile_w % d == 0 && p->tile_h % d == 0) return d;
-    return 1;
+    return mt_slide_reduce_of(p->tile_w, p->tile_h);
 }
 
 /* ---- associated images ---- */
@@ -357,9 +354,7 @@ mt_status mt_tiff_slide_begin(mt_tiff_slide **out, mt_slide *s, mt_probe *p, mt_
     MT_TRY(mt_alloc(&ts, 1, sizeof *ts, sizeof *ts, "slide", err));
     ts->map = p->map;
     ts->tiff = p->tiff;
-    struct stat sb;
-    ts->inode = stat(p->path, &sb) == 0 ? (uint64_t)sb.st_ino : 0;
-    p->map = (mt_map){NULL, 0, -1};
+    p->map = (mt_map)MT_MAP_INIT;
     p->tiff = (mt_tiff){0};
     s->impl = ts;
     s->ops = &tiff_ops;
@@ -525,7 +520,9 @@ mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
     int n = 0;
     for (int i = 0; i < info->n_levels; i++) {
         const mt_tiff_picture *p = &ts->levels[i];
-        if (i > 0 && (p->width == ts->levels[n - 1].width || !mt_slide_same_proportions(ts->levels[0].width, ts->levels[0].height, p->width, p->height)))
+        const mt_tiff_picture *first = &ts->levels[0];
+        if (i > 0 && (p->width == ts->levels[n - 1].width ||
+                      !mt_slide_same_proportions(first->width, first->height, p->width, p->height)))
             continue;
         if (i > 0 && p->turn != ts->levels[0].turn) {
             mt_slide_warn(info, "IFD %d has orientation %u, level 0 has %u: left out", p->number,

@@ -23,7 +23,6 @@ typedef struct mt_tiff_picture {
 
 typedef struct mt_tiff_slide {
     mt_map map;
-    uint64_t inode;            /* of the file that is mapped */
     mt_tiff tiff;
     mt_tiff_picture levels[MT_MAX_LEVELS];
     mt_tiff_picture associated[MT_MAX_ASSOCIATED];
