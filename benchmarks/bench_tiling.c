@@ -1,6 +1,7 @@
 /* Tiling against its limit and against other readers.
  *
- * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] [--out DIR]
+ * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] [--only WORDS]
+ *                     [--out DIR]
  *
  * The whole table of benchmarks/README.md with one command: text on stdout, tiling.json and tiling.svg in
  * DIR (the current folder). Every round measures base and ours one after the other in the same process
@@ -11,31 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "microtome/synth.h"
 #include "microtome/system.h"
-#include "tiles/fetch/fetch.h"
 #include "tiling.h"
 
-#define MAX_LINES 32
-
-typedef struct options {
-    const char *slide, *out;
-    int rounds, peers;
-    uint64_t crops;
-    int threads[8], n_threads;
-} options;
-
-typedef struct table {
-    const options *o;
-    raw *limit;
-    line lines[MAX_LINES];
-    int n;
-} table;
-
-static line *add_line(table *t, const char *name, int threads, double asked, const char *of)
+line *add_line(table *t, const char *name, int threads, double asked, const char *of)
 {
     line *l = &t->lines[t->n++];
     snprintf(l->name, sizeof l->name, "%s", name);
@@ -44,6 +27,11 @@ static line *add_line(table *t, const char *name, int threads, double asked, con
     l->asked = asked;
     fprintf(stderr, "%s, %d thread%s\n", name, threads, threads == 1 ? "" : "s");
     return l;
+}
+
+bool wanted(const options *o, const char *name)
+{
+    return !o->only || strstr(name, o->only);
 }
 
 static bool once(mt_bench_tiling *b, const char *slide, const mt_bench_tiling_opts *bo)
@@ -65,6 +53,7 @@ static void note(line *l, const mt_bench_tiling *b)
 
 static bool against_limit(table *t, const char *name, int tile_px, bool random, int threads, double asked)
 {
+    if (!wanted(t->o, name)) return true;
     line *l = add_line(t, name, threads, asked, "raw limit");
     mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
     bo.tile_px = tile_px;
@@ -100,7 +89,9 @@ static bool against_limit(table *t, const char *name, int tile_px, bool random, 
 /* Wall time of two threads against one. */
 static bool scaling(table *t)
 {
-    line *l = add_line(t, "256 px in order, 2 threads against 1, wall", 2, 1.9, "1 thread, megapixels per second");
+    static const char name[] = "256 px in order, 2 threads against 1, wall";
+    if (!wanted(t->o, name)) return true;
+    line *l = add_line(t, name, 2, 1.9, "1 thread, megapixels per second");
     mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
     bo.with_raw = 0;
     bo.max_crops = t->o->crops * 4;
@@ -119,6 +110,7 @@ static bool scaling(table *t)
 
 static bool coarser(table *t, const char *name, const char *slide, double downsample, double asked)
 {
+    if (!wanted(t->o, name)) return true;
     line *l = add_line(t, name, 1, asked, "full decode + exact resize");
     mt_bench_tiling_opts bo = MT_BENCH_TILING_OPTS_INIT;
     bo.downsample = downsample;
@@ -135,50 +127,6 @@ static bool coarser(table *t, const char *name, const char *slide, double downsa
         series_put(&l->rate, fast.mpix / fast.cpu_s);
         series_put(&l->base, exact.mpix / exact.cpu_s);
         note(l, &fast);
-    }
-    return true;
-}
-
-/* ---- tissue only ---- */
-
-static mt_status look(void *ctx, int worker, const mt_fetched *tiles, int n, mt_err *err)
-{
-    (void)ctx, (void)worker, (void)tiles, (void)n, (void)err;
-    return MT_OK;
-}
-
-/* How many times faster a pass over the tissue is, its mask included, than one over everything. */
-static bool tissue_only(table *t)
-{
-    line *l = add_line(t, "tissue only, mask included, against all tiles", 1, 0, "time for all tiles");
-    mt_err e = MT_ERR_INIT;
-    MT_AUTO(mt_slide_close) mt_slide *s = NULL;
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
-    if (mt_slide_open(&s, t->o->slide, &so, &e)) return false;
-    for (int k = 0; k < MT_MIN(t->o->rounds, 3); k++) {
-        double cpu[2];
-        mt_fetch_stats st[2];
-        for (int whole = 0; whole < 2; whole++) {
-            MT_AUTO(mt_tissue_free) mt_tissue *mask = NULL;
-            MT_AUTO(mt_plan_free) mt_plan *plan = NULL;
-            mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
-            mt_plan_opts po = MT_PLAN_OPTS_INIT;
-            mt_fetch_opts fo = MT_FETCH_OPTS_INIT;
-            po.whole_slide = whole;
-            double begun = (double)clock();
-            if ((!whole && mt_tissue_detect(&mask, s, &to, &e)) || mt_plan_make(&plan, s, mask, &po, &e) ||
-                mt_fetch_run(s, plan, &fo, look, NULL, &st[whole], &e)) {
-                fprintf(stderr, "bench_tiling: %s\n", e.text);
-                return false;
-            }
-            cpu[whole] = ((double)clock() - begun) / CLOCKS_PER_SEC;
-        }
-        series_put(&l->ratio, cpu[1] / cpu[0]);
-        l->needed = st[0].native_needed;
-        l->decoded = st[0].native_decoded;
-        l->bytes = st[0].peak_bytes;
-        fprintf(stderr, "  %llu of %llu native tiles hold tissue\n", (unsigned long long)st[0].native_needed,
-                (unsigned long long)st[1].native_needed);
     }
     return true;
 }
@@ -215,7 +163,7 @@ static bool all_cases(table *t)
          coarser(t, "256 px, JPEG 2000, 2 x coarser", wavelet, 2, 1.7);
     unlink(wavelet);
     if (e.code) fprintf(stderr, "bench_tiling: %s\n", e.text);
-    return ok && tissue_only(t);
+    return ok && background_case(t) && memory_cases(t) && opening_cases(t);
 }
 
 /* ---- command line ---- */
@@ -241,6 +189,8 @@ static int parse(options *o, int argc, char **argv)
             o->crops = strtoull(v, NULL, 10), i++;
         else if (!strcmp(argv[i], "--threads"))
             o->n_threads = numbers(o->threads, v), i++;
+        else if (!strcmp(argv[i], "--only"))
+            o->only = v, i++;
         else if (!strcmp(argv[i], "--out"))
             o->out = v, i++;
         else if (argv[i][0] == '-')
@@ -251,18 +201,21 @@ static int parse(options *o, int argc, char **argv)
     return o->rounds >= 1 && o->rounds <= MAX_ROUNDS && o->n_threads >= 1 && o->n_threads <= 3 && o->crops >= 16;
 }
 
-static int draw(char path[64])
+bool draw(char path[64], int64_t side, uint64_t seed, double tissue)
 {
     mt_synth_opts so = MT_SYNTH_OPTS_INIT;
     mt_err e = MT_ERR_INIT;
-    so.width = so.height = 40000;
-    so.seed = 11;
+    so.width = so.height = side;
+    so.seed = seed;
+    so.tissue = tissue;
     so.jpeg_quality = 75;
     so.threads = mt_cpu_count();
-    snprintf(path, 64, "/tmp/bench_tiling.%ld.svs", (long)getpid());
-    if (mt_synth_write(path, &so, NULL, NULL, 0, NULL, NULL, &e) == MT_OK) return 1;
+    snprintf(path, 64, "/tmp/bench_tiling.%ld.%lld-%llu.svs", (long)getpid(), (long long)side,
+             (unsigned long long)seed);
+    fprintf(stderr, "drawing %lld x %lld pixels\n", (long long)side, (long long)side);
+    if (mt_synth_write(path, &so, NULL, NULL, 0, NULL, NULL, &e) == MT_OK) return true;
     fprintf(stderr, "bench_tiling: %s\n", e.text);
-    return 0;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -270,13 +223,14 @@ int main(int argc, char **argv)
     static table t;
     options o;
     char drawn[64] = "", machine[600], path[1100];
+    if (argc > 1 && !strcmp(argv[1], "--pass")) return pass_of_child(argc, argv);
     if (!parse(&o, argc, argv)) {
         fprintf(stderr, "usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] "
-                        "[--out DIR]\n");
+                        "[--only WORDS] [--out DIR]\n");
         return 2;
     }
     if (!o.slide) {
-        if (!draw(drawn)) return 1;
+        if (!draw(drawn, 40000, 11, 0)) return 1;
         o.slide = drawn;
     }
     t.o = &o;

@@ -24,17 +24,51 @@ typedef struct line {
     char name[64];
     int threads;
     double asked;      /* ratio to reach, 0 when none is */
+    bool at_most;      /* asked is not to be passed, instead */
     char of[48];       /* what the ratio is of */
     series ratio;      /* within a round, by megapixels per CPU second */
     series plain;      /* the same against the limit with a buffer as malloc gives it */
     series rate, base; /* megapixels handed on (or of native tiles) per CPU second: ours, the base */
     struct { const char *name; series ratio; } peer[4];
     uint64_t needed, decoded, bytes; /* native tiles; tile buffers */
+    uint64_t all;                    /* native tiles of the slide, where not all are needed */
+    uint64_t resident;               /* bytes of the process besides mapped files, at most */
 } line;
+
+/* ---- the run (bench_tiling.c) ---- */
+
+#define MAX_LINES 32
+
+typedef struct options {
+    const char *slide, *out, *only; /* only: cases whose name holds these words; NULL: all */
+    int rounds, peers;
+    uint64_t crops;
+    int threads[8], n_threads;
+} options;
+
+typedef struct raw raw;
+typedef struct table {
+    const options *o;
+    raw *limit;
+    line lines[MAX_LINES];
+    int n;
+} table;
+
+bool wanted(const options *o, const char *name);
+line *add_line(table *t, const char *name, int threads, double asked, const char *of);
+
+/* Draws a square slide with the seed and the share of tissue (0: by the seed) to a file in /tmp. */
+bool draw(char path[64], int64_t side, uint64_t seed, double tissue);
+
+/* ---- cases besides speed (tiling_cases.c); false after a failure ---- */
+
+bool background_case(table *t);            /* a slide of mostly glass: background is never decoded */
+bool memory_cases(table *t);               /* the same memory for any size and order */
+bool opening_cases(table *t);              /* DICOM series of many levels and of many files */
+int pass_of_child(int argc, char **argv);  /* what memory_cases starts: one pass in a process of its own */
 
 /* ---- the limit (tiling_raw.c): mmap, the tile offsets by libtiff, libjpeg, nothing of ours ---- */
 
-typedef struct raw raw;
 raw *raw_open(const char *path);           /* NULL: level 0 is not JPEG in a tiled TIFF */
 void raw_close(raw *r);
 int raw_tile(const raw *r);

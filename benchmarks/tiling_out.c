@@ -79,7 +79,8 @@ void machine_words(char *text, size_t cap)
 static const char *verdict(const line *l)
 {
     if (l->asked <= 0) return "";
-    return series_median(&l->ratio) >= l->asked ? "reached" : "missed";
+    const double got = series_median(&l->ratio);
+    return (l->at_most ? got <= l->asked : got >= l->asked) ? "reached" : "missed";
 }
 
 void out_text(const line *lines, int n, const char *machine)
@@ -105,6 +106,8 @@ void out_text(const line *lines, int n, const char *machine)
         if (l->needed)
             printf("; native %" PRIu64 " needed %" PRIu64 " decoded, buffers %.1f MiB", l->needed,
                    l->decoded, (double)l->bytes / 1048576);
+        if (l->all) printf("; native %" PRIu64 " in all", l->all);
+        if (l->resident) printf("; resident besides files %.1f MiB", (double)l->resident / 1048576);
         putchar('\n');
     }
 }
@@ -132,7 +135,8 @@ bool out_json(const char *path, const line *lines, int n, const char *machine)
         fprintf(f, "%s\n  {\"case\":\"%s\",\"threads\":%d,\"of\":\"%s\"", i ? "," : "", l->name, l->threads,
                 l->of);
         if (l->asked > 0)
-            fprintf(f, ",\"asked\":%g,\"verdict\":\"%s\"", l->asked, verdict(l));
+            fprintf(f, ",\"%s\":%g,\"verdict\":\"%s\"", l->at_most ? "asked_at_most" : "asked", l->asked,
+                    verdict(l));
         json_series(f, "ratio", &l->ratio);
         json_series(f, "ratio_of_plain_buffer", &l->plain);
         json_series(f, "mpix_per_cpu_s", &l->rate);
@@ -142,6 +146,8 @@ bool out_json(const char *path, const line *lines, int n, const char *machine)
         if (l->needed)
             fprintf(f, ",\"native_needed\":%" PRIu64 ",\"native_decoded\":%" PRIu64 ",\"buffer_bytes\":%" PRIu64,
                     l->needed, l->decoded, l->bytes);
+        if (l->all) fprintf(f, ",\"native_of_slide\":%" PRIu64, l->all);
+        if (l->resident) fprintf(f, ",\"resident_bytes\":%" PRIu64, l->resident);
         fprintf(f, "}");
     }
     fprintf(f, "\n]}\n");
@@ -171,7 +177,7 @@ bool out_svg(const char *path, const line *lines, int n, const char *machine)
         if (!isfinite(v)) v = 0;
         fprintf(f, "<text x=\"8\" y=\"%.0f\">%s, %d thr</text>\n", y + 13, l->name, l->threads);
         fprintf(f, "<rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"14\" fill=\"%s\"/>\n", LEFT, y + 2, v * unit,
-                l->asked > 0 && v < l->asked ? "#c77" : "#4a7");
+                !strcmp(verdict(l), "missed") ? "#c77" : "#4a7");
         /* Behind the tick when that is in the way. */
         double end = l->asked > v && (l->asked - v) * unit < 40 ? l->asked : v;
         fprintf(f, "<text x=\"%.1f\" y=\"%.0f\">%.2f</text>\n", LEFT + end * unit + 6, y + 13, v);
