@@ -1,6 +1,7 @@
 #include "models/graph.h"
 #include "kernels/i8.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -270,6 +271,36 @@ mt_status mt_node_fail(const mt_node *n, mt_err *err, mt_status code, const char
                       n->opset, text);
 }
 
+/* The attribute of n that a text names, or NULL. */
+static const char *attribute_in(const mt_node *n, const char *text)
+{
+    for (int i = 0; i < n->n_attrs; i++) {
+        const char *name = n->attrs[i].name;
+        size_t len = strlen(name);
+        for (const char *p = text; len && (p = strstr(p, name)); p += len) {
+            bool starts = p == text || !(isalnum((unsigned char)p[-1]) || p[-1] == '_');
+            if (starts && !(isalnum((unsigned char)p[len]) || p[len] == '_')) return name;
+        }
+    }
+    return NULL;
+}
+
+mt_status mt_node_problem(mt_graph *g, const mt_node *n, const char *text, mt_err *err)
+{
+    mt_problem *p = mt_graph_mem(g, sizeof *p, err);
+    if (!p) return MT_ERR_NO_MEMORY;
+    mt_problem **end = g->last_problem ? &g->last_problem->next : &g->problem;
+    *p = (mt_problem){.op_type = n->op_type,
+                      .node = n->name,
+                      .domain = n->domain,
+                      .version = n->opset,
+                      .attribute = attribute_in(n, text)};
+    p->what = mt_graph_text(g, text, err);
+    *end = g->last_problem = p;
+    g->problems++;
+    return p->what ? MT_OK : MT_ERR_NO_MEMORY;
+}
+
 mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const char *fmt, ...)
 {
     char text[256];
@@ -277,15 +308,7 @@ mt_status mt_node_unsupported(mt_graph *g, const mt_node *n, mt_err *err, const 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    mt_problem *p = mt_graph_mem(g, sizeof *p, err);
-    if (p) {
-        mt_problem **end = g->last_problem ? &g->last_problem->next : &g->problem;
-        *p = (mt_problem){
-            .op_type = n->op_type, .node = n->name, .domain = n->domain, .version = n->opset};
-        p->what = mt_graph_text(g, text, err);
-        *end = g->last_problem = p;
-        g->problems++;
-    }
+    MT_TRY(mt_node_problem(g, n, text, err));
     return mt_err_set(err, MT_ERR_UNSUPPORTED, "%.40s node \"%.80s\" (opset %d): %s", n->op_type,
                       n->name, n->opset, text);
 }

@@ -103,6 +103,7 @@ struct mt_graph {
     mt_node **nodes;             /* execution order */
     int n_nodes, cap_nodes;
     int *inputs, *outputs;       /* value numbers, file order, initialisers excluded */
+    const char **output_names;   /* as the file has them; passes may give an output another value */
     int n_inputs, n_outputs;
     void **heap;                 /* large blocks (constants) */
     int n_heap, cap_heap;
@@ -111,12 +112,14 @@ struct mt_graph {
     size_t n_params;             /* elements of floating-point initialisers */
     const mt_kernels *k;
     int problems;                /* unsupported operators met */
+    bool checking;               /* inference goes on behind what it cannot infer */
     struct mt_problem *problem, *last_problem; /* list for models check */
 };
 
 /* One thing about a file that this build cannot run. */
 typedef struct mt_problem {
     const char *op_type, *node, *domain, *what;
+    const char *attribute; /* the one that `what` speaks of, else NULL */
     int version;
     struct mt_problem *next;
 } mt_problem;
@@ -187,6 +190,8 @@ int64_t mt_attr_int(const mt_node *n, const char *name, int64_t dflt);
 float mt_attr_float(const mt_node *n, const char *name, float dflt);
 const char *mt_attr_str(const mt_node *n, const char *name, const char *dflt);
 
+/* An entry for `models check`: the text is copied. */
+MT_MUST_USE mt_status mt_node_problem(mt_graph *g, const mt_node *n, const char *text, mt_err *err);
 /* Errors that name the node: "Conv node "conv1" (opset 13): ...". */
 mt_status mt_node_fail(const mt_node *n, mt_err *err, mt_status code, const char *fmt, ...)
     MT_PRINTF(4, 5);
@@ -201,8 +206,8 @@ MT_MUST_USE mt_status mt_onnx_read(mt_graph *g, const void *onnx, size_t n_bytes
 /* A TensorProto on its own (test data). Contents are the caller's (free). */
 MT_MUST_USE mt_status mt_onnx_read_tensor(mt_tensor *out, char *name, size_t name_cap,
                                           const void *pb, size_t n_bytes, mt_err *err);
-/* Binds the input shapes, infers every node, folds what is constant. check_only: goes on after
- * unsupported nodes as far as it can. */
+/* Binds the input shapes; infers every node and folds what is constant. With g->checking set every
+ * node that can be looked at is, and each that fails becomes a problem of its own. */
 MT_MUST_USE mt_status mt_graph_bind(mt_graph *g, const mt_tensor *inputs, int n_inputs,
                                     mt_err *err);
 MT_MUST_USE mt_status mt_graph_infer(mt_graph *g, mt_err *err);

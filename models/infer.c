@@ -154,8 +154,33 @@ static mt_status report_problems(mt_graph *g, mt_err *err)
                       p->op_type, p->node, p->version, p->what ? p->what : "", more, list);
 }
 
+/* Whether n can be looked at: its operator is known and so are its inputs. */
+static bool can_infer(const mt_graph *g, const mt_node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && !g->values[n->in[i]]->known) return false;
+    return n->op != NULL;
+}
+
+/* Every node that can be inferred; what fails is kept as a problem. */
+static mt_status infer_for_check(mt_graph *g, mt_err *err)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        mt_node *n = g->nodes[i];
+        mt_err why = MT_ERR_INIT;
+        int before = g->problems;
+        if (!can_infer(g, n) || infer_node(g, n, &why) == MT_OK) continue;
+        if (why.code == MT_ERR_NO_MEMORY) return mt_err_set(err, why.code, "%s", why.text);
+        const char *text = strstr(why.text, "): ");
+        if (g->problems == before)
+            MT_TRY(mt_node_problem(g, n, text ? text + 3 : why.text, err));
+    }
+    return g->problems ? report_problems(g, err) : MT_OK;
+}
+
 mt_status mt_graph_infer(mt_graph *g, mt_err *err)
 {
+    if (g->checking) return infer_for_check(g, err);
     if (g->problems) return report_problems(g, err);
     for (int i = 0; i < g->n_nodes; i++) {
         if (infer_node(g, g->nodes[i], err) == MT_OK) continue;

@@ -7,9 +7,15 @@
 #include "models/graph.h"
 #include "models/model.h"
 #include "models/runner.h"
-#include "trust/digest.h"
 
 #define ONNX_CEILING ((size_t)2 << 30)
+
+/* An ONNX file: its bytes, and the folder its external data lie in (NULL: it may have none). */
+typedef struct onnx_file {
+    const void *data;
+    size_t n;
+    const char *folder;
+} onnx_file;
 
 static mt_status check_digest(const mt_model *m, mt_err *err)
 {
@@ -74,17 +80,16 @@ static mt_status build_elsewhere(mt_model *m, const char *library, const mt_tens
     return st;
 }
 
-static mt_status build_net(mt_model *m, const mt_model_opts *opts, const void *onnx, size_t n,
-                           mt_err *err)
+static mt_status build_net(mt_model *m, const mt_model_opts *opts, const onnx_file *f, mt_err *err)
 {
     mt_tensor in = {MT_DT_F32, 4, {1, 3, m->card.input_px, m->card.input_px}, NULL};
     if (m->card.nhwc) in.dims[1] = m->card.input_px, in.dims[3] = 3;
     if (opts && opts->onnxruntime) {
-        MT_TRY(build_elsewhere(m, opts->onnxruntime, &in, onnx, n, err));
+        MT_TRY(build_elsewhere(m, opts->onnxruntime, &in, f->data, f->n, err));
         return check_output(m, err);
     }
     m->engine = (mt_engine_info){"microtome", mt_version(), ""};
-    mt_status st = mt_net_compile(&m->net, onnx, n, &in, 1, m->card.name, err);
+    mt_status st = mt_net_compile_in(&m->net, f->data, f->n, f->folder, &in, 1, m->card.name, err);
     if (st == MT_ERR_ARG &&
         err) { /* the binding comes from the card: it is the card that does not fit */
         err->code = MT_ERR_CARD;
@@ -94,16 +99,16 @@ static mt_status build_net(mt_model *m, const mt_model_opts *opts, const void *o
     return check_output(m, err);
 }
 
-static mt_status assemble(mt_model *m, const mt_model_opts *opts, const void *onnx, size_t n_onnx,
+static mt_status assemble(mt_model *m, const mt_model_opts *opts, const onnx_file *f,
                           const char *json, size_t n_json, const char *what, const char *hint,
                           mt_err *err)
 {
     mt_card_extra extra;
     MT_TRY(mt_card_parse(&m->card, &extra, json, n_json, what, hint, err));
-    MT_TRY(mt_sha256_of(m->digest, onnx, n_onnx, err));
+    MT_TRY(mt_onnx_digest(m->digest, f->data, f->n, f->folder, err));
     MT_TRY(check_digest(m, err));
     if (strcmp(m->card.task, "tile-classification") && strcmp(m->card.task, "tissue")) return MT_OK;
-    return build_net(m, opts, onnx, n_onnx, err);
+    return build_net(m, opts, f, err);
 }
 
 static mt_status list_builtins(const char *name, mt_err *err)
@@ -122,21 +127,20 @@ static mt_status list_builtins(const char *name, mt_err *err)
 static mt_status open_builtin(mt_model *m, const mt_embedded *b, const mt_model_opts *opts,
                               mt_err *err)
 {
+    const onnx_file f = {b->onnx, b->n_onnx, NULL};
     if (!opts || !opts->config)
-        return assemble(m, opts, b->onnx, b->n_onnx, (const char *)b->json, b->n_json, b->name,
-                        b->name, err);
+        return assemble(m, opts, &f, (const char *)b->json, b->n_json, b->name, b->name, err);
     MT_AUTO_FREE uint8_t *json = NULL;
     size_t n;
     MT_TRY(mt_file_read(&json, &n, opts->config, MT_CARD_CEILING, err));
-    return assemble(m, opts, b->onnx, b->n_onnx, (const char *)json, n, mt_path_base(opts->config),
-                    b->name, err);
+    return assemble(m, opts, &f, (const char *)json, n, mt_path_base(opts->config), b->name, err);
 }
 
 /* Folder of a path, "." when it has none. Fresh string. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash ? mt_strf("%.*s", (int)(slash - path), path) : mt_strf(".");
+    return slash ? mt_strf("%.*s", slash > path ? (int)(slash - path) : 1, path) : mt_strf(".");
 }
 
 static mt_status no_memory(mt_err *err)
@@ -210,8 +214,10 @@ static mt_status open_path(mt_model *m, const char *path, const mt_model_opts *o
     MT_TRY(find_card(&config, path, opts, err));
     MT_TRY(mt_file_read(&json, &n_json, config, MT_CARD_CEILING, err));
     MT_TRY(mt_file_read(&onnx, &n_onnx, path, ONNX_CEILING, err));
-    return assemble(m, opts, onnx, n_onnx, (const char *)json, n_json, mt_path_base(config), name,
-                    err);
+    MT_AUTO_FREE char *folder = folder_of(path);
+    if (!folder) return no_memory(err);
+    const onnx_file f = {onnx, n_onnx, folder};
+    return assemble(m, opts, &f, (const char *)json, n_json, mt_path_base(config), name, err);
 }
 
 mt_status mt_model_open(mt_model **out, const char *name_or_path, const mt_model_opts *opts,

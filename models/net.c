@@ -139,6 +139,29 @@ uint64_t mt_net_macs(const mt_net *net) { return net->macs; }
 size_t mt_net_n_params(const mt_net *net) { return net->g.n_params; }
 int mt_net_n_steps(const mt_net *net) { return net->g.n_nodes; }
 
+const char *mt_net_output_name(const mt_net *net, int i)
+{
+    return i >= 0 && i < net->g.n_outputs ? net->g.output_names[i] : "";
+}
+
+/* A constant read twice counts once: by the node that reads it last. */
+size_t mt_net_weight_bytes(const mt_net *net)
+{
+    size_t n = 0;
+    for (int i = 0; i < net->g.n_nodes; i++) {
+        const mt_node *node = net->g.nodes[i];
+        for (int j = 0; j < node->n_in; j++) {
+            const mt_value *v = node->in[j] >= 0 ? net->g.values[node->in[j]] : NULL;
+            bool again = false;
+            for (int k = 0; k < j; k++) again = again || node->in[k] == node->in[j];
+            if (v && v->constant && v->t.data && v->reader == i && !again)
+                n += mt_tensor_bytes(&v->t);
+        }
+        for (int j = 0; j < node->n_convs; j++) n += mt_conv_weight_bytes(node->convs[j]);
+    }
+    return n;
+}
+
 size_t mt_net_state_bytes(const mt_net *net)
 {
     return net->arena_bytes + (size_t)net->g.n_values * sizeof(mt_tensor) +

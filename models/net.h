@@ -65,6 +65,9 @@ MT_MUST_USE mt_status mt_net_run_watched(const mt_net *net, mt_net_state *state,
                                          const mt_tensor *inputs, mt_tensor *outputs,
                                          mt_net_watch_fn watch, void *ctx, mt_err *err);
 size_t mt_net_n_params(const mt_net *net); /* floating-point numbers among the initialisers */
+/* Bytes of weights held: constants that steps read (mapped ones too) and packed copies. */
+size_t mt_net_weight_bytes(const mt_net *net);
+const char *mt_net_output_name(const mt_net *net, int i); /* as the file has it; "" out of range */
 int mt_net_n_steps(const mt_net *net);     /* nodes left after folding and fusing */
 
 /* The tile classifier of an opened model for one image of card->input_px: input [1,3,px,px] float32

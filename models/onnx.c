@@ -496,7 +496,8 @@ static mt_status read_node(mt_graph *g, names *t, const MtPb__Node *pb, size_t i
 static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb, mt_err *err)
 {
     g->outputs = mt_graph_mem(g, sizeof(int) * pb->n_output, err);
-    if (!g->outputs) return MT_ERR_NO_MEMORY;
+    g->output_names = mt_graph_mem(g, sizeof(char *) * pb->n_output, err);
+    if (!g->outputs || !g->output_names) return MT_ERR_NO_MEMORY;
     for (size_t i = 0; i < pb->n_output; i++) {
         const char *name = text_or(pb->output[i]->name, "");
         int v = name_find(t, name);
@@ -508,6 +509,7 @@ static mt_status read_outputs(mt_graph *g, const names *t, const MtPb__Graph *pb
         if (declared == MT_DT_F16) g->values[v]->half = true;
         if (declared == MT_DT_F64) g->values[v]->wide = true;
         g->values[v]->is_output = true;
+        g->output_names[g->n_outputs] = g->values[v]->name;
         g->outputs[g->n_outputs++] = v;
     }
     if (!g->n_outputs)

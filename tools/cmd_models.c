@@ -124,14 +124,90 @@ static int show(const char *name, const struct opts *opts)
     return j ? mt_json_print(j) : MT_EXIT_OK;
 }
 
-static int check(const char *path)
+static const char *word(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+static void print_shapes(const json_t *j, const char *key)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(j, key), i, one)
+        printf("%-14s %s %s %s\n", i ? "" : key, MT_CLEAN(word(one, "name")), word(one, "type"),
+               word(one, "shape"));
+}
+
+static void print_count(const json_t *j, const char *key, const char *label, double unit,
+                        const char *name)
+{
+    const json_t *v = json_object_get(j, key);
+    if (!v) return;
+    if (unit > 0) printf("%-14s %.4g %s\n", label, json_number_value(v) / unit, name);
+    else printf("%-14s %lld\n", label, (long long)json_integer_value(v));
+}
+
+static void print_operators(const json_t *j)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(j, "operators"), i, one) {
+        const char *domain = word(one, "domain");
+        printf("%-14s %6lld  %s%s%s%s\n", i ? "" : "operators",
+               (long long)json_integer_value(json_object_get(one, "count")),
+               MT_CLEAN(word(one, "name")), *domain ? " of " : "", MT_CLEAN(domain),
+               json_is_true(json_object_get(one, "supported")) ? "" : "  NOT SUPPORTED");
+    }
+}
+
+/* One line a problem: operator, node, domain, version, attribute, reason. */
+static void print_problems(const json_t *j)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(j, "problems"), i, one) {
+        const char *domain = word(one, "domain"), *attribute = word(one, "attribute");
+        printf("problem        %s node \"%s\" domain \"%s\" opset %lld%s%s: %s\n",
+               MT_CLEAN(word(one, "operator")), MT_CLEAN(word(one, "node")), MT_CLEAN(domain),
+               (long long)json_integer_value(json_object_get(one, "opset")),
+               *attribute ? " attribute " : "", MT_CLEAN(attribute), MT_CLEAN(word(one, "what")));
+    }
+    if (!i && *word(j, "error")) printf("problem        %s\n", MT_CLEAN(word(j, "error")));
+}
+
+static void print_check(const json_t *j)
+{
+    size_t i;
+    json_t *one;
+    printf("%-14s %s\n", "file", MT_CLEAN(word(j, "file")));
+    printf("%-14s %s\n", "runs", json_is_true(json_object_get(j, "runs")) ? "yes" : "no");
+    print_count(j, "opset", "opset", 0, "");
+    print_count(j, "nodes", "nodes", 0, "");
+    print_count(j, "steps", "steps", 0, "");
+    print_count(j, "parameters", "parameters", 1e6, "million");
+    print_count(j, "macs", "macs", 1e9, "billion");
+    print_count(j, "weight_bytes", "weights", 1048576, "MiB");
+    print_count(j, "state_bytes", "activations", 1048576, "MiB a worker");
+    print_count(j, "peak_bytes", "peak memory", 1048576, "MiB with one worker");
+    json_array_foreach(json_object_get(j, "external_files"), i, one)
+        printf("%-14s %s, %lld bytes\n", i ? "" : "external", MT_CLEAN(word(one, "name")),
+               (long long)json_integer_value(json_object_get(one, "bytes")));
+    print_shapes(j, "inputs");
+    print_shapes(j, "outputs");
+    print_operators(j);
+    print_problems(j);
+}
+
+static int check(const char *path, const struct opts *opts)
 {
     mt_err err = MT_ERR_INIT;
     char *json = NULL;
     if (mt_model_check(&json, path, &err)) return mt_fail(&err);
-    puts(json);
     json_t *j = json_loads(json, 0, NULL);
     bool runs = json_is_true(json_object_get(j, "runs"));
+    if (opts->json) puts(json);
+    else print_check(j);
     json_decref(j);
     free(json);
     return runs ? MT_EXIT_OK : MT_EXIT_FAILED;
@@ -147,7 +223,7 @@ static int run(const void *o, int n_args, char **args)
         return mt_usage_error(&mt_cmd_models,
                               wants_name ? "%s needs a model" : "%s takes no argument", args[0]);
     if (!wants_name) return list(opts->json);
-    return args[0][0] == 's' ? show(args[1], opts) : check(args[1]);
+    return args[0][0] == 's' ? show(args[1], opts) : check(args[1], opts);
 }
 
 static const struct opts defaults = {0};
@@ -157,11 +233,18 @@ const mt_command mt_cmd_models = {
     .summary = "List built-in models, show a model's card, check an ONNX file",
     .about =
         "list names the built-in models, what each is for and its scope. show prints what a "
-        "model's card "
-        "declares. check reads an ONNX file without running it and prints its operators, "
-        "parameters, "
-        "multiplications and memory as JSON; an operator that is not supported is named with its "
-        "node, and the command then ends with 1.\n\n"
+        "model's card declares.\n\n"
+        "check reads an ONNX file without running it: operators and how often each occurs, "
+        "parameters, multiplications, memory, files its weights lie in, inputs and outputs. What "
+        "cannot be run has a line for each problem with operator, node, domain, version and "
+        "attribute, and the command then ends with 1. Symbolic rows and columns are taken from the "
+        "card beside the file (else 224), other symbolic sizes are 1.\n\n"
+        "With --json the keys are file, runs, opset, nodes, parameters, external_files (name, bytes), "
+        "inputs and outputs (name, type, shape), macs, steps (left after folding and fusing), "
+        "weight_bytes, state_bytes (activations of one worker), peak_bytes (their sum), operators "
+        "(name, domain, count, supported), problems (operator, node, domain, opset, attribute, what), "
+        "error, supported_operators. Sizes that need a compiled network are absent when it does not "
+        "run.\n\n"
         "A card is WSInfer's config.json, with an \"engine\" key for what that schema leaves out.",
     .examples = "microtome models list\nmicrotome models show demo-tumor\nmicrotome models check "
                 "model.onnx",

@@ -69,7 +69,9 @@ MT_API const mt_card *mt_model_card(const mt_model *model);
 /* Valid as long as the model; all fields NULL for a task that is not run. Results say it. */
 MT_API const mt_engine_info *mt_model_engine(const mt_model *model);
 
-/* SHA-256 of the ONNX bytes as 64 hex digits. */
+/* SHA-256 of the ONNX bytes as 64 hex digits. With weights in other files beside it: of its bytes, then
+ * for each of those files in order of name the name, a NUL, the size as 8 bytes little-endian and the
+ * contents. */
 MT_API const char *mt_model_digest(const mt_model *model);
 
 /* Built-in models; name NULL ends the table. */
@@ -78,8 +80,10 @@ typedef struct mt_builtin_model {
 } mt_builtin_model;
 MT_API const mt_builtin_model *mt_model_builtin(void);
 
-/* One line a problem: what `models check` says of an ONNX file (operators, parameters, MACs, memory).
- * Writes JSON text to *json (malloc, the caller's). Nothing is run. */
+/* What `models check --json` prints of an ONNX file (operators, parameters, MACs, memory, external
+ * files, one entry a problem; the keys are described in its man page). Writes JSON text to *json
+ * (malloc, the caller's). Nothing is run. A file that cannot be read at all is an error; one that
+ * cannot be run is described with "runs": false. */
 MT_API MT_MUST_USE mt_status mt_model_check(char **json, const char *path, mt_err *err);
 
 #endif

@@ -20,8 +20,12 @@ printf 'not a model' >"$work/x.onnx"
 expect 1 models check "$work/x.onnx"
 silent out
 if data models/mitosis-slimresnet/model.onnx; then
+    expect 0 models check "$REPLY" --json
+    json '.runs and .parameters > 200000 and .macs > 1e7 and .peak_bytes == .weight_bytes + .state_bytes
+        and .external_files == [] and all(.operators[]; .supported and .domain == "" and .count > 0)
+        and .inputs[0].shape == "[1,3,64,64]"'
     expect 0 models check "$REPLY"
-    json 'type == "object"'
+    prints '^runs +yes$' '^parameters +0\.2' '^macs ' '^peak memory ' '^operators +[0-9]+  [A-Z]'
     expect 0 models show "$REPLY" --json
     json '.classes == ["Other", "Mitosis"] and .positive_class == "Mitosis" and .mpp == 0.25 and .patch_px == 64 and .stride_px == 32'
     # A card that does not match its weights does not load.
@@ -36,6 +40,8 @@ sed 's/Relu/Rexu/g' "$MT_SOURCE_DIR/tests/fault/model/model.onnx" >"$work/odd/mo
 jq --arg s "$(sha256sum "$work/odd/model.onnx" | cut -c 1-64)" '.engine.sha256 = $s' \
     "$MT_SOURCE_DIR/tests/fault/model/config.json" >"$work/odd/config.json"
 expect 1 models check "$work/odd/model.onnx"
+prints '^runs +no$' '^problem +Rexu node "#1" domain "" opset [0-9]+: unknown operator' 'Rexu  NOT SUPPORTED'
+expect 1 models check "$work/odd/model.onnx" --json
 json '(.runs | not) and ([.problems[] | .operator + .node] == ["Rexu#1", "Rexu#3", "Rexu#5", "Rexu#7"])
     and (.supported_operators | length) > 100'
 slide odd.svs --size 1024x1024
