@@ -166,7 +166,7 @@ void mt_kept_give(mt_kept *k, const uint8_t *pixels)
     pthread_mutex_lock(&k->lock);
     tile *t = k->tiles;
     while (t->pixels != pixels) t++;
-    t->holders--;
+    if (!--t->holders && k->bytes > k->most) forget(k, t); /* it was let in past the ceiling */
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }

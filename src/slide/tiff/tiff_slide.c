@@ -91,11 +91,6 @@ mt_status mt_tiff_picture_decode(void *state, const mt_tiff *t, const mt_tiff_pi
     return decode_stored(&absent, state, t, p, tx, ty, 1, rgb, stride, NULL, err);
 }
 
-static mt_status need_tile(reader *r, const mt_tiff_picture *p, mt_err *err)
-{
-    return mt_room_need(&r->tile, 3 * (size_t)p->tile_w * (size_t)p->tile_h, "tile", err);
-}
-
 /* ---- pictures stored turned ---- */
 
 typedef struct rect { int64_t x0, y0, x1, y1; } rect;
@@ -130,25 +125,57 @@ static void tiles_seen(rect *out, const rect *shown, const mt_tiff_picture *p)
                   MT_MAX(ax, bx) / p->tile_w, MT_MAX(ay, by) / p->tile_h};
 }
 
+typedef struct stored {
+    reader *r;
+    const mt_tiff_slide *ts;
+    const mt_tiff_picture *p;
+    int64_t tx, ty;
+} stored;
+
+static mt_status fill_stored(uint8_t *pixels, void *ctx, mt_err *err)
+{
+    const stored *k = ctx;
+    bool absent = false;
+    mt_status st = decode_stored(&absent, k->r, &k->ts->tiff, k->p, k->tx, k->ty, 1, pixels,
+                                 3 * (size_t)k->p->tile_w, NULL, err);
+    if (st == MT_OK) st = mt_map_check(&k->ts->map, err); /* zeros of a fault are not kept */
+    if (st != MT_OK) mt_err_context(err, "part %lld,%lld", (long long)k->tx, (long long)k->ty);
+    return st;
+}
+
+/* Levels keep the stored tiles, which are seen in up to four shown ones; an image beside the slide is
+ * drawn once. */
+static mt_status draw_part(uint8_t *rgb, size_t stride, const rect *shown, stored *k, bool keep,
+                           mt_err *err)
+{
+    const mt_tiff_picture *p = k->p;
+    const size_t bytes = 3 * (size_t)p->tile_w * (size_t)p->tile_h;
+    if (!keep) {
+        MT_TRY(mt_room_need(&k->r->tile, bytes, "tile", err));
+        MT_TRY(fill_stored(k->r->tile.p, k, err));
+        turn_tile(rgb, stride, shown, p, k->r->tile.p, k->tx, k->ty);
+        return MT_OK;
+    }
+    const mt_kept_key key = {(uint64_t)p->number, (uint64_t)(k->ty * p->tiles_x + k->tx)};
+    const uint8_t *tile;
+    MT_TRY(mt_kept_take(&tile, k->ts->stored, key, bytes, fill_stored, k, err));
+    turn_tile(rgb, stride, shown, p, tile, k->tx, k->ty);
+    mt_kept_give(k->ts->stored, tile);
+    return MT_OK;
+}
+
 /* A rectangle of the picture as shown, drawn from the stored tiles; white where there is none. */
-static mt_status draw_turned(reader *r, const mt_tiff *t, const mt_tiff_picture *p,
+static mt_status draw_turned(reader *r, const mt_tiff_slide *ts, const mt_tiff_picture *p, bool keep,
                              const rect *shown, uint8_t *rgb, size_t stride, mt_err *err)
 {
     fill_white(rgb, stride, 0, (int32_t)(shown->y1 - shown->y0),
                3 * (size_t)(shown->x1 - shown->x0));
-    MT_TRY(need_tile(r, p, err));
     rect tiles;
     tiles_seen(&tiles, shown, p);
     for (int64_t ty = tiles.y0; ty <= tiles.y1; ty++)
         for (int64_t tx = tiles.x0; tx <= tiles.x1; tx++) {
-            bool absent = false;
-            mt_status st = decode_stored(&absent, r, t, p, tx, ty, 1, r->tile.p,
-                                         3 * (size_t)p->tile_w, NULL, err);
-            if (st != MT_OK) {
-                mt_err_context(err, "part %lld,%lld", (long long)tx, (long long)ty);
-                return st;
-            }
-            turn_tile(rgb, stride, shown, p, r->tile.p, tx, ty);
+            stored k = {r, ts, p, tx, ty};
+            MT_TRY(draw_part(rgb, stride, shown, &k, keep, err));
         }
     return MT_OK;
 }
@@ -170,7 +197,7 @@ typedef struct shrink {
 static mt_status shrink_rooms(reader *r, const shrink *k, const mt_tiff_picture *fine, mt_err *err)
 {
     const size_t bytes = 4 * sizeof(uint32_t) * (size_t)k->w * (size_t)k->h;
-    MT_TRY(need_tile(r, fine, err));
+    MT_TRY(mt_room_need(&r->tile, 3 * (size_t)fine->tile_w * (size_t)fine->tile_h, "tile", err));
     MT_TRY(mt_room_need(&r->sums, bytes, "sums", err));
     memset(r->sums.p, 0, bytes);
     return MT_OK;
@@ -251,7 +278,7 @@ static mt_status draw_turned_tile(reader *r, const mt_slide *s, int level, int64
     const rect shown = {tx * w, ty * h, (tx + 1) * w, (ty + 1) * h};
     if (scale != 1)
         return mt_err_set(err, MT_ERR_ARG, "a turned picture cannot be decoded at 1/%d", scale);
-    return draw_turned(r, &ts->tiff, &ts->levels[level], &shown, rgb, stride, err);
+    return draw_turned(r, ts, &ts->levels[level], true, &shown, rgb, stride, err);
 }
 
 static mt_status decode_tile(bool *absent, reader *r, const mt_slide *s, int level, int64_t tx,
@@ -320,7 +347,7 @@ static mt_status associated(uint8_t *rgb, const mt_slide *s, int i, mt_err *err)
     void *state = NULL;
     mt_err why = MT_ERR_INIT;
     MT_TRY(mt_stored_open(&state, s, err));
-    mt_status st = draw_turned(state, &ts->tiff, &ts->associated[i], &all, rgb,
+    mt_status st = draw_turned(state, ts, &ts->associated[i], false, &all, rgb,
                                3 * (size_t)a->width, &why);
     mt_stored_close(state);
     MT_TRY(check(s, err));
@@ -334,6 +361,7 @@ static void close_slide(mt_slide *s)
     mt_tiff_slide *ts = s->impl;
     for (int i = 0; i < MT_MAX_ASSOCIATED; i++) free(ts->kept[i]);
     free(ts->more);
+    mt_kept_free(&ts->stored);
     mt_tiff_free(&ts->tiff);
     mt_map_close(&ts->map);
     free(ts);
@@ -548,6 +576,7 @@ mt_status mt_tiff_slide_finish(mt_slide *s, mt_err *err)
         describe(info, i, &ts->tiff, &ts->levels[i]);
     }
     mt_slide_finish_levels(info);
+    if (ts->levels[0].turn != 1) MT_TRY(mt_kept_new(&ts->stored, MT_KEPT_BYTES, err));
     info->icc_bytes = (int)MT_MIN(ts->levels[0].dir->icc_bytes, (uint64_t)INT32_MAX);
     return MT_OK;
 }

@@ -27,6 +27,7 @@ typedef struct mt_tiff_slide {
     mt_tiff_picture levels[MT_MAX_LEVELS];
     mt_tiff_picture associated[MT_MAX_ASSOCIATED];
     uint8_t *kept[MT_MAX_ASSOCIATED]; /* bytes of pictures taken out of descriptions */
+    struct mt_kept *stored;    /* tiles of levels that are shown turned; NULL where none is */
     void *more;                /* of the format; freed with free() when the slide is closed */
     bool missing_from_finer;   /* a tile left out of a coarse level is drawn from the finer one */
 } mt_tiff_slide;

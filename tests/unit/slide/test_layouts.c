@@ -7,7 +7,8 @@
 #include <string.h>
 #include <tiffio.h>
 #include "base/mem.h"
-#include "slide/slide.h"
+#include "slide/stored.h"
+#include "slide/tiff/tiff_slide.h"
 
 typedef struct layout {
     int bits, samples, photometric, planar, compression, predictor, fill, orientation, extra, tiled;
@@ -307,6 +308,33 @@ static void orientations(void **state)
         }
 }
 
+/* Nominal tiles of a turned picture are drawn from up to four stored ones, each decoded once. */
+static void turned_once(void **state)
+{
+    const layout l = {.bits = 8, .samples = 3, .photometric = PHOTOMETRIC_RGB, .planar = 1,
+                      .compression = COMPRESSION_LZW, .predictor = 1, .fill = 1, .extra = -1,
+                      .orientation = 3, .tiled = 1, .mode = "wl"};
+    const char *path = tt_tmp_file("once.tif");
+    make(path, &l);
+    mt_slide *s = NULL;
+    mt_err err = MT_ERR_INIT;
+    tt_ok(mt_slide_open(&s, path, NULL, &err), &err);
+    const mt_level *level = &mt_slide_get_info(s)->levels[0];
+    const size_t stride = 3 * (size_t)level->tile_w;
+    uint8_t *rgb = malloc(stride * (size_t)level->tile_h);
+    mt_tile_reader *r = NULL;
+    tt_ok(mt_tile_reader_new(&r, s, &err), &err);
+    assert_true(level->tiles_x > 2 && level->tiles_y > 1 && level->width % level->tile_w != 0);
+    for (int64_t ty = 0; ty < level->tiles_y; ty++)
+        for (int64_t tx = 0; tx < level->tiles_x; tx++)
+            tt_ok(mt_tile_reader_decode(r, 0, tx, ty, 1, rgb, stride, &err), &err);
+    const mt_tiff_slide *ts = s->impl;
+    assert_int_equal(mt_kept_fills(ts->stored), ts->levels[0].tiles_x * ts->levels[0].tiles_y);
+    mt_tile_reader_free(&r);
+    mt_slide_close(&s);
+    free(rgb);
+}
+
 /* ---- real files ---- */
 
 static const char *const real[] = {
@@ -395,7 +423,7 @@ int main(void)
 {
     TIFFSetWarningHandler(NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layouts), cmocka_unit_test(orientations), cmocka_unit_test(real_files),
+        cmocka_unit_test(layouts), cmocka_unit_test(orientations), cmocka_unit_test(turned_once), cmocka_unit_test(real_files),
         cmocka_unit_test(rgba), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,8 +62,11 @@ static void held(void **state)
     }
     for (unsigned i = 0; i < 4; i++) assert_true(p[i][0] == i + 1 && p[i][BYTES - 1] == i + 1);
     for (unsigned i = 0; i < 4; i++) mt_kept_give(k, p[i]);
+    use(k, 3); /* of those past the ceiling nothing stays */
+    use(k, 0);
+    assert_int_equal(mt_kept_fills(k), 5);
     for (unsigned i = 100; i < 1000; i++) use(k, i); /* more than there are places */
-    assert_int_equal(mt_kept_fills(k), 904);
+    assert_int_equal(mt_kept_fills(k), 905);
     mt_kept_free(&k);
 }
 
