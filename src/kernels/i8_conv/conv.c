@@ -352,6 +352,22 @@ static void point(const job *j, const uint8_t *in, int p, int oy, int ox)
     }
 }
 
+/* A tile writes 16 channels; images of up to four have places of four bytes. */
+static void narrow_tile(const job *j, mt_i8_tile *t)
+{
+    float wide[8 * 16];
+    uint8_t res[8 * 16] = {0}, *out = t->out;
+    int n = MT_MIN(t->p, 8);
+    for (int i = 0; t->res && i < n; i++) memcpy(res + i * 16, t->res + i * 4, 4);
+    t->out = wide;
+    t->out_pitch = t->res_pitch = 16;
+    if (t->res) t->res = res;
+    j->c->k->fn->i8_tile(t);
+    for (int i = 0; i < n; i++)
+        memcpy(out + (size_t)i * 4 * j->unit, (uint8_t *)wide + (size_t)i * 16 * j->unit, 4 * j->unit);
+    t->out_pitch = t->res_pitch = 4;
+}
+
 /* Places first..last of one image through panels p0..p1. */
 static void run_places(const job *j, size_t image, int first, int last, int p0, int p1)
 {
@@ -376,7 +392,8 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
             t.add = c->add + lane;
             t.out = j->out + to * j->unit;
             t.res = j->res ? j->res + to : NULL;
-            c->k->fn->i8_tile(&t);
+            if (c->out_pitch < 16) narrow_tile(j, &t);
+            else c->k->fn->i8_tile(&t);
         }
     }
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "models/onnx.pb-c.h"
 
-enum { OB_MAX = 64 };
+enum { OB_MAX = 160 };
 
 typedef struct onnx_build {
     MtPb__Model model;
