@@ -745,6 +745,50 @@ static void order_changes_no_pixel(void **state)
     mt_slide_close(&s);
 }
 
+/* Bytes of tile buffers for a slide of one level: all there will be, a pool that runs dry is an error. */
+static uint64_t buffers(int64_t w, int64_t h, bool shuffled, int threads, uint64_t ceiling)
+{
+    mt_slide *s = fake_new(0.25);
+    fake_level(s, 0, w, h, 1.0, 60, 60);
+    fake_paint(s);
+    mt_plan_opts o = whole(64, 0.25, 0);
+    mt_plan *p = plan_of(s, &o);
+    uint32_t seed = 5;
+    for (size_t i = p->n_tiles - 1; shuffled && i > 0; i--) {
+        const size_t j = next_random(&seed) % (i + 1);
+        const mt_tile t = p->tiles[i];
+        p->tiles[i] = p->tiles[j];
+        p->tiles[j] = t;
+    }
+    got g;
+    const mt_fetch_stats st = run(s, p, &g, threads, 2, ceiling);
+    if (ceiling == 0) assert_int_equal(st.native_decoded, st.native_needed);
+    got_free(&g);
+    mt_plan_free(&p);
+    mt_slide_close(&s);
+    return st.peak_bytes;
+}
+
+/* Without a ceiling buffers follow the shorter side and nothing else; under one they know no size. */
+static void memory_knows_no_area_and_no_order(void **state)
+{
+    const uint64_t crop = 64 * 64 * 3;
+    for (int threads = 1; threads <= 2; threads++) {
+        const uint64_t square = buffers(1600, 1600, false, threads, 0),
+                       high = buffers(1600, 6400, false, threads, 0),
+                       broad = buffers(6400, 1600, false, threads, 0),
+                       large = buffers(3200, 3200, false, threads, 0);
+        assert_true(high <= square + 2 * crop && broad <= square + 2 * crop);
+        assert_true(large > square && large <= 2 * square + 2 * crop);
+        assert_int_equal(buffers(1600, 1600, true, threads, 0), square);
+        assert_int_equal(buffers(3200, 3200, true, threads, 0), large);
+        const uint64_t ceiling = square * 3 / 4;
+        assert_true(buffers(1600, 1600, false, threads, ceiling) <= ceiling);
+        assert_true(buffers(3200, 3200, true, threads, ceiling) <= ceiling);
+        assert_true(buffers(3200, 1600, false, threads, ceiling) <= ceiling);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -762,6 +806,7 @@ int main(void)
         cmocka_unit_test(cell_beyond_the_level),
         cmocka_unit_test(tiles_anywhere_in_any_order),
         cmocka_unit_test(order_changes_no_pixel),
+        cmocka_unit_test(memory_knows_no_area_and_no_order),
     };
     return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
 }
