@@ -20,6 +20,7 @@ struct mt_roi {
     uint32_t n_polygons;
     size_t n_vertices;
     mt_roi_kind kind;
+    bool in_feature; /* while its geometry is read */
     size_t n_other; /* features left out for their kind */
 };
 
@@ -149,8 +150,15 @@ static mt_status any(mt_roi *roi, const json_t *node, const char *where, int dep
             roi->n_other++;
             return MT_OK;
         }
-        return !geometry || json_is_null(geometry) ? MT_OK
-                                                   : any(roi, geometry, where, depth + 1, err);
+        if (!geometry || json_is_null(geometry)) return MT_OK;
+        roi->in_feature = true;
+        MT_TRY(any(roi, geometry, where, depth + 1, err));
+        roi->in_feature = false;
+        return MT_OK;
+    }
+    if (roi->kind == MT_ROI_AWAY && !roi->in_feature) { /* a shape without a class takes nothing away */
+        roi->n_other++;
+        return MT_OK;
     }
     if (!strcmp(type, "GeometryCollection"))
         return each_of(roi, json_object_get(node, "geometries"), where, "geometries", depth, err);

@@ -25,7 +25,7 @@ MT_MUST_USE mt_status mt_roi_parse(mt_roi **out, const char *text, size_t n, con
                                    mt_err *err);
 MT_MUST_USE mt_status mt_roi_load(mt_roi **out, const char *path, mt_err *err);
 /* Features by QuPath's classification. AWAY: names that end in a star but for Region*, Artifact,
- * Artefact, Background, Glass. ADD: all others. Of a file that has none of the kind, or no features at
+ * Artefact, Background, Glass. ADD: all others, and geometry that is in no feature. Of a file that has none of the kind, or no features at
  * all, the region is empty. */
 typedef enum mt_roi_kind { MT_ROI_ALL, MT_ROI_ADD, MT_ROI_AWAY } mt_roi_kind;
 MT_MUST_USE mt_status mt_roi_parse_kind(mt_roi **out, mt_roi_kind kind, const char *text, size_t n,
