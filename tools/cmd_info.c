@@ -2,15 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "command.h"
-#include "microtome/slide.h"
+#include "slides.h"
 #include "talk.h"
 
 /* tools/schema/info.json, made into C by the build. */
 extern const char mt_info_schema[];
 
 struct opts {
-    const char *optical_path;
-    int64_t focal_plane;
+    mt_slide_wish slide;
     const char *associated, *out;
     int json, digest, quick, formats, schema;
 };
@@ -24,8 +23,8 @@ static const mt_opt options[] = {
              "write this associated image (label, macro, thumbnail) to the file of -o as PNG; it may "
              "show a patient's name"),
     OPT_TEXT("out", 'o', out, "FILE.png", "where --associated writes"),
-    OPT_OPTICAL_PATH(optical_path),
-    OPT_FOCAL_PLANE(focal_plane),
+    OPT_OPTICAL_PATH(slide.optical_path),
+    OPT_FOCAL_PLANE(slide.focal_plane),
     OPT_FLAG("formats", formats, "list the slide formats this build reads and what of them was tried on real files, and stop"),
     OPT_FLAG("schema", schema, "print the JSON schema of --json, and stop"),
     OPT_END,
@@ -227,11 +226,8 @@ static int run(const void *opts, int n_args, char **args)
     mt_err err = MT_ERR_INIT;
     mt_slide *slide = NULL;
     shown w = {0};
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
-    so.optical_path = o->optical_path;
-    so.focal_plane = (int)o->focal_plane;
     int code = MT_EXIT_OK;
-    if (mt_slide_open(&slide, args[0], &so, &err))
+    if (mt_slide_of(&slide, args[0], &o->slide, &err))
         code = mt_fail_file(&err, args[0]);
     else if (o->associated)
         code = write_associated(slide, o, args[0]);
@@ -245,7 +241,7 @@ static int run(const void *opts, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.focal_plane = -1};
+static const struct opts defaults = {.slide = MT_SLIDE_WISH_INIT};
 const mt_command mt_cmd_info = {
     .name = "info",
     .args = "SLIDE [--json] [--digest] [--associated NAME -o FILE.png] | --formats | --schema",

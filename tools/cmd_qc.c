@@ -6,12 +6,12 @@
 #include <sys/stat.h>
 #include "command.h"
 #include "microtome/qc.h"
+#include "slides.h"
 #include "talk.h"
 
 struct opts {
-    const char *out, *config, *optical_path;
-    int64_t focal_plane;
-    double assume_mpp;
+    mt_slide_wish slide;
+    const char *out, *config, *tissue;
     int64_t threads;
     int json;
 };
@@ -20,9 +20,8 @@ static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "DIR",
              "write <slide>-qc.png (picture), <slide>-qc-mask.png (flags) and <slide>-qc.json there"),
     OPT_TEXT("qc-config", 0, config, "FILE.json", "limits to hold the slides against"),
-    OPT_ASSUME_MPP(assume_mpp),
-    OPT_OPTICAL_PATH(optical_path),
-    OPT_FOCAL_PLANE(focal_plane),
+    OPT_TISSUE(tissue),
+    OPT_SLIDE(slide),
     OPT_THREADS(threads),
     OPT_FLAG("json", json, "print JSON instead of text"),
     OPT_END,
@@ -48,24 +47,27 @@ static json_t *sharpness_json(const mt_qc_figures *g)
                      "pixels_decoded", (json_int_t)g->focus_pixels);
 }
 
-static json_t *slide_json(const char *path, const mt_qc_figures *g, const mt_qc_verdict *v)
+static json_t *slide_json(const char *path, const mt_qc_figures *g, const mt_tissue_origin *origin,
+                          const mt_qc_verdict *v)
 {
     json_t *pieces = json_array();
     for (int i = 0; i < MT_QC_TOP_PIECES && i < g->n_pieces; i++)
         json_array_append_new(pieces, mt_jn(g->piece_mm2[i]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "slide", mt_js(path), "verdict",
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "slide", mt_js(path),
+                     "tissue_source", origin->kind, "verdict",
                      mt_qc_verdict_name(v->kind), "reason", v->reason[0] ? mt_js(v->reason) : json_null(), "tissue_mm2",
                      mt_jn(g->tissue_mm2), "usable_mm2", mt_jn(g->usable_mm2), "usable_share", mt_jn(g->usable_share),
                      "artefacts", shares_json(g), "sharpness", sharpness_json(g), "pieces", g->n_pieces,
                      "largest_pieces_mm2", pieces);
 }
 
-static void print(const char *path, const mt_qc_figures *g, const mt_qc_verdict *v)
+static void print(const char *path, const mt_qc_figures *g, const mt_tissue_origin *origin, const mt_qc_verdict *v)
 {
     printf("slide      %s\n", MT_CLEAN(path));
     printf("verdict    %s%s%s\n", mt_qc_verdict_name(v->kind), v->reason[0] ? ": " : "", v->reason);
     printf("tissue     %.3f mm2 in %d piece%s", g->tissue_mm2, g->n_pieces, g->n_pieces == 1 ? "" : "s");
     if (isfinite(g->usable_share)) printf(", %.1f %% usable", 100 * g->usable_share);
+    if (strcmp(origin->kind, "detected")) printf(" (%s)", origin->model[0] ? MT_CLEAN(origin->model) : origin->kind);
     putchar('\n');
     if (isfinite(g->focus_p50))
         printf("sharpness  median %.3f, 5 %% below %.3f, 95 %% below %.3f (at %.3g um/px, %.0f %% of the tissue "
@@ -98,7 +100,7 @@ static mt_status write_json(const char *path, const char *beside, json_t *j, mt_
 }
 
 static mt_status write_files(const char *dir, const char *name, const char *path, const mt_qc *qc,
-                             const mt_slide *slide, const mt_qc_verdict *v, mt_err *err)
+                             const mt_slide *slide, const mt_tissue_origin *origin, const mt_qc_verdict *v, mt_err *err)
 {
     char *png = file_name(dir, name, "-qc.png"), *mask = file_name(dir, name, "-qc-mask.png");
     char *text = file_name(dir, name, "-qc.json"), *beside = file_name(dir, name, "-qc.json.tmp");
@@ -106,7 +108,7 @@ static mt_status write_files(const char *dir, const char *name, const char *path
         png && mask && text && beside ? MT_OK : mt_err_set(err, MT_ERR_NO_MEMORY, "no memory for a path");
     if (!st) st = mt_qc_write_png(qc, slide, v, png, err);
     if (!st) st = mt_qc_write_mask(qc, mask, err);
-    json_t *j = st ? NULL : slide_json(strrchr(path, '/') ? strrchr(path, '/') + 1 : path, &qc->figures, v);
+    json_t *j = st ? NULL : slide_json(strrchr(path, '/') ? strrchr(path, '/') + 1 : path, &qc->figures, origin, v);
     if (!st) st = write_json(text, beside, j, err);
     json_decref(j);
     free(png);
@@ -118,46 +120,49 @@ static mt_status write_files(const char *dir, const char *name, const char *path
 
 /* ---- slides ---------------------------------------------------------------------------------- */
 
-static mt_status look(mt_qc **qc, mt_slide **slide, const char *path, const struct opts *o, const mt_qc_config *config,
-                      mt_err *err)
+/* What holds for every slide. */
+typedef struct wish {
+    mt_qc_config config;
+    mt_tissue_source *tissue;
+} wish;
+
+static mt_status look(mt_qc **qc, mt_slide **slide, mt_tissue_origin *origin, const char *path, const struct opts *o,
+                      const wish *w, mt_err *err)
 {
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
     mt_qc_opts qo = MT_QC_OPTS_INIT;
     mt_tissue *tissue = NULL;
-    so.assume_mpp = o->assume_mpp;
-    so.optical_path = o->optical_path;
-    so.focal_plane = (int)o->focal_plane;
     qo.threads = to.threads = mt_threads(o->threads);
     to.keep_evidence = 1;
-    qo.focus_min = config->focus_min;
-    mt_status st = mt_slide_open(slide, path, &so, err);
-    if (!st) st = mt_tissue_detect(&tissue, *slide, &to, err);
+    qo.focus_min = w->config.focus_min;
+    mt_status st = mt_slide_of(slide, path, &o->slide, err);
+    if (!st) st = mt_tissue_of(&tissue, origin, w->tissue, *slide, path, &to, err);
     if (!st) st = mt_qc_detect(qc, *slide, tissue, &qo, err);
     mt_tissue_free(&tissue);
     return st;
 }
 
 static int run_slide(json_t *all, int i, int n_args, char **args, const struct opts *o,
-                     const mt_qc_config *config)
+                     const wish *w)
 {
     const char *path = args[i];
+    mt_tissue_origin origin;
     char name[MT_OUT_NAME];
     mt_err err = MT_ERR_INIT;
     mt_slide *slide = NULL;
     mt_qc *qc = NULL;
     mt_qc_verdict v = {MT_QC_PASS, ""};
-    mt_status st = look(&qc, &slide, path, o, config, &err);
+    mt_status st = look(&qc, &slide, &origin, path, o, w, &err);
     if (!st) {
-        mt_qc_gate(&v, &qc->figures, config);
+        mt_qc_gate(&v, &qc->figures, &w->config);
         if (o->out) st = mt_out_name(name, slide, i, n_args, args, &err);
-        if (o->out && !st) st = write_files(o->out, name, path, qc, slide, &v, &err);
+        if (o->out && !st) st = write_files(o->out, name, path, qc, slide, &origin, &v, &err);
     }
     int code = st ? mt_fail_file(&err, path) : MT_EXIT_OK;
     if (!st && all)
-        json_array_append_new(all, slide_json(path, &qc->figures, &v));
+        json_array_append_new(all, slide_json(path, &qc->figures, &origin, &v));
     else if (!st)
-        print(path, &qc->figures, &v);
+        print(path, &qc->figures, &origin, &v);
     mt_qc_free(&qc);
     mt_slide_close(&slide);
     return code;
@@ -166,10 +171,10 @@ static int run_slide(json_t *all, int i, int n_args, char **args, const struct o
 static int run(const void *opts, int n_args, char **args)
 {
     const struct opts *o = opts;
-    mt_qc_config config;
+    wish w = {.tissue = NULL};
     mt_err err = MT_ERR_INIT;
-    mt_qc_config_default(&config);
-    if (o->config && mt_qc_config_load(&config, o->config, &err)) return mt_fail(&err);
+    mt_qc_config_default(&w.config);
+    if (o->config && mt_qc_config_load(&w.config, o->config, &err)) return mt_fail(&err);
     if (o->out && mkdir(o->out, 0777)) {
         struct stat sb;
         if (stat(o->out, &sb) || !S_ISDIR(sb.st_mode)) {
@@ -177,13 +182,15 @@ static int run(const void *opts, int n_args, char **args)
             return MT_EXIT_FAILED;
         }
     }
+    if (mt_tissue_source_open(&w.tissue, o->tissue, &err)) return mt_fail(&err);
     json_t *all = o->json ? json_array() : NULL;
     int code = MT_EXIT_OK;
     mt_stop_listen();
     for (int i = 0; i < n_args && !mt_stop_asked(); i++) {
-        int c = run_slide(all, i, n_args, args, o, &config);
+        int c = run_slide(all, i, n_args, args, o, &w);
         if (c) code = c;
     }
+    mt_tissue_source_close(&w.tissue);
     if (all) {
         int printed = mt_json_print(all);
         if (!code) code = printed;
@@ -191,7 +198,7 @@ static int run(const void *opts, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.focal_plane = -1};
+static const struct opts defaults = {.slide = MT_SLIDE_WISH_INIT};
 const mt_command mt_cmd_qc = {
     .name = "qc",
     .args = "SLIDE... [-o DIR] [options]",

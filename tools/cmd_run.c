@@ -295,11 +295,12 @@ static int print_all(const watch *w, const mt_run_summary *s)
 
 static void say_summary(const mt_run_summary *s, const char *dir)
 {
-    char spent[24];
-    mt_say("%zu slide%s: %zu done, %zu failed, %zu empty, %zu rejected (%zu by an earlier run); "
-           "%s; report in %s",
+    char spent[24], earlier[64] = "";
+    if (s->n_resumed)
+        snprintf(earlier, sizeof earlier, " (%zu of them by an earlier run)", s->n_resumed);
+    mt_say("%zu slide%s: %zu done, %zu failed, %zu empty, %zu rejected%s; %s; report in %s",
            s->n_slides, s->n_slides == 1 ? "" : "s", s->n_done, s->n_failed, s->n_empty,
-           s->n_rejected, s->n_resumed, mt_hms(spent, s->wall_s), dir);
+           s->n_rejected, earlier, mt_hms(spent, s->wall_s), dir);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -413,6 +414,9 @@ static int run(const void *opts, int n_args, char **args)
         return mt_usage_error(&mt_cmd_run,
                               "--coords says where the tiles lie: not with --roi, --overlap or "
                               "--min-tissue");
+    if (o->stain_fallback >= 0 && o->stain && !strcmp(o->stain, "none"))
+        return mt_usage_error(&mt_cmd_run, "--stain-fallback: nothing is normalised with "
+                                           "--stain-normalise none");
     mt_run_opts ro = MT_RUN_OPTS_INIT;
     mt_err err = MT_ERR_INIT;
     int code = mt_engine_usage(&mt_cmd_run, o->engine, o->onnxruntime);
@@ -457,7 +461,7 @@ static int run(const void *opts, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.focal_plane = -1, .min_tissue = -1, .topk = 10};
+static const struct opts defaults = {.focal_plane = -1, .stain_fallback = -1, .min_tissue = -1, .topk = 10};
 const mt_command mt_cmd_run = {
     .name = "run",
     .args = "SLIDE|DIR|LIST.csv... -o DIR --model NAME|FILE.onnx [options]",

@@ -2,13 +2,12 @@
 #include <stdio.h>
 #include "command.h"
 #include "microtome/stain.h"
+#include "slides.h"
 #include "talk.h"
 
 struct opts {
-    const char *optical_path;
-    int64_t focal_plane;
-    const char *out;
-    double assume_mpp;
+    mt_slide_wish slide;
+    const char *out, *tissue;
     int64_t threads;
     int json;
 };
@@ -16,9 +15,8 @@ struct opts {
 static const mt_opt options[] = {
     OPT_TEXT("out", 'o', out, "FILE.json",
              "write the figures as a target for --stain-normalise of tiles and run"),
-    OPT_ASSUME_MPP(assume_mpp),
-    OPT_OPTICAL_PATH(optical_path),
-    OPT_FOCAL_PLANE(focal_plane),
+    OPT_TISSUE(tissue),
+    OPT_SLIDE(slide),
     OPT_THREADS(threads),
     OPT_FLAG("json", json, "print the figures as JSON"),
     OPT_END,
@@ -43,9 +41,10 @@ static int print_json(const mt_stain *s)
     json_t *first = stain_json(s, s->vectors[0], s->strength[0]),
            *second = stain_json(s, s->vectors[1], s->strength[1]);
     return mt_json_print(
-        json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:I, s:I, s:i, s:o}", "hematoxylin", first,
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:I, s:I, s:i, s:o}", "hematoxylin", first,
                   "eosin", second, "angle_deg", s->fault[0] ? json_null() : mt_jn(s->angle_deg),
-                  "fault", s->fault[0] ? mt_js(s->fault) : json_null(), "reinhard", "mean",
+                  "fault", s->fault[0] ? mt_js(s->fault) : json_null(), "warning",
+                  s->warning[0] ? mt_js(s->warning) : json_null(), "reinhard", "mean",
                   triple(s->lab_mean), "std", triple(s->lab_std), "pixels", (json_int_t)s->pixels,
                   "stained", (json_int_t)s->stained, "tiles", (int)s->tiles, "mpp", mt_jn(s->mpp)));
 }
@@ -67,6 +66,7 @@ static int print(const mt_stain *s, int json)
         print_stain("hematoxylin", s->vectors[0], s->strength[0]);
         print_stain("eosin      ", s->vectors[1], s->strength[1]);
         printf("angle       %.1f degrees between the two\n", s->angle_deg);
+        if (s->warning[0]) printf("warning     %s\n", s->warning);
     }
     printf("reinhard    mean %.4f %.4f %.4f, deviation %.4f %.4f %.4f (l, alpha, beta)\n",
            s->lab_mean[0], s->lab_mean[1], s->lab_mean[2], s->lab_std[0], s->lab_std[1],
@@ -79,19 +79,19 @@ static int print(const mt_stain *s, int json)
 
 static mt_status measure(mt_stain *out, const char *path, const struct opts *o, mt_err *err)
 {
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
+    mt_tissue_source *source = NULL;
+    mt_tissue_origin origin;
     mt_slide *slide = NULL;
     mt_tissue *tissue = NULL;
-    so.assume_mpp = o->assume_mpp;
-    so.optical_path = o->optical_path;
-    so.focal_plane = (int)o->focal_plane;
     to.threads = mt_threads(o->threads);
-    mt_status st = mt_slide_open(&slide, path, &so, err);
-    if (!st) st = mt_tissue_detect(&tissue, slide, &to, err);
+    mt_status st = mt_tissue_source_open(&source, o->tissue, err);
+    if (!st) st = mt_slide_of(&slide, path, &o->slide, err);
+    if (!st) st = mt_tissue_of(&tissue, &origin, source, slide, path, &to, err);
     if (!st) st = mt_stain_measure(out, slide, tissue, to.threads, 0, err);
     mt_tissue_free(&tissue);
     mt_slide_close(&slide);
+    mt_tissue_source_close(&source);
     return st;
 }
 
@@ -106,7 +106,7 @@ static int run(const void *opts, int n_args, char **args)
     return st ? mt_fail_file(&err, args[0]) : print(&stain, o->json);
 }
 
-static const struct opts defaults = {.focal_plane = -1};
+static const struct opts defaults = {.slide = MT_SLIDE_WISH_INIT};
 const mt_command mt_cmd_stain = {
     .name = "stain",
     .args = "SLIDE [-o FILE.json] [options]",
@@ -119,7 +119,9 @@ const mt_command mt_cmd_stain = {
         "beta. The same figures for any number of threads.\n\n"
         "With -o they become a target: tiles and run bring other slides to it "
         "(--stain-normalise macenko:FILE.json). A slide on which two stains cannot be told apart "
-        "says so; Reinhard's figures hold all the same.",
+        "says so; Reinhard's figures hold all the same. Where both directions found lie nearest to one known "
+        "stain, or close together, there is a warning: part of a slide with one stain alone gives figures "
+        "too, but not those of two stains. A fluorescence slide is refused.",
     .examples = "microtome stain slide.svs --json\n"
                 "microtome stain reference.svs -o reference.json",
     .opts = options,

@@ -6,15 +6,14 @@
 #include "command.h"
 #include "microtome/system.h"
 #include "microtome/stain.h"
-#include "microtome/tissue.h"
+#include "slides.h"
 #include "talk.h"
 
 struct opts {
-    const char *optical_path;
-    int64_t focal_plane;
+    mt_slide_wish slide;
     const char *out, *overlap, *roi, *tissue, *stain, *stain_vectors, *coords;
     int64_t tile_px, threads, quality, shard_tiles;
-    double mpp, mag, tile_um, min_tissue, assume_mpp;
+    double mpp, mag, tile_um, min_tissue;
     uint64_t memory;
     int stain_fallback, channel, strict, fast_scaling;
     int format, h5_style, edge, cpu, whole_slide, allow_upsampling, stats, json;
@@ -61,12 +60,12 @@ static const mt_opt options[] = {
                "what is written: a picture a tile, one HDF5 file with or without pictures, tar shards, "
                "or the list alone"),
     OPT_CHOICE("h5-style", h5_style, "clam|trident|wsinfer",
-               "whose attributes the coordinates of --format h5 and coords carry"),
-    OPT_INT("shard-tiles", shard_tiles, "N", 1, 1000000, "tiles of one shard of --format webdataset"),
-    OPT_INT("quality", quality, "N", 1, 100, "JPEG quality"),
-    OPT_ASSUME_MPP(assume_mpp),
-    OPT_OPTICAL_PATH(optical_path),
-    OPT_FOCAL_PLANE(focal_plane),
+               "whose attributes the coordinates of --format h5 and coords carry (clam when not given)"),
+    OPT_INT("shard-tiles", shard_tiles, "N", 1, 1000000,
+            "tiles of one shard of --format webdataset (1000 when not given)"),
+    OPT_INT("quality", quality, "N", 1, 100,
+            "JPEG quality of --format jpeg and webdataset (90 when not given)"),
+    OPT_SLIDE(slide),
     OPT_FLAG("allow-upsampling", allow_upsampling,
              "also when the target is more than 2.1 times finer than the slide"),
     OPT_THREADS(threads),
@@ -87,6 +86,8 @@ typedef struct cut {
     mt_stain measured;
     mt_stain_map *stain;
     char not_normalised[160]; /* why */
+    const char *fast_way;     /* of fast scaling; NULL: not asked for */
+    int reduced_by;
     mt_fetch_stats stats;
 } cut;
 
@@ -158,6 +159,34 @@ static int resolve(mt_plan_opts *po, const struct opts *o)
     return -1;
 }
 
+/* Options that the format has no use for are slips, not wishes. Returns -1 or an exit code. */
+static int check_format(const struct opts *o)
+{
+    static const char *const names[] = {"jpeg", "png", "h5", "coords", "webdataset", "none"};
+    const mt_tile_format f = formats[o->format];
+    const bool h5 = f == MT_TILES_H5 || f == MT_TILES_COORDS;
+    const bool pixels = f != MT_TILES_NONE && f != MT_TILES_COORDS;
+    const bool jpeg = f == MT_TILES_JPEG || f == MT_TILES_WEBDATASET;
+    const struct {
+        const char *name;
+        bool given, used;
+        const char *why;
+    } options_of[] = {
+        {"h5-style", o->h5_style >= 0, h5, "no coordinates of other tools are written"},
+        {"shard-tiles", o->shard_tiles > 0, f == MT_TILES_WEBDATASET, "no shards are written"},
+        {"quality", o->quality > 0, jpeg, "no JPEG is written"},
+        {"strict", o->strict, pixels, "no tile is read"},
+        {"fast-scaling", o->fast_scaling, pixels, "no tile is read"},
+        {"channel", o->channel >= 0, pixels, "no tile is read"},
+        {"stain-normalise", o->stain && strcmp(o->stain, "none"), pixels, "no tile is read"},
+    };
+    for (size_t i = 0; i < sizeof options_of / sizeof *options_of; i++)
+        if (options_of[i].given && !options_of[i].used)
+            return mt_usage_error(&mt_cmd_tiles, "--%s: %s with --format %s", options_of[i].name,
+                                  options_of[i].why, names[o->format]);
+    return -1;
+}
+
 /* The stain words; returns -1 or an exit code. */
 static int resolve_stain(wish *w, const struct opts *o)
 {
@@ -168,6 +197,8 @@ static int resolve_stain(wish *w, const struct opts *o)
         return err.code == MT_ERR_ARG ? mt_usage_error(&mt_cmd_tiles, "--stain-normalise: %s", err.text)
                                       : mt_fail(&err);
     bool normalise = w->stain.method != MT_STAIN_NONE;
+    if (o->stain_fallback >= 0 && !normalise)
+        return mt_usage_error(&mt_cmd_tiles, "--stain-fallback needs --stain-normalise");
     if (normalise && o->channel >= 0)
         return mt_usage_error(&mt_cmd_tiles, "--channel and --stain-normalise: give one of them");
     if (v && o->channel < 0)
@@ -223,18 +254,13 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     /* Boxes that are given need no tissue, unless a stain is measured on it. */
     const bool tissue = !po.whole_slide && (!o->coords || o->tissue || w->measure ||
                                             w->stain.method != MT_STAIN_NONE);
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
-    so.assume_mpp = o->assume_mpp;
-    so.optical_path = o->optical_path;
-    so.focal_plane = (int)o->focal_plane;
-    mt_status st = mt_slide_open(&c->slide, path, &so, err);
+    mt_status st = mt_slide_of(&c->slide, path, &o->slide, err);
     if (!st && o->coords) st = mt_coords_find(&coords, o->coords, path, err);
     po.coords_path = coords;
     if (!st && tissue) {
         mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
         to.threads = mt_threads(o->threads);
-        st = mt_tissue_source_origin(&c->origin, w->tissue, path, err);
-        if (!st) st = mt_tissue_source_find(&c->tissue, w->tissue, c->slide, path, &to, err);
+        st = mt_tissue_of(&c->tissue, &c->origin, w->tissue, c->slide, path, &to, err);
     }
     if (!st && c->tissue && c->tissue->unreadable && o->strict)
         st = mt_err_set(err, MT_ERR_FORMAT,
@@ -247,6 +273,8 @@ static mt_status make_plan(cut *c, const char *path, const struct opts *o, const
     free(coords);
     if (!st) st = mt_plan_digest(c->plan, err);
     if (!st && c->plan->n_tiles) st = make_stain(c, w, o, err);
+    if (!st && o->fast_scaling)
+        st = mt_tiles_fast_way(&c->fast_way, &c->reduced_by, c->slide, c->plan, err);
     return st;
 }
 
@@ -255,9 +283,9 @@ static mt_status write_tiles(cut *c, const char *folder, const char *label, cons
 {
     mt_tiles_opts to = MT_TILES_OPTS_INIT;
     to.format = formats[o->format];
-    to.h5_style = h5_styles[o->h5_style];
-    to.shard_tiles = (int)o->shard_tiles;
-    to.jpeg_quality = (int)o->quality;
+    if (o->h5_style >= 0) to.h5_style = h5_styles[o->h5_style];
+    if (o->shard_tiles) to.shard_tiles = (int)o->shard_tiles;
+    if (o->quality) to.jpeg_quality = (int)o->quality;
     to.threads = mt_threads(o->threads);
     to.memory = o->memory;
     to.stain = c->stain;
@@ -311,6 +339,57 @@ static json_t *measured_json(const mt_stain *s)
                      "pixels", (json_int_t)s->pixels);
 }
 
+/* What a reader of the tiles should know, one text after the other; NULL after the last. text is used
+ * where one has to be made. */
+static const char *warning_of(char text[256], const cut *c, int i)
+{
+    const mt_slide_info *s = mt_slide_get_info(c->slide);
+    if (i < s->n_warnings) return s->warnings[i];
+    i -= s->n_warnings;
+    if (c->plan->upsampled && i-- == 0) {
+        snprintf(text, 256, "upsampled %.2f times: the slide has %.4g um/px, %.4g are asked for",
+                 c->plan->slide_mpp / c->plan->target_mpp, c->plan->slide_mpp, c->plan->target_mpp);
+        return text;
+    }
+    if (c->tissue && c->tissue->unreadable && i-- == 0) {
+        snprintf(text, 256,
+                 "%llu native tiles of level %d would not decode: tissue is not looked for there",
+                 (unsigned long long)c->tissue->unreadable, c->tissue->source_level);
+        return text;
+    }
+    if (c->not_normalised[0] && i-- == 0) {
+        snprintf(text, 256, "stain not normalised: %s", c->not_normalised);
+        return text;
+    }
+    if (c->measured.warning[0] && i-- == 0) {
+        snprintf(text, 256, "stain: %s", c->measured.warning);
+        return text;
+    }
+    return NULL;
+}
+
+static json_t *warnings_json(const cut *c)
+{
+    char text[256];
+    json_t *list = json_array();
+    const char *w;
+    for (int i = 0; (w = warning_of(text, c, i)); i++)
+        json_array_append_new(list, mt_js(w));
+    return list;
+}
+
+static void print_warnings(const cut *c)
+{
+    char text[256];
+    const char *w;
+    if (c->fast_way && c->reduced_by > 1)
+        printf("scaling    fast: %s, %d times by the codec\n", c->fast_way, c->reduced_by);
+    else if (c->fast_way)
+        printf("scaling    fast: %s\n", c->fast_way);
+    for (int i = 0; (w = warning_of(text, c, i)); i++)
+        printf("warning    %s\n", MT_CLEAN(w));
+}
+
 static json_t *plan_json(const cut *c, const char *path, const char *folder, int stats)
 {
     const mt_plan *p = c->plan;
@@ -333,6 +412,9 @@ static json_t *plan_json(const cut *c, const char *path, const char *folder, int
         json_object_set_new(j, "not_normalised", mt_js(c->not_normalised));
     if (c->measured.pixels) json_object_set_new(j, "stain_measured", measured_json(&c->measured));
     json_object_set_new(j, "unreadable", json_integer((json_int_t)c->stats.unreadable));
+    json_object_set_new(j, "fast_scaling", c->fast_way ? json_string(c->fast_way) : json_null());
+    json_object_set_new(j, "reduced_by", json_integer(c->fast_way ? c->reduced_by : 1));
+    json_object_set_new(j, "warnings", warnings_json(c));
     if (stats) json_object_set_new(j, "stats", mt_fetch_json(&c->stats));
     return j;
 }
@@ -356,7 +438,7 @@ static int one(int i, int n_args, char **args, const struct opts *o, const wish 
     } else if (o->json) {
         code = mt_json_print(plan_json(&c, args[i], folder, o->stats));
     } else {
-        if (c.not_normalised[0]) printf("stain      not normalised: %s\n", c.not_normalised);
+        print_warnings(&c);
         if (c.stats.unreadable)
             printf("unreadable %llu tiles\n", (unsigned long long)c.stats.unreadable);
         if (o->stats) mt_fetch_print(&c.stats);
@@ -373,15 +455,14 @@ static int run(const void *opts, int n_args, char **args)
     mt_err err = MT_ERR_INIT;
     if (mt_cpu_select(mt_cpu_words[o->cpu], &err)) return mt_fail(&err);
     if (!o->out) return mt_usage_error(&mt_cmd_tiles, "-o DIR is missing");
-    int code = resolve(&w.plan, o);
+    int code = check_format(o);
+    if (code < 0) code = resolve(&w.plan, o);
     if (code < 0) code = resolve_stain(&w, o);
     if (code >= 0) return code;
     struct stat sb;
     if (o->coords && n_args > 1 && stat(o->coords, &sb) == 0 && !S_ISDIR(sb.st_mode))
         return mt_usage_error(&mt_cmd_tiles,
                               "--coords: a file is of one slide, %d are given; give a folder", n_args);
-    if (o->strict && formats[o->format] == MT_TILES_NONE)
-        return mt_usage_error(&mt_cmd_tiles, "--strict: no tile is read with --format none");
     if (o->tissue && o->whole_slide)
         return mt_usage_error(&mt_cmd_tiles, "--tissue and --whole-slide: give one of them");
     if (mt_tissue_source_open(&w.tissue, o->tissue, &err)) return mt_fail(&err);
@@ -397,7 +478,7 @@ static int run(const void *opts, int n_args, char **args)
 }
 
 static const struct opts defaults = {
-    .focal_plane = -1, .quality = 90, .shard_tiles = 1000, .min_tissue = -1, .channel = -1};
+    .slide = MT_SLIDE_WISH_INIT, .min_tissue = -1, .channel = -1, .h5_style = -1, .stain_fallback = -1};
 const mt_command mt_cmd_tiles = {
     .name = "tiles",
     .args = "SLIDE... -o DIR [options]",
@@ -425,12 +506,19 @@ const mt_command mt_cmd_tiles = {
              "trust: what can be is checked before it is read, but the HDF5 library itself is no "
              "fortress.\n\n"
              "The same slide and options give the same tiles in the same order, whatever the "
-             "number of threads.",
+             "number of threads.\n\n"
+             "--json prints an object a slide: what was resolved (slide_mpp, mpp_source, target_mpp, "
+             "tile_px, level, level_downsample, resample, upsampled, box_l0, step_l0, overlap, "
+             "min_tissue, grid_cols, grid_rows), n_tiles, plan_digest, folder; coords, note, "
+             "tissue_source where they say something; stain_applied, not_normalised (why), "
+             "stain_measured; fast_scaling (null, or how the tiles were made: samples, reduced or "
+             "exact), reduced_by (2, 4, 8 or 1), unreadable (tiles), warnings (texts); stats with "
+             "--stats.",
     .examples = "microtome tiles slide.svs -o tiles --tile-px 256 --mpp 0.5\n"
                 "microtome tiles *.svs -o tiles --mag 20 --overlap 25% --format h5\n"
                 "microtome tiles slide.svs -o job --mag 20 --format coords --h5-style trident\n"
                 "microtome tiles slide.svs -o cut --coords patches/slide.h5 --format webdataset\n"
-                "microtome tiles slide.svs -o /tmp/t --format none --stats",
+                "microtome tiles slide.svs -o /tmp/t --format none --json",
     .opts = options,
     .defaults = &defaults,
     .opts_size = sizeof defaults,

@@ -2,14 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "command.h"
-#include "microtome/tissue.h"
+#include "slides.h"
 #include "talk.h"
 
 struct opts {
-    const char *optical_path;
-    int64_t focal_plane;
+    mt_slide_wish slide;
     const char *png, *geojson, *tissue;
-    double assume_mpp, min_speck, max_hole;
+    double min_speck, max_hole;
     int64_t threads;
     int json;
 };
@@ -19,9 +18,7 @@ static const mt_opt options[] = {
     OPT_TEXT("geojson", 0, geojson, "FILE",
              "write the mask as GeoJSON polygons in level-0 pixels (QuPath opens it)"),
     OPT_TISSUE(tissue),
-    OPT_ASSUME_MPP(assume_mpp),
-    OPT_OPTICAL_PATH(optical_path),
-    OPT_FOCAL_PLANE(focal_plane),
+    OPT_SLIDE(slide),
     OPT_REAL("min-speck", min_speck, "UM2", 0, 1e12,
              "drop tissue islands below this many square micrometres"),
     OPT_REAL("max-hole", max_hole, "UM2", 0, 1e12, "fill holes below this many square micrometres"),
@@ -35,10 +32,11 @@ static int print(const mt_tissue *t, const mt_tissue_origin *origin, int json)
     bool detected = !strcmp(origin->kind, "detected");
     if (json)
         return mt_json_print(json_pack(
-            "{s:s, s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:i}", "source", origin->kind, "tissue_mm2",
+            "{s:s, s:o, s:o, s:i, s:o, s:i, s:i, s:o, s:o}", "source", origin->kind, "tissue_mm2",
             mt_jn(t->tissue_mm2), "slide_mm2", mt_jn(t->slide_mm2), "pieces", t->n_pieces,
             "threshold_od", detected ? mt_jn(t->threshold) : json_null(), "mask_width", (int)t->width, "mask_height", (int)t->height,
-            "mask_mpp", mt_jn(t->mask_mpp), "source_level", t->source_level));
+            "mask_mpp", mt_jn(t->mask_mpp), "source_level",
+            t->source_level < 0 ? json_null() : json_integer(t->source_level)));
     double share = t->slide_mm2 > 0 ? 100 * t->tissue_mm2 / t->slide_mm2 : 0;
     printf("tissue     %.3f mm2 of %.3f mm2 (%.1f %%), %d piece%s\n", t->tissue_mm2, t->slide_mm2,
            share, t->n_pieces, t->n_pieces == 1 ? "" : "s");
@@ -46,17 +44,14 @@ static int print(const mt_tissue *t, const mt_tissue_origin *origin, int json)
         printf("threshold  optical density %.4f\n", t->threshold);
     else if (origin->model[0])
         printf("model      %s, threshold %.4g\n", MT_CLEAN(origin->model), origin->threshold);
-    printf("mask       %d x %d px of %.4g um, from level %d\n", (int)t->width, (int)t->height,
-           t->mask_mpp, t->source_level);
+    printf("mask       %d x %d px of %.4g um", (int)t->width, (int)t->height, t->mask_mpp);
+    if (t->source_level >= 0) printf(", from level %d", t->source_level);
+    putchar('\n');
     return MT_EXIT_OK;
 }
 
 static mt_status detect(mt_tissue **tissue, mt_tissue_origin *origin, const char *path, const struct opts *opts, mt_err *err)
 {
-    mt_slide_opts so = MT_SLIDE_OPTS_INIT;
-    so.assume_mpp = opts->assume_mpp;
-    so.optical_path = opts->optical_path;
-    so.focal_plane = (int)opts->focal_plane;
     mt_tissue_opts to = MT_TISSUE_OPTS_INIT;
     to.min_speck_um2 = opts->min_speck;
     to.max_hole_um2 = opts->max_hole;
@@ -64,9 +59,8 @@ static mt_status detect(mt_tissue **tissue, mt_tissue_origin *origin, const char
     mt_slide *slide = NULL;
     mt_tissue_source *source = NULL;
     mt_status st = mt_tissue_source_open(&source, opts->tissue, err);
-    if (!st) st = mt_slide_open(&slide, path, &so, err);
-    if (!st) st = mt_tissue_source_origin(origin, source, path, err);
-    if (!st) st = mt_tissue_source_find(tissue, source, slide, path, &to, err);
+    if (!st) st = mt_slide_of(&slide, path, &opts->slide, err);
+    if (!st) st = mt_tissue_of(tissue, origin, source, slide, path, &to, err);
     mt_slide_close(&slide);
     mt_tissue_source_close(&source);
     return st;
@@ -89,7 +83,7 @@ static int run(const void *o, int n_args, char **args)
     return code;
 }
 
-static const struct opts defaults = {.focal_plane = -1, .min_speck = 40000, .max_hole = 36100};
+static const struct opts defaults = {.slide = MT_SLIDE_WISH_INIT, .min_speck = 40000, .max_hole = 36100};
 const mt_command mt_cmd_tissue = {
     .name = "tissue",
     .args = "SLIDE -o MASK.png | --geojson FILE [options]",

@@ -99,7 +99,8 @@ typedef struct mt_opt {
              "none, macenko or reinhard, to the default target or to that of microtome stain -o")
 #define OPT_STAIN_FALLBACK(field)                                                                  \
     OPT_CHOICE("stain-fallback", field, "fail|none",                                               \
-               "a slide whose stain cannot be measured: fails, or is left as it is and marked")
+               "a slide whose stain cannot be measured: fails, or is left as it is and marked (fail when "  \
+               "not given)")
 /* The words of OPT_CPU, for mt_cpu_select. */
 extern const char *const mt_cpu_words[];
 

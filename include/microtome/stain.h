@@ -29,6 +29,7 @@ typedef struct mt_stain {
     double angle_deg;        /* between the two */
     double lab_mean[3], lab_std[3]; /* of l, alpha, beta */
     char fault[160];         /* why vectors and strength say nothing (one stain alone); "" = they do */
+    char warning[160];       /* why they may mislead (stains that are much alike); "" = nothing is known */
     uint64_t pixels;         /* tissue pixels looked at; 0 in a published reference */
     uint64_t stained;        /* of these, with enough density in every channel */
     int32_t tiles;           /* sample tiles */
@@ -43,8 +44,9 @@ MT_API const mt_stain *mt_stain_reference(void);
 /* Measures a slide on up to 64 sample tiles of 256 pixels at 1 um/px (the slide's own spacing when that
  * is coarser), spread evenly over the tissue, every second pixel of every second row. The same for any
  * number of threads. memory: ceiling for tile buffers, 0 = 256 MiB. UNSUPPORTED, with the figures, when
- * there is too little tissue to measure; a slide whose second stain cannot be told has `fault` set and
- * can be normalised by Reinhard only. Otherwise as mt_plan_make and reading tiles. */
+ * there is too little tissue to measure, and for a fluorescence slide; a slide whose second stain cannot
+ * be told has `fault` set and can be normalised by Reinhard only; `warning` is set where both stains lie
+ * nearest to one and the same of mt_stain_nearest or less than 15 degrees apart. Otherwise as mt_plan_make and reading tiles. */
 MT_API MT_MUST_USE mt_status mt_stain_measure(mt_stain *out, const mt_slide *slide, const mt_tissue *tissue,
                                               int threads, uint64_t memory, mt_err *err);
 

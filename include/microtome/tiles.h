@@ -16,7 +16,7 @@ typedef struct mt_tissue {
     uint8_t *mask;             /* width * height bytes */
     double threshold;          /* optical-density threshold that was used (Otsu, clamped) */
     double tissue_mm2, slide_mm2;
-    int source_level;          /* level that was read */
+    int source_level;          /* level that was read; -1: none, the mask was given or learned */
     int n_pieces;              /* connected tissue pieces */
     int64_t slide_w, slide_h;  /* level-0 pixels of the slide; the mask's last column and row may pass
                                 it; 0 = the whole mask */
@@ -164,6 +164,12 @@ typedef struct mt_tiles_opts {
     int fast_scaling;          /* 1: tiles 2, 4, 8 times coarser than the level may be reduced by the codec */
 } mt_tiles_opts;
 #define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0, 0}
+
+/* How fast_scaling makes the tiles of a plan: *way is "samples" (resized before they became colours),
+ * "reduced" (by the codec) or "exact" (as without; static text), *reduced_by 2, 4, 8 or 1. Decodes a native
+ * tile to find out. Errors: IO, NO_MEMORY. */
+MT_API MT_MUST_USE mt_status mt_tiles_fast_way(const char **way, int *reduced_by, const mt_slide *slide,
+                                               const mt_plan *plan, mt_err *err);
 
 /* Progress: called from one thread at a time, at most ten times a second. Return non-zero to stop. */
 typedef int (*mt_progress_fn)(void *ctx, uint64_t done, uint64_t total);

@@ -42,8 +42,9 @@ MT_API void mt_tissue_source_close(mt_tissue_source **source);
 MT_API MT_MUST_USE mt_status mt_tissue_source_origin(mt_tissue_origin *out, const mt_tissue_source *source,
                                                      const char *slide_path, mt_err *err);
 
-/* The mask. As mt_tissue_detect, then as the source says. opts' specks and holes are for detection only:
- * a mask that was drawn or learned stays as it is. */
+/* The mask, on the grid of mt_tissue_detect. A mask that was drawn or learned stays as it is, and nothing
+ * of the slide is decoded for it but what the model looks at: opts' specks, holes and evidence are for
+ * detection only, source_level is -1. */
 MT_API MT_MUST_USE mt_status mt_tissue_source_find(mt_tissue **out, const mt_tissue_source *source,
                                                    const mt_slide *slide, const char *slide_path,
                                                    const mt_tissue_opts *opts, mt_err *err);

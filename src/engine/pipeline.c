@@ -359,7 +359,11 @@ static mt_status lay_stain(mt_pipeline *p, mt_err *err)
     if (st == MT_OK)
         st = mt_stain_map_normalise(&p->stain, want->method, &r->stain.measured, &want->target, &why);
     r->stain.applied = st == MT_OK;
-    if (st == MT_OK) return MT_OK;
+    if (st == MT_OK) {
+        snprintf(text, sizeof text, "stain: %.150s", r->stain.measured.warning);
+        if (want->method == MT_STAIN_MACENKO && r->stain.measured.warning[0]) warn(r, text);
+        return MT_OK;
+    }
     if (st != MT_ERR_UNSUPPORTED) return mt_err_set(err, st, "%s", why.text);
     if (!p->opts.stain_fallback_none)
         return mt_err_set(err, st,

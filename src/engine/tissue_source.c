@@ -139,10 +139,11 @@ mt_status mt_tissue_source_find(mt_tissue **out, const mt_tissue_source *s, cons
     MT_AUTO_FREE char *path = NULL;
     MT_AUTO(mt_tissue_free) mt_tissue *t = NULL;
     *out = NULL;
-    if (s && s->path) MT_TRY(mask_path(&path, s, slide_path, err)); /* before anything is decoded */
-    MT_TRY(mt_tissue_detect(&t, slide, opts, err));
+    if (!s || (!s->path && !s->model)) return mt_tissue_detect(out, slide, opts, err);
+    if (s->path) MT_TRY(mask_path(&path, s, slide_path, err)); /* before anything is decoded */
+    MT_TRY(tissue_in_grid(&t, slide, err));
     if (path) MT_TRY(read_mask(t, path, err));
-    if (s && s->model) MT_TRY(mt_tissue_model_run(t, s->model, slide, opts->threads, err));
+    if (s->model) MT_TRY(mt_tissue_model_run(t, s->model, slide, opts->threads, err));
     *out = mt_steal(t);
     return MT_OK;
 }

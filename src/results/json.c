@@ -165,7 +165,10 @@ static void tissue_block(mt_jw *w, const mt_result *r)
     if (o->model[0]) mt_jw_str(w, "model", o->model);
     mt_jw_num(w, "threshold", detected ? t->threshold : o->model[0] ? o->threshold : NAN);
     mt_jw_num(w, "mask_mpp", t->mask_mpp);
-    mt_jw_int(w, "source_level", t->source_level);
+    if (t->source_level >= 0)
+        mt_jw_int(w, "source_level", t->source_level);
+    else
+        mt_jw_null(w, "source_level");
     mt_jw_int(w, "pieces", t->n_pieces);
     mt_jw_num(w, "tissue_mm2", t->tissue_mm2);
     mt_jw_num(w, "slide_mm2", t->slide_mm2);

@@ -13,7 +13,7 @@ expect 0 stain "$a"
 silent err
 prints '^hematoxylin 0\.[0-9]{4} .* strength [0-9.]+ \([0-9.]+ degrees from hematoxylin\)' '^eosin ' '^angle ' '^reinhard ' '^samples +[0-9]+ tiles at 1 um/px'
 expect 0 stain "$a" --json --threads 3 -o "$work/a.json"
-json '.fault == null and .hematoxylin.nearest == "hematoxylin" and .hematoxylin.degrees < 12 and .angle_deg > 15 and .stained <= .pixels'
+json '.fault == null and .warning == null and .hematoxylin.nearest == "hematoxylin" and .hematoxylin.degrees < 12 and .angle_deg > 15 and .stained <= .pixels'
 expect 0 stain "$a" --threads 1 -o "$work/a1.json"
 that cmp -s "$work/a.json" "$work/a1.json"
 json '.format == "microtome-stain" and (.macenko.hematoxylin | length) == 3 and (.reinhard.std | length) == 3' "$work/a.json"
@@ -40,7 +40,44 @@ that test "$(od -An -tu1 -j25 -N1 "$one" | tr -d ' ')" = 0 # colour type grey
 one=$(find "$work/t2/a" -name '*.png' | sort | head -n 1)
 that test "$(od -An -tu1 -j25 -N1 "$one" | tr -d ' ')" = 2 # colour type RGB
 
-# Slips of the command line.
+# A region in which the stains are much alike, and a slide that has none: said in plain words.
+if data slides/OS-1-detail.ome.tif; then
+    expect 0 stain "$REPLY"
+    prints '^warning +both stains found are nearest to hematoxylin'
+    expect 0 run "$REPLY" -o "$work/os" --model demo-tumor --allow-out-of-scope test --stain-normalise macenko --json
+    json '.slides[0].warnings | any(test("^stain: both stains found are nearest"))'
+    that grep -q 'stain: both stains found' "$work/os/OS-1-detail.ome/result.json"
+    json '.slides[0].warnings >= 3' "$work/os/report.json"
+    expect 0 tiles "$REPLY" -o "$work/os-t" --stain-normalise macenko --json
+    json '.stain_applied and (.warnings | any(test("^stain: both")))'
+fi
+if data slides/test3-DAPI-2-387.ndpi; then
+    expect 1 stain "$REPLY"
+    says 'a fluorescence picture has no absorbing stains'
+    expect 1 run "$REPLY" -o "$work/dapi" --model demo-tumor --allow-out-of-scope test --stain-normalise macenko
+    json '.slides[0].reason | test("a fluorescence picture has no absorbing stains")' "$work/dapi/report.json"
+fi
+
+# Slips of the command line: an option that means nothing is an error and no silence.
+none() {
+    expect 2 tiles "$a" -o "$work/x" "${@:2}"
+    silent out
+    says "^microtome tiles: --$1"
+}
+none h5-style --h5-style clam
+none h5-style --format webdataset --h5-style trident
+none stain-fallback --stain-fallback none
+none stain-fallback --stain-fallback fail --stain-normalise none
+none fast-scaling --fast-scaling --format none
+none fast-scaling --fast-scaling --format coords
+none strict --strict --format coords
+none quality --quality 80 --format png
+none shard-tiles --shard-tiles 10
+none channel --channel eosin --format none
+none stain-normalise --stain-normalise macenko --format coords
+expect 2 run "$a" -o "$work/x" --model demo-tumor --stain-normalise none --stain-fallback none
+says '--stain-fallback: nothing is normalised'
+that test ! -e "$work/x"
 expect 2 tiles "$a" -o "$work/x" --stain-normalise vahadane
 says 'vahadane'
 expect 2 tiles "$a" -o "$work/x" --channel eosin --stain-vectors hdab
@@ -147,6 +184,53 @@ if data onnx/models/tissue-unet-best_unet.onnx; then
     expect 1 run "$a" -o "$work/ru" --model "$work/unet/model.onnx"
     says 'its task is tissue'
 fi
+
+# Quality control and stains of the tissue that was drawn.
+expect 0 qc "$a" --json
+json '.[0].tissue_source == "detected"'
+whole=$(jq '.[0].tissue_mm2' "$work/.out")
+printf '{"type":"Polygon","coordinates":[[[600,600],[1400,600],[1400,1400],[600,1400],[600,600]]]}' >"$work/part.geojson"
+expect 0 qc "$a" --tissue "$work/part.geojson" --json
+json ".[0] | .tissue_source == \"geojson\" and .tissue_mm2 < $whole / 2 and .tissue_mm2 > 0"
+expect 0 qc "$a" --tissue "$work/part.geojson"
+prints '^tissue .*\(geojson\)'
+mkdir -p "$work/parts"
+cp "$work/part.geojson" "$work/parts/a.geojson"
+expect 1 qc "$a" "$b" --tissue "$work/parts" --json # b has no mask
+json 'length == 1 and .[0].tissue_source == "geojson"'
+expect 1 qc "$a" --tissue "$work/none.png"
+expect 0 stain "$a" --tissue "$work/part.geojson" --json
+json '.fault == null and .tiles >= 1'
+
+# A mask that is given is all that is looked at: nothing is decoded to find tissue. A native tile of zeros
+# outside of it is met by detection and by nothing else.
+slide one.svs --size 1200x1000 --seed 34
+one=$REPLY
+word() { od -An -tu"$2" -j"$3" -N"$2" "$1" | tr -d ' '; }
+dir=$(word "$one" 4 4) first=0 sizes=0
+while ((dir)); do # the last directory with tiles is the coarse level that tissue is looked for on
+    n=$(word "$one" 2 "$dir")
+    for ((i = 0; i < n; i++)); do
+        at=$((dir + 2 + 12 * i))
+        [[ $(word "$one" 2 $at) == 324 ]] && first=$(word "$one" 4 $((at + 8)))
+        [[ $(word "$one" 2 $at) == 325 ]] && sizes=$(word "$one" 4 $((at + 8)))
+    done
+    dir=$(word "$one" 4 $((dir + 2 + 12 * n)))
+done
+cp "$one" "$work/hole.svs"
+dd if=/dev/zero of="$work/hole.svs" bs=1 seek="$(word "$one" 4 "$first")" count="$(word "$one" 4 "$sizes")" conv=notrunc 2>/dev/null
+part='{"type":"Polygon","coordinates":[[[400,400],[900,400],[900,900],[400,900],[400,400]]]}'
+printf '%s' "$part" >"$work/inside.geojson"
+expect 1 tiles "$work/hole.svs" -o "$work/hole" --tile-px 200 --mpp 0.5 --strict
+says 'level 1: tile 0,0 would not decode'
+expect 0 tiles "$work/hole.svs" -o "$work/hole" --tile-px 200 --strict --tissue "$work/inside.geojson" --json
+json '.tissue_source == "geojson" and .unreadable == 0 and .n_tiles > 0 and .warnings == []'
+expect 0 tiles "$work/hole.svs" -o "$work/hole" --tile-px 200 --json
+json '.warnings | any(test("native tiles of level 1 would not decode"))'
+expect 0 tissue "$work/hole.svs" --tissue "$work/inside.geojson" -o "$work/m.png" --json
+json '.source_level == null'
+expect 0 run "$work/hole.svs" -o "$work/hole-r" --model demo-tumor --tissue "$work/inside.geojson" --strict --json
+json '.tissue | .source == "geojson" and .source_level == null' "$work/hole-r/hole/result.json"
 
 # A native tile of zeros in a copy of the slide: counted, marked, never scored; --strict fails the slide.
 # Its place: the longest run of bytes after which the file still opens is not looked for, the tile index

@@ -19,6 +19,7 @@ enum { SAMPLE_TILES = 64, SAMPLE_PX = 256, SAMPLE_STEP = 2, SAMPLE_SIDE = SAMPLE
 #define LEAST_PIXELS 2000
 #define LEAST_DENSITY -0.05 /* of a stain in a channel; no stain brightens */
 #define LEAST_ANGLE 8.0 /* degrees; two stains on a slide are further apart, noise of one is not */
+#define USUAL_ANGLE 15.0 /* and those of H&E and H-DAB twenty to fifty */
 
 /* ---- percentiles ---- */
 
@@ -216,6 +217,23 @@ static mt_status measure_macenko(mt_stain *s, const uint8_t *rgb, size_t n, mt_e
     return MT_OK;
 }
 
+/* One stain alone gives two directions as well: the ends of its own spread. */
+static void doubt(mt_stain *s)
+{
+    double degrees[2];
+    const char *near[2] = {mt_stain_nearest(&degrees[0], s->vectors[0]),
+                           mt_stain_nearest(&degrees[1], s->vectors[1])};
+    if (s->fault[0]) return;
+    if (!strcmp(near[0], near[1]))
+        snprintf(s->warning, sizeof s->warning,
+                 "both stains found are nearest to %s (%.0f and %.0f degrees): perhaps it is there alone",
+                 near[0], degrees[0], degrees[1]);
+    else if (s->angle_deg < USUAL_ANGLE)
+        snprintf(s->warning, sizeof s->warning,
+                 "the stains found are only %.1f degrees apart: perhaps one of them is there alone",
+                 s->angle_deg);
+}
+
 mt_status stain_of_pixels(mt_stain *out, const uint8_t *rgb, size_t n, mt_err *err)
 {
     *out = (mt_stain){.version = 1};
@@ -226,7 +244,9 @@ mt_status stain_of_pixels(mt_stain *out, const uint8_t *rgb, size_t n, mt_err *e
                           "the stain cannot be measured: %llu tissue pixels in the samples, %d are "
                           "needed",
                           (unsigned long long)out->pixels, LEAST_PIXELS);
-    return measure_macenko(out, rgb, n, err);
+    MT_TRY(measure_macenko(out, rgb, n, err));
+    doubt(out);
+    return MT_OK;
 }
 
 /* ---- samples of a slide ---- */

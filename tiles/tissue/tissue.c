@@ -8,6 +8,7 @@
 #include "slide/slide.h"
 #include "tiles/tissue/average.h"
 #include "tiles/tissue/evidence.h"
+#include "tiles/tissue/in.h"
 #include "tiles/tissue/mask.h"
 #include "tiles/tissue/shapes.h"
 
@@ -173,6 +174,17 @@ static mt_status lay_grid(mt_tissue *t, const mt_slide *slide, mt_err *err)
                     err);
 }
 
+mt_status tissue_in_grid(mt_tissue **out, const mt_slide *slide, mt_err *err)
+{
+    *out = NULL;
+    MT_AUTO(mt_tissue_free) mt_tissue *t = calloc(1, sizeof *t);
+    if (!t) return mt_err_set(err, MT_ERR_NO_MEMORY, "tissue mask");
+    MT_TRY(lay_grid(t, slide, err));
+    t->source_level = -1;
+    *out = mt_steal(t);
+    return MT_OK;
+}
+
 mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide, const mt_tissue_opts *opts,
                            mt_err *err)
 {
@@ -182,9 +194,8 @@ mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide, const mt_tiss
         return mt_err_set(err, MT_ERR_ARG,
                           "tissue with %d threads, specks below %g and holes below %g um2",
                           opts->threads, opts->min_speck_um2, opts->max_hole_um2);
-    MT_AUTO(mt_tissue_free) mt_tissue *t = calloc(1, sizeof *t);
-    if (!t) return mt_err_set(err, MT_ERR_NO_MEMORY, "tissue mask");
-    MT_TRY(lay_grid(t, slide, err));
+    MT_AUTO(mt_tissue_free) mt_tissue *t = NULL;
+    MT_TRY(tissue_in_grid(&t, slide, err));
     MT_TRY(look(t, slide, opts, err));
     MT_TRY(mask_from_stain(t, opts, err));
     MT_TRY(mask_index(t, err));

@@ -183,6 +183,16 @@ static mt_status sink_init(sink *s, const mt_slide *slide, const char *dir, cons
     return whole ? open_whole(s, slide, dir, o, err) : MT_OK;
 }
 
+mt_status mt_tiles_fast_way(const char **way, int *reduced_by, const mt_slide *slide,
+                            const mt_plan *plan, mt_err *err)
+{
+    mt_fetch_way w;
+    MT_TRY(mt_fetch_fast_way(&w, slide, plan, err));
+    *way = w.name;
+    *reduced_by = w.reduced_by;
+    return MT_OK;
+}
+
 mt_status mt_tiles_write(const mt_slide *slide, const mt_plan *plan, const char *dir,
                          const mt_tiles_opts *opts, mt_fetch_stats *stats, mt_progress_fn progress,
                          void *ctx, mt_err *err)

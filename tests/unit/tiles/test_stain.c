@@ -85,6 +85,49 @@ static void near(double got, double want, double allowed, const char *what, int 
         fail_msg("%s of picture %d: %.9g, not %.9g", what, seed, got, want);
 }
 
+/* Pixels of one stain of several depths, with a little noise; `other` of a second one. */
+static void one_stain(uint8_t *rgb, const double stain[3], const double second[3], double other)
+{
+    double a[3], b[3];
+    uint64_t x = UINT64_C(0x9E3779B97F4A7C15);
+    memcpy(a, stain, sizeof a);
+    memcpy(b, second, sizeof b);
+    stain_unit(a);
+    stain_unit(b);
+    for (int i = 0; i < N; i++) {
+        double amount = 0.4 + 1.6 * next(&x), more = other * next(&x);
+        double tint = 0.25 * (next(&x) - 0.5); /* a stain is not one colour everywhere */
+        for (int c = 0; c < 3; c++) {
+            double v = 240 * exp(-amount * (a[c] + (c == 2 ? tint : 0)) - more * b[c]) - 1;
+            rgb[3 * i + c] = (uint8_t)MT_MIN(MT_MAX(floor(v + 0.5), 0.0), 255.0);
+        }
+    }
+}
+
+/* One stain alone gives two directions too: they are doubted, those of two stains are not. */
+static void one_stain_is_doubted(void **state)
+{
+    static const double hematoxylin[3] = {0.65, 0.70, 0.29}, eosin[3] = {0.27, 0.85, 0.45};
+    uint8_t *rgb = malloc(3 * N);
+    mt_err err = MT_ERR_INIT;
+    mt_stain s;
+    const struct {
+        const double *first, *second;
+        double other;
+        bool doubted;
+    } cases[] = {{eosin, hematoxylin, 0, true},
+                 {hematoxylin, eosin, 0, true},
+                 {eosin, hematoxylin, 2, false}};
+    for (size_t i = 0; i < MT_COUNT(cases); i++) {
+        one_stain(rgb, cases[i].first, cases[i].second, cases[i].other);
+        tt_ok(stain_of_pixels(&s, rgb, N, &err), &err);
+        if ((s.warning[0] || s.fault[0]) != cases[i].doubted)
+            fail_msg("case %zu: \"%s\" \"%s\", %.1f degrees", i, s.warning, s.fault, s.angle_deg);
+        assert_true(!s.warning[0] || strstr(s.warning, "alone"));
+    }
+    free(rgb);
+}
+
 static void figures_by_other_means(void **state)
 {
     for (size_t i = 0; i < MT_COUNT(figures); i++) {
@@ -94,6 +137,7 @@ static void figures_by_other_means(void **state)
         uint8_t *rgb = picture(seed);
         tt_ok(stain_of_pixels(&s, rgb, N, &err), &err);
         assert_string_equal(s.fault, "");
+        assert_string_equal(s.warning, "");
         near((double)s.pixels, figures[i].pixels, 0, "pixels", seed);
         near((double)s.stained, figures[i].stained, 0, "stained pixels", seed);
         for (int c = 0; c < 3; c++) {
@@ -419,7 +463,7 @@ static void bad_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(figures_by_other_means),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_stain_is_doubted), cmocka_unit_test(figures_by_other_means),
                                        cmocka_unit_test(maps_by_other_means),
                                        cmocka_unit_test(to_itself),
                                        cmocka_unit_test(what_cannot_be_measured),
