@@ -432,10 +432,10 @@ static int run(const void *opts, int n_args, char **args)
     ro.out_dir = o->out;
     ro.model = o->model;
     ro.config = o->config;
+    ro.onnxruntime = o->onnxruntime;
     ro.threads = (int)o->threads;
     ro.batch = (int)o->batch;
     ro.memory = o->memory;
-    ro.onnxruntime = o->onnxruntime;
     ro.force = o->force;
     ro.assume_mpp = o->assume_mpp;
     ro.optical_path = o->optical_path;

@@ -137,9 +137,9 @@ void mt_program_man(const mt_command *const *table, FILE *out);
 
 /* "microtome CMD: text" and the usage line on stderr. Returns MT_EXIT_USAGE. */
 int mt_usage_error(const mt_command *cmd, const char *fmt, ...) MT_PRINTF(2, 3);
-
 /* OPT_ENGINE and OPT_ONNXRUNTIME go together: -1, or the exit code of a usage error. */
 int mt_engine_usage(const mt_command *cmd, int engine, const char *library);
+
 /* Rows of the table in microtome.c. */
 extern const mt_command mt_cmd_info, mt_cmd_tissue, mt_cmd_tiles, mt_cmd_run, mt_cmd_models,
     mt_cmd_synth, mt_cmd_qc, mt_cmd_bench, mt_cmd_doctor, mt_cmd_stain;

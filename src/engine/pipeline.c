@@ -403,11 +403,11 @@ static mt_status take_over(mt_pipeline *p, mt_err *err)
     const mt_result *r = &p->result;
     char pixels[160], kernels[160];
     pixels_key(pixels, r);
+    kernels_key(kernels, r);
     MT_TRY(mt_scores_key(p->scores_key, pixels, r->model_digest, r->card, p->plan->digest,
                          kernels, p->stain ? &p->stain->map : NULL, err));
     MT_TRY(mt_alloc(&p->probs, n, sizeof(float) * n_classes, SIZE_MAX, "scores", err));
     MT_TRY(mt_alloc(&p->state, n, 1, SIZE_MAX, "tile states", err));
-    kernels_key(kernels, r);
     p->result.probs = p->probs;
     p->result.tile_state = p->state;
 

@@ -320,9 +320,6 @@ static void stain_block(mt_jw *w, const mt_result *r)
     mt_jw_end_obj(w);
 }
 
-static void provenance_block(mt_jw *w, const mt_result *r)
-{
-    mt_jw_obj(w, "provenance");
 static void json_inference(mt_jw *w, const mt_engine_info *e)
 {
     mt_jw_obj(w, "inference");
@@ -332,13 +329,16 @@ static void json_inference(mt_jw *w, const mt_engine_info *e)
     mt_jw_end_obj(w);
 }
 
+static void provenance_block(mt_jw *w, const mt_result *r)
+{
+    mt_jw_obj(w, "provenance");
     mt_jw_str(w, "engine", "microtome");
     mt_jw_str(w, "engine_version", r->engine_version);
     mt_jw_str(w, "kernel_set", r->kernel_set);
+    json_inference(w, r->inference);
     mt_jw_str(w, "slide_sha256", text_or_null(r->slide_digest));
     mt_jw_str(w, "model_sha256", text_or_null(r->model_digest));
     mt_jw_str(w, "plan_sha256", text_or_null(r->plan->digest));
-    json_inference(w, r->inference);
     stain_block(w, r);
     mt_jw_end_obj(w);
 }
