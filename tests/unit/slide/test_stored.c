@@ -57,10 +57,10 @@ static void held(void **state)
     const uint8_t *p[4];
     tt_ok(mt_kept_new(&k, 2 * BYTES, &err), &err);
     for (unsigned i = 0; i < 4; i++) {
-        order o = {.value = (uint8_t)(i + 1)};
+        order o = {.value = (uint8_t)i};
         tt_ok(mt_kept_take(&p[i], k, (mt_kept_key){i, 7}, BYTES, fill, &o, &err), &err);
     }
-    for (unsigned i = 0; i < 4; i++) assert_true(p[i][0] == i + 1 && p[i][BYTES - 1] == i + 1);
+    for (unsigned i = 0; i < 4; i++) assert_true(p[i][0] == i && p[i][BYTES - 1] == i);
     for (unsigned i = 0; i < 4; i++) mt_kept_give(k, p[i]);
     use(k, 3); /* of those past the ceiling nothing stays */
     use(k, 0);
