@@ -376,9 +376,14 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
     mt_i8_tile t = {.at = j->at, .n_taps = c->n_taps, .post = &c->post,
                     .out_pitch = (size_t)c->out_pitch, .res_pitch = (size_t)c->out_pitch};
     size_t unit = c->k->fn->i8_wide ? 128 : 64;
+    bool row = c->n_taps == 1 && j->d->sw == 1 && j->d->sh == 1 && !c->stem;
+    size_t near_next = row && p0 == 0 ? (size_t)(c->k->fn->i8_p * c->in_pitch) : 0;
     for (int i = first; i < last; i += t.p) {
         t.p = MT_MIN(c->k->fn->i8_p, last - i);
         point(j, in, t.p, i / j->ow, i % j->ow);
+        if (near_next) /* what the next tile reads, brought while this one works */
+            for (size_t b = 0; b < near_next; b += 64)
+                __builtin_prefetch(j->at[0] + (size_t)t.p * (size_t)c->in_pitch + b);
         for (int n = p0; n < p1; n++) {
             const mt_i8_panel *p = &c->panels[n];
             size_t lane = (size_t)p->ob * 16, to = image * j->out_image + (size_t)i * t.out_pitch + lane;
