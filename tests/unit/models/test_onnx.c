@@ -1,7 +1,9 @@
 /* The reader against files that lie. */
 #include "tests/support/support.h"
 #include "onnx_build.h"
+#include <math.h>
 #include <stdio.h>
+#include <time.h>
 #include "models/graph.h"
 #include "models/net.h"
 
@@ -172,6 +174,119 @@ static void impossible_convolutions(void **s)
     }
 }
 
+/* Two nodes that wait for each other; a weight that is named and not there. */
+static void graphs_without_order(void **s)
+{
+    onnx_build b;
+    ob_init(&b, 13);
+    ob_input(&b, "x", 1, OB_DIMS(4));
+    ob_node(&b, "Add", "x q > p")->name = (char *)"hen";
+    ob_node(&b, "Relu", "p > q")->name = (char *)"egg";
+    ob_output(&b, "q");
+    refused(&b, MT_ERR_FORMAT, "Add node \"hen\" (opset 13): input \"q\" is made by no earlier node");
+    ob_init(&b, 13);
+    ob_input(&b, "x", 1, OB_DIMS(1, 3, 8, 8));
+    ob_node(&b, "Conv", "x missing.weight > y");
+    ob_output(&b, "y");
+    refused(&b, MT_ERR_FORMAT, "missing.weight");
+}
+
+static void nan_weights(void **s)
+{
+    onnx_build b;
+    MtPb__Tensor *t = sum(&b, 13);
+    memcpy(t->raw_data.data + 8, &(float){NAN}, 4);
+    refused(&b, MT_ERR_NUMERIC, "initialiser \"w\": element 2 is NaN");
+    t = sum(&b, 13);
+    memcpy(t->raw_data.data, &(uint16_t){0x7e00}, 2); /* in half precision */
+    t->data_type = 10;
+    t->raw_data.len = 8;
+    refused(&b, MT_ERR_NUMERIC, "NaN");
+    mt_err err = MT_ERR_INIT;
+    t = sum(&b, 13);
+    memcpy(t->raw_data.data, &(float){-INFINITY}, 4); /* a mask */
+    tt_ok(compile(&b, &err), &err);
+}
+
+/* A file of n nodes `op` in a chain, written by hand: no builder of ours holds so many. */
+static uint8_t *chain(size_t *size, int n, const char *op)
+{
+    char name[2][16];
+    uint8_t *graph = malloc((size_t)n * 64 + 256), *g = graph;
+    for (int i = 0; i < n; i++) {
+        snprintf(name[0], sizeof name[0], i ? "v%d" : "x", i);
+        snprintf(name[1], sizeof name[1], "v%d", i + 1);
+        uint8_t body[64], *p = body;
+        const char *text[3] = {name[0], name[1], op};
+        for (int k = 0; k < 3; k++) { /* 1 input, 2 output, 4 op_type */
+            size_t len = strlen(text[k]);
+            *p++ = (uint8_t)((k == 2 ? 4 : k + 1) << 3 | 2);
+            *p++ = (uint8_t)len;
+            memcpy(p, text[k], len);
+            p += len;
+        }
+        *g++ = 1 << 3 | 2;
+        *g++ = (uint8_t)(p - body);
+        memcpy(g, body, (size_t)(p - body));
+        g += p - body;
+    }
+    const uint8_t input[] = {11 << 3 | 2, 17, 10, 1, 'x', 18, 12, 10, 10, 8, 1, 18, 6, 10, 2, 8, 1, 10, 0};
+    memcpy(g, input, sizeof input);
+    g += sizeof input;
+    size_t len = strlen(name[1]);
+    *g++ = 12 << 3 | 2;
+    *g++ = (uint8_t)(len + 2);
+    *g++ = 1 << 3 | 2;
+    *g++ = (uint8_t)len;
+    memcpy(g, name[1], len);
+    g += len;
+    uint8_t *file = malloc((size_t)(g - graph) + 32), *f = file;
+    *f++ = 8 << 3 | 2; /* opset 13 */
+    *f++ = 2;
+    *f++ = 2 << 3;
+    *f++ = 13;
+    *f++ = 7 << 3 | 2;
+    for (size_t left = (size_t)(g - graph);; left >>= 7) {
+        *f++ = (uint8_t)((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+        if (left <= 0x7f) break;
+    }
+    memcpy(f, graph, (size_t)(g - graph));
+    *size = (size_t)(f - file) + (size_t)(g - graph);
+    free(graph);
+    return file;
+}
+
+static mt_status compile_chain(int n, const char *op, mt_err *err)
+{
+    size_t size;
+    mt_net *net = NULL;
+    uint8_t *p = chain(&size, n, op);
+    mt_status st = mt_net_compile(&net, p, size, NULL, 0, "chain", err);
+    mt_net_free(&net);
+    free(p);
+    return st;
+}
+
+/* Refused in proportion: by the second, not by the minute. */
+static void too_many_nodes(void **s)
+{
+    static const struct { int n; const char *op; mt_status want; const char *word; } rows[] = {
+        {3, "Relu", MT_OK, ""},
+        {1000000, "Relu", MT_ERR_LIMIT, "1000000 nodes, at most 100000"},
+        {100000, "Rexu", MT_ERR_UNSUPPORTED, "(and 99999 more)"},
+        {99999, "Relu", MT_ERR_LIMIT, "99999 nodes are left after folding"},
+    };
+    for (size_t i = 0; i < MT_COUNT(rows); i++) {
+        mt_err err = MT_ERR_INIT;
+        clock_t start = clock();
+        mt_status st = compile_chain(rows[i].n, rows[i].op, &err);
+        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (st != rows[i].want || !strstr(err.text, rows[i].word))
+            fail_msg("%d %s: \"%s\"", rows[i].n, rows[i].op, err.text);
+        if (seconds > 10) fail_msg("%d %s: %.1f s", rows[i].n, rows[i].op, seconds);
+    }
+}
+
 /* Every prefix and every byte flipped: an error or a network, never a crash. */
 static void damaged_files(void **s)
 {
@@ -235,6 +350,9 @@ int main(void)
         cmocka_unit_test(unknown_operators_are_named),
         cmocka_unit_test(shapes_that_overflow),
         cmocka_unit_test(impossible_convolutions),
+        cmocka_unit_test(graphs_without_order),
+        cmocka_unit_test(nan_weights),
+        cmocka_unit_test(too_many_nodes),
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(halves_round_trip),
     };
