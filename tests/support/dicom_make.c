@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "dicom_bytes.h"
 #include "support.h"
 
 typedef struct maker {
@@ -13,28 +14,20 @@ typedef struct maker {
 
 static void bytes(maker *m, const void *p, size_t n) { mt_buf_append(m->b, p, n); }
 
-static void number(maker *m, uint64_t v, int n)
+static void append(void *buf, const void *p, size_t n) { mt_buf_append(buf, p, n); }
+
+static dcm_bytes to(const maker *m) { return (dcm_bytes){append, m->b, m->big, m->implicit}; }
+
+static void number(maker *m, uint64_t v, unsigned n)
 {
-    uint8_t out[8];
-    for (int i = 0; i < n; i++) out[m->big ? n - 1 - i : i] = (uint8_t)(v >> 8 * i);
-    bytes(m, out, (size_t)n);
+    const dcm_bytes b = to(m);
+    dcm_number(&b, v, n);
 }
 
 static void head(maker *m, uint32_t tag, const char *vr, uint32_t length)
 {
-    number(m, tag >> 16, 2);
-    number(m, tag & 0xffff, 2);
-    if (m->implicit) {
-        number(m, length, 4);
-        return;
-    }
-    bytes(m, vr, 2);
-    if (strstr("OB OW OF OD OL OV SQ UC UN UR UT SV UV", vr)) {
-        number(m, 0, 2);
-        number(m, length, 4);
-    } else {
-        number(m, length, 2);
-    }
+    const dcm_bytes b = to(m);
+    dcm_head(&b, tag, vr, length);
 }
 
 static void text(maker *m, uint32_t tag, const char *vr, const char *s)

@@ -1,11 +1,12 @@
 /* Data sets made by hand, byte for byte. */
-#ifndef MT_TEST_DICOM_MAKE_H
-#define MT_TEST_DICOM_MAKE_H
+#ifndef MT_TEST_UNIT_DICOM_MAKE_H
+#define MT_TEST_UNIT_DICOM_MAKE_H
 
 #include <stdio.h>
 #include <string.h>
 #include "dicom/read.h"
 #include "dicom/vr.h"
+#include "tests/support/dicom_bytes.h"
 
 #define UNDEFINED MT_DCM_UNDEFINED
 
@@ -22,35 +23,27 @@ static inline void put(made *m, const void *p, size_t n)
     m->n += n;
 }
 
+static inline void put_to(void *m, const void *p, size_t n) { put(m, p, n); }
+
+static inline dcm_bytes bytes_of(made *m) { return (dcm_bytes){put_to, m, m->big, m->implicit}; }
+
 static inline void put_number(made *m, uint64_t v, unsigned width)
 {
-    for (unsigned i = 0; i < width; i++) {
-        const uint8_t b = (uint8_t)(v >> 8 * (m->big ? width - 1 - i : i));
-        put(m, &b, 1);
-    }
+    const dcm_bytes b = bytes_of(m);
+    dcm_number(&b, v, width);
 }
 
 static inline void put_tag(made *m, mt_dcm_tag tag)
 {
-    put_number(m, tag >> 16, 2);
-    put_number(m, tag & 0xffff, 2);
+    const dcm_bytes b = bytes_of(m);
+    dcm_tag(&b, tag);
 }
 
 /* The header alone, with any length. */
 static inline void head(made *m, mt_dcm_tag tag, const char *vr, uint32_t length)
 {
-    put_tag(m, tag);
-    if (m->implicit) {
-        put_number(m, length, 4);
-        return;
-    }
-    put(m, vr, 2);
-    if (mt_vr_form(MT_VR(vr[0], vr[1])) == MT_VR_LONG) {
-        put(m, "\0", 2);
-        put_number(m, length, 4);
-    } else {
-        put_number(m, length, 2);
-    }
+    const dcm_bytes b = bytes_of(m);
+    dcm_head(&b, tag, vr, length);
 }
 
 static inline void text(made *m, mt_dcm_tag tag, const char *vr, const char *value)
