@@ -4,6 +4,7 @@
  *   bench_kernels [-l ref|avx2|avx512] [-t milliseconds] [-v variant] [-c] SHAPES.txt...
  *   bench_kernels -n ...  all layers of a file in a row, as a network runs them
  *   bench_kernels -o      the other families, every instruction set
+ *   bench_kernels -8 SHAPES.txt...  the layers on bytes, every row of i8_tile: eight images at once
  *
  * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each
  * sample the layer's weights and input are as warm as the layer before it leaves them in a network:
@@ -15,8 +16,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "kernels/i8.h"
 #include "kernels/table.h"
 #include "kernels/u8_stain.h"
+
+#ifdef MT_ONEDNN
+#include "peers/onednn.h"
+#endif
 
 #define MAX_LAYERS 256
 #define MAX_SAMPLES 400
@@ -119,6 +125,34 @@ static double gflop(const mt_conv_desc *d)
     return 2e-9 * d->oh * d->ow * d->cout * (d->cin / d->groups) * d->kh * d->kw;
 }
 
+/* oneDNN's direct and Winograd convolution of the layer, against our time. */
+static void run_peer(const mt_conv_desc *d, double ours)
+{
+#ifdef MT_ONEDNN
+    for (int winograd = 0; winograd < 2; winograd++) {
+        static double samples[MAX_SAMPLES];
+        peer_dnnl *p;
+        int n = 0;
+        if (!peer_dnnl_open(&p, d, winograd)) continue;
+        peer_dnnl_run(p);
+        double end = mt_clock_wall() + budget_s;
+        while (n < MAX_SAMPLES && (n < 5 || mt_clock_wall() < end)) {
+            if (cold) push_out();
+            double t = mt_clock_thread_cpu();
+            peer_dnnl_run(p);
+            samples[n++] = mt_clock_thread_cpu() - t;
+        }
+        qsort(samples, (size_t)n, sizeof samples[0], by_value);
+        printf("    oneDNN %-32s %8.3f ms (%.3f-%.3f) %7.1f GFLOP/s  ours %.2f x as fast\n",
+               peer_dnnl_name(p), samples[n / 2] * 1e3, samples[n / 4] * 1e3, samples[3 * n / 4] * 1e3,
+               gflop(d) / samples[n / 2], samples[n / 2] / ours);
+        peer_dnnl_close(&p);
+    }
+#else
+    (void)d, (void)ours;
+#endif
+}
+
 /* Prints one line a variant; returns the seconds of the variant the rule picks. */
 static double run_layer(const mt_kernels *k, const layer *l, const char *only, double top,
                         double *best_s)
@@ -156,6 +190,7 @@ static double run_layer(const mt_kernels *k, const layer *l, const char *only, d
     }
     mt_conv_free(&rule);
     free(in), free(res), free(out), free(w);
+    if (!only) run_peer(d, chosen_s);
     return chosen_s;
 }
 
@@ -185,6 +220,7 @@ static int read_shapes(layer *layers, const char *path)
         d->ow = (d->w + 2 * p - kk) / s + 1;
         d->act = strcmp(act, "relu") == 0    ? MT_ACT_RELU
                  : strcmp(act, "relu6") == 0 ? MT_ACT_CLIP
+                 : strcmp(act, "silu") == 0  ? MT_ACT_SILU
                                              : MT_ACT_NONE;
         d->act_b = 6.0f;
         n++;
@@ -404,8 +440,76 @@ static void run_network(const mt_kernels *k, const char *path, const char *only)
     free(a), free(b), free(r), free(s);
 }
 
+/* ---- 8 bits ---- */
+
+enum { BATCH = 8 };
+
+static double run_bytes(const mt_kernels *k, const mt_conv_desc *f)
+{
+    static double samples[MAX_SAMPLES];
+    mt_i8_conv_desc d = {.cin = f->cin, .cout = f->cout, .groups = f->groups, .h = f->h, .w = f->w,
+                         .oh = f->oh, .ow = f->ow, .kh = f->kh, .kw = f->kw, .sh = f->sh, .sw = f->sw,
+                         .dh = f->dh, .dw = f->dw, .pt = f->pt, .pl = f->pl, .in_zero = 7,
+                         .out_scale = 0.1f, .hi = 255, .residual = f->residual, .mid_scale = 0.1f,
+                         .res_scale = 0.1f};
+    size_t per = (size_t)(d.cin / d.groups * d.kh * d.kw), n_w = (size_t)d.cout * per;
+    size_t in_n = (size_t)(BATCH * d.h * d.w * mt_i8_pitch(d.cin)),
+           out_n = (size_t)(BATCH * d.oh * d.ow * mt_i8_pitch(d.cout));
+    int8_t *w = (int8_t *)floats(n_w / 4 + 1, 1.0f);
+    float *scale = floats((size_t)d.cout, 1.0f);
+    for (int i = 0; i < d.cout; i++) scale[i] = 1e-3f;
+    uint8_t *in = (uint8_t *)floats(in_n / 4 + 1, 1.0f), *out = (uint8_t *)floats(out_n / 4 + 1, 1.0f),
+            *res = (uint8_t *)floats(out_n / 4 + 1, 1.0f);
+    mt_i8_conv *c = NULL;
+    mt_err err = MT_ERR_INIT;
+    if (mt_i8_conv_new(&c, k, &d, w, scale, NULL, &err) != MT_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    void *scratch = floats(mt_i8_conv_scratch_bytes(c) / 4 + 1, 0.0f);
+    int n = 0;
+    double end = mt_clock_wall() + budget_s;
+    mt_i8_conv_run(c, BATCH, in, res, out, scratch);
+    while (n < MAX_SAMPLES && (n < 5 || mt_clock_wall() < end)) {
+        double t = mt_clock_thread_cpu();
+        mt_i8_conv_run(c, BATCH, in, res, out, scratch);
+        samples[n++] = mt_clock_thread_cpu() - t;
+    }
+    qsort(samples, (size_t)n, sizeof samples[0], by_value);
+    double ops = 2.0 * (double)n_w * d.oh * d.ow * BATCH;
+    printf("%4d-%-4d g%-4d %dx%d s%d @%-3d%s %-18s %8.3f ms (%.3f-%.3f) %7.1f GOP/s\n", d.cin, d.cout,
+           d.groups, d.kh, d.kw, d.sh, d.h, d.residual ? "+" : " ", mt_i8_conv_variant(c),
+           samples[n / 2] * 1e3 / BATCH, samples[n / 4] * 1e3 / BATCH, samples[3 * n / 4] * 1e3 / BATCH,
+           ops / samples[n / 2] / 1e9);
+    mt_i8_conv_free(&c);
+    free(w), free(scale), free(in), free(out), free(res), free(scratch);
+    return samples[n / 2] / BATCH;
+}
+
+/* Every row of i8_tile that this machine can run. */
+static void run_bytes_file(const char *path)
+{
+    static layer layers[MAX_LAYERS];
+    size_t n_rows;
+    const mt_kernel_row *rows = mt_kernel_rows(&n_rows);
+    int n = read_shapes(layers, path);
+    for (size_t r = 0; r < n_rows; r++) {
+        bool vnni = rows[r].level > MT_CPU_AVX512;
+        if (strcmp(rows[r].kernel, "i8_tile") || rows[r].level > mt_cpu_detected() + vnni) continue;
+        mt_cpu_mask(MT_MIN(rows[r].level, MT_CPU_AVX512));
+        mt_cpu_mask_vnni(!vnni);
+        if (vnni && !mt_cpu_vnni()) continue;
+        double all = 0;
+        printf("-- %s, %s\n", path, rows[r].isa);
+        for (int i = 0; i < n; i++) all += layers[i].count * run_bytes(mt_kernels_get(), &layers[i].d);
+        printf("all layers, %s: %.3f ms an image\n", rows[r].isa, all * 1e3);
+    }
+    mt_cpu_mask_vnni(0);
+}
+
 int main(int argc, char **argv)
 {
+    bool bytes = false;
     const char *only = NULL;
     int i = 1;
     bool ops = false, network = false;
@@ -416,6 +520,8 @@ int main(int argc, char **argv)
             ops = true;
         else if (strcmp(argv[i], "-n") == 0)
             network = true;
+        else if (strcmp(argv[i], "-8") == 0)
+            bytes = true;
         else if (i + 1 >= argc)
             break;
         else if (strcmp(argv[i], "-v") == 0)
@@ -435,9 +541,11 @@ int main(int argc, char **argv)
     }
     if (i >= argc) {
         fprintf(stderr, "usage: bench_kernels [-l ref|avx2|avx512] [-t ms] [-v variant] [-c] [-n] "
-                        "SHAPES.txt... | -o\n");
+                        "SHAPES.txt... | -8 SHAPES.txt... | -o\n");
         return 2;
     }
+    for (; bytes && i < argc; i++) run_bytes_file(argv[i]);
+    if (bytes) return 0;
     if (cold) flush_area = floats(FLUSH_FLOATS, 1.0f);
     const mt_kernels *k = mt_kernels_get();
     double top = peak(k->level);
