@@ -5,6 +5,8 @@
  *   bench_kernels -n ...  all layers of a file in a row, as a network runs them
  *   bench_kernels -o      the other families, every instruction set
  *   bench_kernels -8 SHAPES.txt...  the layers on bytes, every row of i8_tile: eight images at once
+ * With libdnnl-dev at build time every layer is measured by oneDNN too: its direct and its Winograd
+ * convolution, one image, bias and activation included, a residual not.
  *
  * Time is CPU time of the thread, the median of repeated runs (spread: quartiles). Before each
  * sample the layer's weights and input are as warm as the layer before it leaves them in a network:
