@@ -3,6 +3,8 @@
  * of rows, since rows are computed one by one. */
 #include "models/ops/op.h"
 
+enum { RELEASE = 1 << 20 }; /* floats of a matrix whose original goes at once */
+
 static bool is_op(const mt_node *n, const char *name)
 {
     return n->op && !strcmp(n->op->name, name);
@@ -182,7 +184,8 @@ static mt_status pack(mt_graph *g, mt_node *n, mt_err *err)
     }
     n->scratch = mt_dense_scratch_bytes(&p->d);
     n->variant = "packed";
-    return MT_OK;
+    /* A large network never has all of its weights twice. */
+    return floats > RELEASE ? mt_graph_release(g, err) : MT_OK;
 }
 
 mt_status mt_pass_dense(mt_graph *g, mt_err *err)
