@@ -529,6 +529,18 @@ static void warn_excluded(mt_result *r)
     warn(r, text);
 }
 
+/* Below the share that costs the grade they would be a number in result.json alone. */
+static void warn_bad(mt_result *r)
+{
+    char text[160];
+    const mt_grade *g = &r->grade;
+    if (!g->graded || !(g->n_unreadable + g->n_nan)) return;
+    snprintf(text, sizeof text, "%llu of %llu tissue tiles unreadable, %llu without a number: not scored",
+             (unsigned long long)g->n_unreadable, (unsigned long long)g->n_tiles,
+             (unsigned long long)g->n_nan);
+    warn(r, text);
+}
+
 mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
 {
     mt_result *r = &p->result;
@@ -548,6 +560,7 @@ mt_status mt_pipeline_analyse(mt_pipeline *p, mt_err *err)
     mt_scores s = {p->plan, &r->slide, p->probs, r->tile_state, r->card->n_classes};
     MT_TRY(mt_grade_make(&r->grade, r->card, &s, p->tissue, p->opts.roi_path, p->opts.topk, err));
     warn_excluded(r);
+    warn_bad(r);
     mt_clock_rfc3339(r->finished);
     r->wall_s = mt_clock_wall() - p->started_wall;
     r->cpu_s = mt_clock_cpu() - p->started_cpu;

@@ -7,6 +7,7 @@
 #define MOST_READ ((int64_t)64 << 20) /* pixels decoded for a picture */
 #define BLOCK_W 4096
 #define BLOCK_H 512
+#define LEAST_PART 32 /* source pixels of a part that is not tried in halves */
 
 static int64_t long_side(const mt_level *l)
 {
@@ -68,7 +69,40 @@ static void shrink(mt_canvas *c, int32_t x, int32_t y, const uint8_t *block, int
         }
 }
 
-/* A block that cannot be read stays white: the picture is a view of the result, not the result. */
+typedef struct part {
+    int64_t x, y;
+    int32_t w, h;
+} part;
+
+/* What cannot be read stays white: the picture is a view of the result, not the result. One damaged
+ * native tile takes a small part with it, so a part that fails is tried again in halves. */
+static void draw_part(mt_ground *g, const mt_slide *slide, int level, part p, int32_t f, uint8_t *block)
+{
+    mt_err unread = MT_ERR_INIT;
+    const mt_status st = mt_slide_read_region(slide, level, p.x, p.y, p.w, p.h, block,
+                                              (size_t)p.w * 3, &unread);
+    if (st == MT_OK) {
+        shrink(&g->picture, (int32_t)(p.x / f), (int32_t)(p.y / f), block, p.w, p.h, f);
+        return;
+    }
+    g->incomplete = true;
+    const bool damaged = st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT;
+    const int32_t least = MT_MAX(LEAST_PART, 2 * f);
+    if (!damaged || (p.w < least && p.h < least)) return;
+    part a = p, b = p; /* whole pixels of the picture in both */
+    if (p.w >= p.h) {
+        a.w = p.w / 2 / f * f;
+        b.x += a.w;
+        b.w -= a.w;
+    } else {
+        a.h = p.h / 2 / f * f;
+        b.y += a.h;
+        b.h -= a.h;
+    }
+    draw_part(g, slide, level, a, f, block);
+    draw_part(g, slide, level, b, f, block);
+}
+
 static mt_status draw_level(mt_ground *g, const mt_slide *slide, int level, const mt_level *l,
                             int32_t f, mt_err *err)
 {
@@ -78,13 +112,8 @@ static mt_status draw_level(mt_ground *g, const mt_slide *slide, int level, cons
         mt_alloc_aligned(&block, (size_t)bw * (size_t)bh * 3, (size_t)64 << 20, "thumbnail", err));
     for (int64_t y = 0; y < l->height; y += bh)
         for (int64_t x = 0; x < l->width; x += bw) {
-            mt_err unread = MT_ERR_INIT;
-            int32_t w = (int32_t)MT_MIN(bw, l->width - x), h = (int32_t)MT_MIN(bh, l->height - y);
-            if (mt_slide_read_region(slide, level, x, y, w, h, block, (size_t)w * 3, &unread) ==
-                MT_OK)
-                shrink(&g->picture, (int32_t)(x / f), (int32_t)(y / f), block, w, h, f);
-            else
-                g->incomplete = true;
+            const part p = {x, y, (int32_t)MT_MIN(bw, l->width - x), (int32_t)MT_MIN(bh, l->height - y)};
+            draw_part(g, slide, level, p, f, block);
         }
     return MT_OK;
 }

@@ -265,4 +265,10 @@ expect 0 tiles "$work/bad.svs" -o "$work/tb"
 prints '^unreadable [1-9]'
 that test "$(awk -F, '$9 == 1' "$work/tb/bad/tiles.csv" | wc -l)" -ge 1
 expect 0 run "$a" -o "$work/rs" --model demo-tumor --strict
+# A share that does not cost the grade is told all the same.
+cp "$a" "$work/little.svs"
+edge=$((2 * 13 + 2)) # one tissue tile touches it
+dd if=/dev/zero of="$work/little.svs" bs=1 seek="$(u32 $((offsets + 4 * edge)))" count="$(u32 $((counts + 4 * edge)))" conv=notrunc 2>/dev/null
+expect 0 run "$work/little.svs" -o "$work/rl" --model demo-tumor --json
+json '.slides[0].graded and (.slides[0].warnings | any(test("^1 of [0-9]+ tissue tiles unreadable")))'
 finish

@@ -1,19 +1,74 @@
 /* Heatmaps: registered to level 0, fair under overlap, readable by others. */
 #include "tests/support/support.h"
+#include <fcntl.h>
 #include <openslide.h>
 #include <png.h>
 #include <stdio.h>
 #include <string.h>
 #include <tiffio.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "made.h"
+#include "microtome/synth.h"
 #include "results/canvas.h"
+#include "results/ground.h"
 #include "results/heat.h"
 #include "results/writers.h"
 
 static float value(const mt_heat *h, int32_t i, int32_t j)
 {
     return h->value[(size_t)j * (size_t)h->w + (size_t)i];
+}
+
+/* Native tile `index` of level 0 overwritten with zeros. */
+static void damage(const char *path, uint32_t index)
+{
+    TIFF *t = TIFFOpen(path, "r");
+    assert_non_null(t);
+    const off_t at = (off_t)TIFFGetStrileOffset(t, index);
+    const size_t n = (size_t)TIFFGetStrileByteCount(t, index);
+    TIFFClose(t);
+    void *zeros = calloc(1, n);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, zeros, n, at), n);
+    close(fd);
+    free(zeros);
+}
+
+/* One damaged native tile takes its own place in the picture and little more. */
+static void damage_stays_where_it_is(void **state)
+{
+    enum { TILE = 240, W = 1600, H = 1200, SLACK = 32 };
+    mt_err err = MT_ERR_INIT;
+    mt_synth_opts so = MT_SYNTH_OPTS_INIT;
+    const char *path = tt_tmp_file("damaged.svs");
+    mt_ground g[2];
+    so.width = W;
+    so.height = H;
+    so.seed = 31;
+    tt_ok(mt_synth_write(path, &so, NULL, NULL, 0, NULL, NULL, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        mt_slide *slide;
+        mt_result r = {0};
+        if (i) damage(path, 2 * ((W + TILE - 1) / TILE) + 3);
+        tt_ok(mt_slide_open(&slide, path, NULL, &err), &err);
+        r.slide = *mt_slide_get_info(slide);
+        tt_ok(mt_ground_make(&g[i], &r, slide, &err), &err);
+        assert_int_equal(g[i].picture.w, W);
+        assert_true(g[i].incomplete == (i == 1));
+        mt_slide_close(&slide);
+    }
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++) {
+            const size_t at = ((size_t)y * W + (size_t)x) * 3;
+            bool near = x >= 3 * TILE - SLACK && x < 4 * TILE + SLACK && y >= 2 * TILE - SLACK &&
+                        y < 3 * TILE + SLACK;
+            if (!near) assert_memory_equal(g[0].picture.rgb + at, g[1].picture.rgb + at, 3);
+        }
+    const size_t middle = ((size_t)(2 * TILE + TILE / 2) * W + 3 * TILE + TILE / 2) * 3;
+    assert_int_equal(g[1].picture.rgb[middle], 255);
+    free(g[0].picture.rgb);
+    free(g[1].picture.rgb);
 }
 
 /* A far tile colours its own pixels and no others. */
@@ -415,6 +470,7 @@ static void letters_stay_inside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(damage_stays_where_it_is),
         cmocka_unit_test(far_tile_lies_right),
         cmocka_unit_test(overlap_is_a_mean),
         cmocka_unit_test(uneven_overlap_weighs_by_area),
