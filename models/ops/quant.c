@@ -9,7 +9,8 @@
 /* --- QuantizeLinear, DequantizeLinear: per tensor, per axis, in blocks along an axis --- */
 
 typedef struct quant_params {
-    int64_t inner, len, block; /* len: entries along the axis (1: per tensor); block: 0, or positions each */
+    int64_t inner, len,
+        block; /* len: entries along the axis (1: per tensor); block: 0, or positions each */
 } quant_params;
 
 /* Entry of scale and zero point for element i. */
@@ -21,7 +22,8 @@ static inline int64_t entry(const quant_params *p, int64_t i)
            i % p->inner;
 }
 
-static mt_status quant_blocks(quant_params *p, mt_graph *g, mt_node *n, int axis, int64_t block, mt_err *err)
+static mt_status quant_blocks(quant_params *p, mt_graph *g, mt_node *n, int axis, int64_t block,
+                              mt_err *err)
 {
     const mt_tensor *x = &mt_in(g, n, 0)->t, *s = &mt_in(g, n, 1)->t;
     bool fits = s->rank == x->rank && block > 0 && x->dims[axis] % block == 0;
@@ -48,7 +50,8 @@ static mt_status quant_axis(quant_params *p, mt_graph *g, mt_node *n, mt_err *er
     if (count == 1 && !block) return MT_OK;
     int axis;
     MT_TRY(mt_axis(&axis, n, mt_attr_int(n, "axis", 1), x->rank, "axis", err));
-    for (int d = axis + 1; d < x->rank; d++) p->inner *= x->dims[d];
+    for (int d = axis + 1; d < x->rank; d++)
+        p->inner *= x->dims[d];
     if (block) return quant_blocks(p, g, n, axis, block, err);
     if (x->dims[axis] != count)
         return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld scales for %lld positions",
@@ -86,8 +89,10 @@ MT_INFER(mt_infer_quantize)
 /* Saturated to the type of o. NaN is the lowest value. */
 static void put_byte(mt_tensor *o, int64_t i, float v)
 {
-    if (o->dtype == MT_DT_I8) ((int8_t *)o->data)[i] = (int8_t)(v > -128 ? v < 127 ? v : 127 : -128);
-    else ((uint8_t *)o->data)[i] = (uint8_t)(v > 0 ? v < 255 ? v : 255 : 0);
+    if (o->dtype == MT_DT_I8)
+        ((int8_t *)o->data)[i] = (int8_t)(v > -128 ? v < 127 ? v : 127 : -128);
+    else
+        ((uint8_t *)o->data)[i] = (uint8_t)(v > 0 ? v < 255 ? v : 255 : 0);
 }
 
 MT_RUN(mt_run_quantize)
@@ -129,7 +134,8 @@ MT_RUN(mt_run_dequantize)
         const int8_t *b = x->data;
         for (int64_t i = 0, n = mt_tensor_count(x); i < n; i += p->inner) {
             int64_t q = i / p->inner % p->len, z = zero ? mt_tensor_int(zero, q) : 0;
-            for (int64_t j = i; j < i + p->inner; j++) o[j] = (float)(b[j] - (int32_t)z) * scale[q];
+            for (int64_t j = i; j < i + p->inner; j++)
+                o[j] = (float)(b[j] - (int32_t)z) * scale[q];
         }
         return MT_OK;
     }
@@ -168,14 +174,16 @@ MT_RUN(mt_run_dynamicquantize)
     mt_tensor zero = *c->out[2];
     put_byte(&zero, 0, nearbyintf(0.0f - lo / scale));
     float z = (float)*(const uint8_t *)zero.data;
-    for (int64_t i = 0; i < n; i++) put_byte(c->out[0], i, nearbyintf(x[i] / scale) + z);
+    for (int64_t i = 0; i < n; i++)
+        put_byte(c->out[0], i, nearbyintf(x[i] / scale) + z);
     *(float *)c->out[1]->data = scale;
     return MT_OK;
 }
 
 /* --- inputs of the integer products --- */
 
-/* Where operand, scale and zero point stand: x, (scale,) zero, w, (scale,) zero, (scale, zero,) bias. */
+/* Where operand, scale and zero point stand: x, (scale,) zero, w, (scale,) zero, (scale, zero,)
+ * bias. */
 typedef struct places {
     int x, xs, xz, w, ws, wz, os, oz, bias; /* -1: there is none */
 } places;
@@ -256,7 +264,8 @@ MT_INFER(mt_infer_qlinearconv)
     MT_TRY(check_count(g, n, p.xz, 1, err));
     MT_TRY(check_count(g, n, p.wz, wt->dims[0], err));
     MT_TRY(check_count(g, n, p.ws, wt->dims[0], err));
-    if (p.bias >= 0 && mt_in(g, n, p.bias) && mt_tensor_count(&mt_in(g, n, p.bias)->t) != wt->dims[0])
+    if (p.bias >= 0 && mt_in(g, n, p.bias) &&
+        mt_tensor_count(&mt_in(g, n, p.bias)->t) != wt->dims[0])
         return mt_node_fail(n, err, MT_ERR_FORMAT, "wrong number of biases");
     n->macs = (uint64_t)wt->dims[1];
     for (int d = 0; d < x->rank; d++)
@@ -292,7 +301,8 @@ static int64_t window_sum(const mt_window *w, const mt_tensor *x, const mt_tenso
 }
 
 /* A sum as the output wants it: 32 bits that wrap, or scaled to a byte. */
-static void put_sum(const mt_call *c, const places *p, int64_t i, int64_t sum, int64_t row, int64_t col)
+static void put_sum(const mt_call *c, const places *p, int64_t i, int64_t sum, int64_t row,
+                    int64_t col)
 {
     mt_tensor *o = c->out[0];
     if (p->xs < 0) {
@@ -311,7 +321,8 @@ MT_RUN(mt_run_qlinearconv)
     places p = places_of(c->node);
     const mt_tensor *x = c->in[p.x], *wt = c->in[p.w], *bias = input(c, p.bias), *o = c->out[0];
     int64_t ohw = 1, i = 0;
-    for (int d = 0; d < w->nd; d++) ohw *= o->dims[d + 2];
+    for (int d = 0; d < w->nd; d++)
+        ohw *= o->dims[d + 2];
     for (int64_t plane = 0; plane < o->dims[0] * o->dims[1]; plane++) {
         int64_t oc = plane % o->dims[1], at[MT_MAX_DIMS] = {0};
         int64_t xz = int_at(input(c, p.xz), 0), wz = int_at(input(c, p.wz), oc);
@@ -330,7 +341,7 @@ typedef struct product {
     int rank; /* of the batch dimensions */
 } product;
 
-/* Matrices of a tensor as numpy's matmul sees them: a vector is one row (left) or column (right). */
+/* Matrices of a tensor as numpy's matmul sees them: a vector is a row (left) or column (right). */
 static void as_matrices(mt_tensor *m, const mt_tensor *t, bool left)
 {
     *m = *t;
@@ -356,8 +367,8 @@ MT_INFER(mt_infer_qlinearmatmul)
     q->k = a.dims[a.rank - 1];
     q->n = b.dims[b.rank - 1];
     if (b.dims[b.rank - 2] != q->k)
-        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld columns against %lld rows", (long long)q->k,
-                            (long long)b.dims[b.rank - 2]);
+        return mt_node_fail(n, err, MT_ERR_FORMAT, "%lld columns against %lld rows",
+                            (long long)q->k, (long long)b.dims[b.rank - 2]);
     a.rank -= 2;
     b.rank -= 2;
     MT_TRY(mt_broadcast(q->batch, &q->rank, n, &a, err));

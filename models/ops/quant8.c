@@ -40,7 +40,8 @@ MT_RUN(mt_run_q8_dequantise)
 static void to_planes(float *dst, const float *src, int channels, int pitch, size_t n)
 {
     for (int ch = 0; ch < channels; ch++)
-        for (size_t i = 0; i < n; i++) *dst++ = src[i * (size_t)pitch + (size_t)ch];
+        for (size_t i = 0; i < n; i++)
+            *dst++ = src[i * (size_t)pitch + (size_t)ch];
 }
 
 MT_RUN(mt_run_q8_conv)
@@ -69,8 +70,10 @@ MT_RUN(mt_run_q8_pair)
     uint8_t *o = c->out[0]->data;
     bool mul = c->node->op->name[1] == 'M';
     size_t n = (size_t)x->dims[0] * image_bytes(x);
-    if (!mul) mt_i8_add(c->k, &p->q, o, x->data, y->data, n);
-    else if (image_bytes(y) == image_bytes(x)) mt_i8_mul(c->k, &p->q, o, x->data, y->data, n);
+    if (!mul)
+        mt_i8_add(c->k, &p->q, o, x->data, y->data, n);
+    else if (image_bytes(y) == image_bytes(x))
+        mt_i8_mul(c->k, &p->q, o, x->data, y->data, n);
     else
         for (int64_t i = 0; i < x->dims[0]; i++)
             mt_i8_mul_channels(c->k, &p->q, o + (size_t)i * image_bytes(x),
@@ -89,8 +92,10 @@ MT_RUN(mt_run_q8_pool)
     for (int64_t i = 0; i < x->dims[0]; i++) {
         const uint8_t *in = (const uint8_t *)x->data + (size_t)i * image_bytes(x);
         uint8_t *out = (uint8_t *)o->data + (size_t)i * image_bytes(o);
-        if (max) mt_i8_max_pool(c->k, &p->pool, in, out);
-        else mt_i8_avg_pool(c->k, &p->pool, &p->q, in, out);
+        if (max)
+            mt_i8_max_pool(c->k, &p->pool, in, out);
+        else
+            mt_i8_avg_pool(c->k, &p->pool, &p->q, in, out);
     }
     return MT_OK;
 }
@@ -115,8 +120,10 @@ MT_RUN(mt_run_q8_concat)
         for (size_t i = 0; i < n; i++) {
             uint8_t *d = to + i * pitch;
             const uint8_t *s = x + i * from;
-            if (!table) memcpy(d, s, count);
-            else mt_i8_table(c->k, table, d, s, count);
+            if (!table)
+                memcpy(d, s, count);
+            else
+                mt_i8_table(c->k, table, d, s, count);
         }
         to += count;
     }
@@ -129,12 +136,13 @@ MT_RUN(mt_run_q8_pad)
     const mt_q8_step *p = c->node->params;
     const mt_tensor *x = c->in[0];
     mt_tensor *o = c->out[0];
-    size_t pitch = (size_t)x->dims[3], row = (size_t)x->dims[2] * pitch, wide = (size_t)o->dims[2] * pitch;
+    size_t pitch = (size_t)x->dims[3], row = (size_t)x->dims[2] * pitch,
+           wide = (size_t)o->dims[2] * pitch;
     memset(o->data, p->q.out_zero, (size_t)o->dims[0] * image_bytes(o));
     for (int64_t i = 0; i < x->dims[0]; i++)
         for (int64_t y = 0; y < x->dims[1]; y++)
-            memcpy((uint8_t *)o->data + (size_t)i * image_bytes(o) + (size_t)(y + p->pool.pt) * wide +
-                       (size_t)p->pool.pl * pitch,
+            memcpy((uint8_t *)o->data + (size_t)i * image_bytes(o) +
+                       (size_t)(y + p->pool.pt) * wide + (size_t)p->pool.pl * pitch,
                    (const uint8_t *)x->data + (size_t)i * image_bytes(x) + (size_t)y * row, row);
     return MT_OK;
 }

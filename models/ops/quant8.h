@@ -16,10 +16,10 @@ typedef struct mt_q8_conv {
 
 /* params of every other step. */
 typedef struct mt_q8_step {
-    mt_i8_pair q;         /* x, y and output: scales, zero points, clamp */
+    mt_i8_pair q; /* x, y and output: scales, zero points, clamp */
     mt_pool_desc pool;
-    int c;                /* channels */
-    const uint8_t *table; /* QTable */
+    int c;                  /* channels */
+    const uint8_t *table;   /* QTable */
     const uint8_t **tables; /* QConcat: one an input, NULL: as it is */
     const int *channels;    /* of its inputs */
 } mt_q8_step;

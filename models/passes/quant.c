@@ -17,12 +17,16 @@ static bool is_op(const mt_node *n, const char *name)
     return n && !n->dead && !strcmp(n->op->name, name);
 }
 
-/* Scale and zero point of a Q or DQ node when they are one constant pair; zero of unsigned bytes. */
+/* Scale and zero point of a Q or DQ node when they are one constant pair; zero as of unsigned
+ * bytes. */
 static bool scalar_grid(const mt_graph *g, const mt_node *n, mt_q8_grid *out)
 {
-    const mt_value *s = g->values[n->in[1]], *q = g->values[is_op(n, "QuantizeLinear") ? n->out[0] : n->in[0]];
+    const mt_value *s = g->values[n->in[1]],
+                   *q = g->values[is_op(n, "QuantizeLinear") ? n->out[0] : n->in[0]];
     const mt_value *z = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]] : NULL;
-    if (!s->constant || s->t.dtype != MT_DT_F32 || mt_tensor_count(&s->t) != 1 || (z && !z->constant)) return false;
+    if (!s->constant || s->t.dtype != MT_DT_F32 || mt_tensor_count(&s->t) != 1 ||
+        (z && !z->constant))
+        return false;
     if (q->t.dtype != MT_DT_U8 && q->t.dtype != MT_DT_I8) return false;
     out->scale = *(const float *)s->t.data;
     out->zero = (z ? (int)mt_tensor_int(&z->t, 0) : 0) + (q->t.dtype == MT_DT_I8 ? 128 : 0);
@@ -54,7 +58,8 @@ bool mt_q8_zero_pad(const mt_q8 *p, const mt_node *n)
     if (n->op->run != mt_run_pad || strcmp(n->op->name, "Pad")) return false;
     const mt_pad_params *a = n->params;
     const mt_tensor *x = &p->g->values[n->in[0]]->t;
-    if (a->mode || a->value != 0 || x->rank != 4 || a->lo[0] || a->lo[1] || a->hi[0] || a->hi[1]) return false;
+    if (a->mode || a->value != 0 || x->rank != 4 || a->lo[0] || a->lo[1] || a->hi[0] || a->hi[1])
+        return false;
     return a->lo[2] >= 0 && a->lo[3] >= 0 && a->hi[2] >= 0 && a->hi[3] >= 0;
 }
 
@@ -64,7 +69,8 @@ static bool moves_only(const mt_q8 *p, const mt_node *n)
     if (n->op->run == mt_run_pool && n->op->name[0] == 'M')
         return (n->n_out < 2 || n->out[1] < 0) && g->values[n->in[0]]->t.rank == 4;
     if (n->op->run == mt_run_concat)
-        return ((const mt_concat_params *)n->params)->axis == 1 && g->values[n->out[0]]->t.rank == 4;
+        return ((const mt_concat_params *)n->params)->axis == 1 &&
+               g->values[n->out[0]]->t.rank == 4;
     return !n->op->run || mt_q8_zero_pad(p, n); /* a view */
 }
 
@@ -80,7 +86,8 @@ static bool target(const mt_q8 *p, int v, mt_q8_grid *out, int depth)
         mt_q8_grid grid;
         if (is_op(m, "QuantizeLinear")) {
             if (m->in[0] != v || !scalar_grid(p->g, m, &grid)) return false;
-        } else if (!moves_only(p, m) || !target(p, m->out[0], &grid, depth + 1)) return false;
+        } else if (!moves_only(p, m) || !target(p, m->out[0], &grid, depth + 1))
+            return false;
         if (i && !same_grid(grid, *out)) return false;
         *out = grid;
     }
@@ -157,7 +164,8 @@ mt_status mt_q8_need(mt_q8 *p, int v, mt_q8_rep *out, bool *found, mt_err *err)
     if (!is_op(dq, "DequantizeLinear") || dq->in[0] >= p->n_values) return MT_OK;
     const mt_node *q = mt_graph_producer(g, dq->in[0]);
     mt_q8_grid a, b;
-    if (!is_op(q, "QuantizeLinear") || !scalar_grid(g, dq, &a) || !scalar_grid(g, q, &b) || !same_grid(a, b))
+    if (!is_op(q, "QuantizeLinear") || !scalar_grid(g, dq, &a) || !scalar_grid(g, q, &b) ||
+        !same_grid(a, b))
         return MT_OK;
     const mt_value *x = g->values[q->in[0]];
     int c, h, w;
@@ -195,7 +203,8 @@ bool mt_q8_end(const mt_q8 *p, const mt_node *n, mt_q8_end_of *e)
     if (n->act != MT_ACT_NONE) return false;
     if (!target(p, e->value, &e->grid, 0)) {
         const mt_node *a = sole_reader(p, e->value);
-        if (!a || a->in[0] != e->value || (a->op->run != mt_run_act && a->op->run != mt_run_clip)) return false;
+        if (!a || a->in[0] != e->value || (a->op->run != mt_run_act && a->op->run != mt_run_clip))
+            return false;
         for (int i = 1; i < a->n_in; i++)
             if (a->in[i] >= 0 && !p->g->values[a->in[i]]->constant) return false;
         const mt_act_params *ap = a->params;
@@ -231,7 +240,8 @@ static mt_status see_quant(mt_q8 *p, mt_node *n, mt_err *err)
     mt_q8_grid grid;
     bool q = is_op(n, "QuantizeLinear");
     int x = n->in[0], o = n->out[0];
-    if (x >= p->n_values || o >= p->n_values || !p->rep[x].image || !scalar_grid(g, n, &grid) || !same_grid(grid, p->rep[x].grid))
+    if (x >= p->n_values || o >= p->n_values || !p->rep[x].image || !scalar_grid(g, n, &grid) ||
+        !same_grid(grid, p->rep[x].grid))
         return MT_OK;
     p->rep[o] = p->rep[x];
     p->exact[o] = !q;
@@ -256,8 +266,10 @@ static mt_status index_readers(mt_q8 *p, mt_err *err)
     for (int i = 0; i < g->n_nodes; i++)
         for (int j = 0; j < g->nodes[i]->n_in; j++)
             if (g->nodes[i]->in[j] >= 0) p->first[g->nodes[i]->in[j] + 1]++;
-    for (int v = 0; v < n; v++) p->first[v + 1] += p->first[v];
-    MT_TRY(mt_alloc(&p->readers, (size_t)p->first[n] + 1, sizeof *p->readers, SIZE_MAX, "graph", err));
+    for (int v = 0; v < n; v++)
+        p->first[v + 1] += p->first[v];
+    MT_TRY(
+        mt_alloc(&p->readers, (size_t)p->first[n] + 1, sizeof *p->readers, SIZE_MAX, "graph", err));
     MT_AUTO_FREE int *at = NULL;
     MT_TRY(mt_alloc(&at, (size_t)n + 1, sizeof *at, SIZE_MAX, "graph", err));
     for (int i = 0; i < g->n_nodes; i++)
@@ -274,7 +286,8 @@ static mt_status walk(mt_q8 *p, mt_err *err)
     int n = g->n_nodes;
     for (int i = 0; i < n; i++) {
         mt_node *m = g->nodes[i];
-        if (is_op(m, "QuantizeLinear") || is_op(m, "DequantizeLinear")) MT_TRY(see_quant(p, m, err));
+        if (is_op(m, "QuantizeLinear") || is_op(m, "DequantizeLinear"))
+            MT_TRY(see_quant(p, m, err));
         else if (m->n_out == 1 || m->op->run == mt_run_pool) {
             mt_q8_rep r = {0};
             int value = -1;
@@ -303,8 +316,8 @@ static mt_status make_kernels(mt_graph *g, mt_err *err)
         n->variant = mt_i8_conv_variant(n->i8);
         n->scratch = mt_i8_conv_scratch_bytes(n->i8);
         if (c->d.out_float) {
-            size_t floats = (size_t)g->values[n->in[0]]->t.dims[0] * (size_t)c->d.oh * (size_t)c->d.ow *
-                            (size_t)mt_i8_pitch(c->d.cout);
+            size_t floats = (size_t)g->values[n->in[0]]->t.dims[0] * (size_t)c->d.oh *
+                            (size_t)c->d.ow * (size_t)mt_i8_pitch(c->d.cout);
             n->scratch += (floats * sizeof(float) + 63) & ~(size_t)63;
         }
     }
@@ -314,12 +327,15 @@ static mt_status make_kernels(mt_graph *g, mt_err *err)
 mt_status mt_pass_quant(mt_graph *g, mt_err *err)
 {
     bool any = false;
-    for (int i = 0; i < g->n_nodes; i++) any = any || is_op(g->nodes[i], "DequantizeLinear");
+    for (int i = 0; i < g->n_nodes; i++)
+        any = any || is_op(g->nodes[i], "DequantizeLinear");
     if (!any) return MT_OK;
     mt_q8 p = {.g = g, .n_values = g->n_values};
     mt_status st = index_readers(&p, err);
-    if (st == MT_OK) st = mt_alloc(&p.rep, (size_t)g->n_values + 1, sizeof *p.rep, SIZE_MAX, "graph", err);
-    if (st == MT_OK) st = mt_alloc(&p.exact, (size_t)g->n_values + 1, sizeof *p.exact, SIZE_MAX, "graph", err);
+    if (st == MT_OK)
+        st = mt_alloc(&p.rep, (size_t)g->n_values + 1, sizeof *p.rep, SIZE_MAX, "graph", err);
+    if (st == MT_OK)
+        st = mt_alloc(&p.exact, (size_t)g->n_values + 1, sizeof *p.exact, SIZE_MAX, "graph", err);
     if (st == MT_OK) st = walk(&p, err);
     if (st == MT_OK) st = mt_graph_compact(g, err);
     if (st == MT_OK) st = make_kernels(g, err);

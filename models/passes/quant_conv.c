@@ -32,10 +32,12 @@ static mt_status read_weights(weights *out, bool *ok, mt_graph *g, int v, int ax
         out->scale[i] = ((const float *)s->data)[count == 1 ? 0 : i];
         if (!(out->scale[i] > 0) || !isfinite(out->scale[i])) return MT_OK;
     }
-    for (int d = axis + 1; d < q->rank; d++) inner *= q->dims[d];
+    for (int d = axis + 1; d < q->rank; d++)
+        inner *= q->dims[d];
     for (int64_t i = 0; i < n; i++) {
         int64_t c = count == 1 ? 0 : i / inner % channels;
-        int64_t value = mt_tensor_int(q, i) - (z ? mt_tensor_int(z, mt_tensor_count(z) == 1 ? 0 : c) : 0);
+        int64_t value =
+            mt_tensor_int(q, i) - (z ? mt_tensor_int(z, mt_tensor_count(z) == 1 ? 0 : c) : 0);
         if (value < -128 || value > 127) return MT_OK;
         out->w[i] = (int8_t)value;
     }
@@ -49,7 +51,8 @@ static mt_status transpose(weights *w, mt_graph *g, int64_t rows, int64_t cols, 
     int8_t *to;
     MT_TRY(mt_graph_block(&to, g, (size_t)(rows * cols), err));
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++) to[c * rows + r] = w->w[r * cols + c];
+        for (int64_t c = 0; c < cols; c++)
+            to[c * rows + r] = w->w[r * cols + c];
     w->w = to;
     return MT_OK;
 }
@@ -58,20 +61,39 @@ static mt_i8_conv_desc conv_desc(const mt_graph *g, const mt_node *n, const mt_q
 {
     const mt_window *w = n->params;
     const mt_tensor *o = &g->values[n->out[0]]->t;
-    return (mt_i8_conv_desc){.cin = x->c, .cout = (int)o->dims[1], .groups = (int)w->groups,
-                             .h = x->h, .w = x->w, .oh = (int)o->dims[2], .ow = (int)o->dims[3],
-                             .kh = (int)w->kernel[0], .kw = (int)w->kernel[1],
-                             .sh = (int)w->stride[0], .sw = (int)w->stride[1],
-                             .dh = (int)w->dilation[0], .dw = (int)w->dilation[1],
-                             .pt = (int)w->pad_lo[0], .pl = (int)w->pad_lo[1]};
+    return (mt_i8_conv_desc){.cin = x->c,
+                             .cout = (int)o->dims[1],
+                             .groups = (int)w->groups,
+                             .h = x->h,
+                             .w = x->w,
+                             .oh = (int)o->dims[2],
+                             .ow = (int)o->dims[3],
+                             .kh = (int)w->kernel[0],
+                             .kw = (int)w->kernel[1],
+                             .sh = (int)w->stride[0],
+                             .sw = (int)w->stride[1],
+                             .dh = (int)w->dilation[0],
+                             .dw = (int)w->dilation[1],
+                             .pt = (int)w->pad_lo[0],
+                             .pl = (int)w->pad_lo[1]};
 }
 
 /* A product with a constant matrix as the convolution of the whole picture. */
 static mt_i8_conv_desc dense_desc(const mt_q8_rep *x, int cout)
 {
-    return (mt_i8_conv_desc){.cin = x->c, .cout = cout, .groups = 1, .h = x->h, .w = x->w,
-                             .oh = 1, .ow = 1, .kh = x->h, .kw = x->w,
-                             .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+    return (mt_i8_conv_desc){.cin = x->c,
+                             .cout = cout,
+                             .groups = 1,
+                             .h = x->h,
+                             .w = x->w,
+                             .oh = 1,
+                             .ow = 1,
+                             .kh = x->h,
+                             .kw = x->w,
+                             .sh = 1,
+                             .sw = 1,
+                             .dh = 1,
+                             .dw = 1};
 }
 
 /* Weights, bias and shape of node n, which reads image x. */
@@ -90,8 +112,9 @@ static mt_status describe(mt_q8_conv *c, bool *ok, mt_q8 *p, const mt_node *n, c
         c->d = conv_desc(g, n, x);
     } else {
         int rows_out = gemm && mt_attr_int(n, "transB", 0) ? 0 : 1;
-        bool plain = !gemm || (mt_attr_float(n, "alpha", 1.0f) == 1.0f &&
-                               mt_attr_float(n, "beta", 1.0f) == 1.0f && !mt_attr_int(n, "transA", 0));
+        bool plain =
+            !gemm || (mt_attr_float(n, "alpha", 1.0f) == 1.0f &&
+                      mt_attr_float(n, "beta", 1.0f) == 1.0f && !mt_attr_int(n, "transA", 0));
         if (!plain || wt->rank != 2 || o->rank != 2) return MT_OK;
         if (wt->dims[!rows_out] != (int64_t)x->c * x->h * x->w) return MT_OK;
         MT_TRY(read_weights(&w, ok, g, n->in[1], rows_out, err));
@@ -100,7 +123,8 @@ static mt_status describe(mt_q8_conv *c, bool *ok, mt_q8 *p, const mt_node *n, c
         c->d = dense_desc(x, (int)wt->dims[rows_out]);
     }
     c->d.in_zero = x->grid.zero;
-    for (int i = 0; i < c->d.cout; i++) w.scale[i] *= x->grid.scale;
+    for (int i = 0; i < c->d.cout; i++)
+        w.scale[i] *= x->grid.scale;
     c->weights = w.w;
     c->scale = w.scale;
     if (n->n_in < 3 || n->in[2] < 0) return MT_OK;
@@ -126,8 +150,8 @@ mt_status mt_q8_match_conv(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_er
     mt_q8_rep x;
     mt_q8_end_of e;
     bool ok;
-    if (n->residual >= 0 || n->act != MT_ACT_NONE || n->n_in < 2 || n->in[1] < 0 || !g->values[n->in[1]]->constant ||
-        !g->values[n->in[1]]->dq)
+    if (n->residual >= 0 || n->act != MT_ACT_NONE || n->n_in < 2 || n->in[1] < 0 ||
+        !g->values[n->in[1]]->constant || !g->values[n->in[1]]->dq)
         return MT_OK;
     MT_TRY(mt_q8_need(p, n->in[0], &x, &ok, err));
     if (!ok) return MT_OK;
@@ -143,7 +167,8 @@ mt_status mt_q8_match_conv(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_er
         c.d.act = e.act;
         c.d.act_a = e.act_a;
         c.d.act_b = e.act_b;
-    } else c.d.out_float = 1;
+    } else
+        c.d.out_float = 1;
     if (!fits(&c) && bytes) { /* what comes behind is not for bytes */
         c.d.out_float = 1;
         c.d.act = MT_ACT_NONE;
@@ -157,7 +182,8 @@ mt_status mt_q8_match_conv(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_er
     m->macs = n->macs;
     if (bytes) {
         *value = e.value;
-        return mt_q8_image(r, p, m, g->values[n->out[0]]->t.dims[0], c.d.cout, c.d.oh, c.d.ow, e.grid, err);
+        return mt_q8_image(r, p, m, g->values[n->out[0]]->t.dims[0], c.d.cout, c.d.oh, c.d.ow,
+                           e.grid, err);
     }
     /* the floats are node n's own result from now on */
     m->out[0] = n->out[0];
@@ -169,7 +195,8 @@ static bool only_for(const mt_q8 *p, int image)
 {
     for (int i = 0; i < p->n; i++)
         for (int j = 0; j < p->order[i]->n_in; j++)
-            if (p->order[i]->in[j] == image && strcmp(p->order[i]->op->name, "QFloat")) return false;
+            if (p->order[i]->in[j] == image && strcmp(p->order[i]->op->name, "QFloat"))
+                return false;
     return true;
 }
 

@@ -93,7 +93,7 @@ void mt_i8_avg_pool(const mt_kernels *k, const mt_pool_desc *d, const mt_i8_pair
 /* Floats [c][places] of one image to bytes and back. scale, zero: of the bytes. */
 void mt_i8_quantise(const mt_kernels *k, uint8_t *dst, const float *src_chw, int c, size_t places,
                     float scale, int zero);
-void mt_i8_dequantise(const mt_kernels *k, float *dst_chw, const uint8_t *src, int c,
-                      size_t places, float scale, int zero);
+void mt_i8_dequantise(const mt_kernels *k, float *dst_chw, const uint8_t *src, int c, size_t places,
+                      float scale, int zero);
 
 #endif

@@ -17,7 +17,8 @@ typedef struct bytes {
 static bytes make(size_t n, int shift)
 {
     bytes b = {NULL, NULL, n, shift};
-    assert_int_equal(mt_alloc_aligned(&b.raw, n + 2 * EDGE + 64, (size_t)1 << 30, "test", NULL), MT_OK);
+    assert_int_equal(mt_alloc_aligned(&b.raw, n + 2 * EDGE + 64, (size_t)1 << 30, "test", NULL),
+                     MT_OK);
     memset(b.raw, CANARY, n + 2 * EDGE + 64);
     b.p = b.raw + EDGE + shift;
     return b;
@@ -34,7 +35,8 @@ static void drop(bytes *b)
 
 static void fill(uint8_t *p, size_t n, uint32_t seed)
 {
-    for (size_t i = 0; i < n; i++) p[i] = (uint8_t)(kc_next(&seed) >> 16);
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)(kc_next(&seed) >> 16);
 }
 
 /* Every table: the levels, and avx512 once without its dot products. */
@@ -64,7 +66,7 @@ static int out_size(int in, int k, int s, int d, int pad)
 /* A layer of any kind; dense, in groups, depthwise, stems, one place. */
 static bool random_layer(layer *l, uint32_t *seed)
 {
-    static const mt_act acts[] = {MT_ACT_NONE, MT_ACT_NONE, MT_ACT_LEAKY, MT_ACT_SIGMOID,
+    static const mt_act acts[] = {MT_ACT_NONE,     MT_ACT_NONE,   MT_ACT_LEAKY, MT_ACT_SIGMOID,
                                   MT_ACT_HSIGMOID, MT_ACT_HSWISH, MT_ACT_SILU};
     static const int sizes[] = {1, 3, 5, 7};
     mt_i8_conv_desc d = {.groups = 1, .dh = 1, .dw = 1};
@@ -123,12 +125,18 @@ static double act_exact(double x, const mt_i8_conv_desc *d)
 {
     double a = (double)d->act_a, b = (double)d->act_b;
     switch (d->act) {
-    case MT_ACT_LEAKY: return x < 0 ? a * x : x;
-    case MT_ACT_SIGMOID: return 1 / (1 + exp(-x));
-    case MT_ACT_HSIGMOID: return fmin(fmax(a * x + b, 0), 1);
-    case MT_ACT_HSWISH: return x * fmin(fmax(x / 6 + 0.5, 0), 1);
-    case MT_ACT_SILU: return x / (1 + exp(-x));
-    default: return x;
+    case MT_ACT_LEAKY:
+        return x < 0 ? a * x : x;
+    case MT_ACT_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case MT_ACT_HSIGMOID:
+        return fmin(fmax(a * x + b, 0), 1);
+    case MT_ACT_HSWISH:
+        return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case MT_ACT_SILU:
+        return x / (1 + exp(-x));
+    default:
+        return x;
     }
 }
 
@@ -161,10 +169,12 @@ static double value_exact(const layer *l, int64_t sum, int o, int res, double *s
     double q = y / (double)d->mid_scale, m = nearbyint(q);
     if (fabs(fabs(q - m) - 0.5) < 1e-3) *slack = (double)(d->mid_scale / d->out_scale);
     m = fmin(fmax(m, -d->mid_zero), 255 - d->mid_zero);
-    return (m * (double)d->mid_scale + (res - d->res_zero) * (double)d->res_scale) / (double)d->out_scale;
+    return (m * (double)d->mid_scale + (res - d->res_zero) * (double)d->res_scale) /
+           (double)d->out_scale;
 }
 
-static void compare(const layer *l, const uint8_t *in, const uint8_t *res, const void *out, const char *what)
+static void compare(const layer *l, const uint8_t *in, const uint8_t *res, const void *out,
+                    const char *what)
 {
     const mt_i8_conv_desc *d = &l->d;
     int pitch = mt_i8_pitch(d->cout);
@@ -175,20 +185,22 @@ static void compare(const layer *l, const uint8_t *in, const uint8_t *res, const
                 double slack, v = value_exact(l, sum_exact(l, in, o, y, x), o, res[at], &slack);
                 if (d->out_float) {
                     double got = (double)((const float *)out)[at];
-                    if (!(fabs(got - v) <= 1e-5 * fmax(1, fabs(v)))) fail_msg("%s: %g, not %g", what, got, v);
+                    if (!(fabs(got - v) <= 1e-5 * fmax(1, fabs(v))))
+                        fail_msg("%s: %g, not %g", what, got, v);
                     continue;
                 }
                 double want = fmin(fmax(nearbyint(v) + d->out_zero, d->lo), d->hi);
                 double edge = fabs(fabs(v - nearbyint(v)) - 0.5) < 1e-3 + 1e-6 * fabs(v) ? 1 : 0;
                 int got = ((const uint8_t *)out)[at];
                 if (fabs(got - want) > edge + slack + (slack > 0 ? 1 : 0))
-                    fail_msg("%s: place %d, %d channel %d: %d, not %g (%g)", what, y, x, o, got, want, v);
+                    fail_msg("%s: place %d, %d channel %d: %d, not %g (%g)", what, y, x, o, got,
+                             want, v);
             }
 }
 
 /* Runs on one table with awkward addresses; the bytes that count, tight. */
-static uint8_t *run_layer(const layer *l, const mt_kernels *k, const uint8_t *in, const uint8_t *res,
-                          int shift, bool in_place)
+static uint8_t *run_layer(const layer *l, const mt_kernels *k, const uint8_t *in,
+                          const uint8_t *res, int shift, bool in_place)
 {
     const mt_i8_conv_desc *d = &l->d;
     size_t pitch = (size_t)mt_i8_pitch(d->cout), size = d->out_float ? sizeof(float) : 1;
@@ -197,7 +209,8 @@ static uint8_t *run_layer(const layer *l, const mt_kernels *k, const uint8_t *in
     mt_i8_conv *c = NULL;
     mt_err err = MT_ERR_INIT;
     tt_ok(mt_i8_conv_new(&c, k, d, l->w, l->scale, l->bias, &err), &err);
-    bytes x = make(in_n, shift), r = make(out_n, (shift * 7) % 16), o = make(out_n * size, d->out_float ? 4 : (shift * 3) % 32);
+    bytes x = make(in_n, shift), r = make(out_n, (shift * 7) % 16),
+          o = make(out_n * size, d->out_float ? 4 : (shift * 3) % 32);
     bytes scratch = make(mt_i8_conv_scratch_bytes(c), 32); /* EDGE + 32 is a line */
     memcpy(x.p, in, in_n);
     memcpy(r.p, res, out_n);
@@ -206,12 +219,14 @@ static uint8_t *run_layer(const layer *l, const mt_kernels *k, const uint8_t *in
     assert_memory_equal(x.p, in, in_n);
     uint8_t *tight = malloc(places * (size_t)d->cout * size + 1);
     for (size_t p = 0; p < places; p++)
-        memcpy(tight + p * (size_t)d->cout * size, (uint8_t *)to + p * pitch * size, (size_t)d->cout * size);
+        memcpy(tight + p * (size_t)d->cout * size, (uint8_t *)to + p * pitch * size,
+               (size_t)d->cout * size);
     for (int i = 0; i < l->n; i++) {
         char what[160];
-        snprintf(what, sizeof what, "%s %s %d-%d g%d %dx%d s%d,%d d%d,%d at %dx%d act %d%s%s", k->name,
-                 mt_i8_conv_variant(c), d->cin, d->cout, d->groups, d->kh, d->kw, d->sh, d->sw, d->dh,
-                 d->dw, d->h, d->w, (int)d->act, d->residual ? " residual" : "", in_place ? " in place" : "");
+        snprintf(what, sizeof what, "%s %s %d-%d g%d %dx%d s%d,%d d%d,%d at %dx%d act %d%s%s",
+                 k->name, mt_i8_conv_variant(c), d->cin, d->cout, d->groups, d->kh, d->kw, d->sh,
+                 d->sw, d->dh, d->dw, d->h, d->w, (int)d->act, d->residual ? " residual" : "",
+                 in_place ? " in place" : "");
         compare(l, in + (size_t)i * in_n / (size_t)l->n, res + (size_t)i * out_n / (size_t)l->n,
                 (uint8_t *)to + (size_t)i * out_n / (size_t)l->n * size, what);
     }
@@ -228,7 +243,8 @@ static void convolutions(void **state)
         if (!random_layer(&l, &seed)) continue;
         const mt_i8_conv_desc *d = &l.d;
         size_t in_n = (size_t)(l.n * d->h * d->w * mt_i8_pitch(d->cin)),
-               places = (size_t)(l.n * d->oh * d->ow), out_n = places * (size_t)mt_i8_pitch(d->cout),
+               places = (size_t)(l.n * d->oh * d->ow),
+               out_n = places * (size_t)mt_i8_pitch(d->cout),
                count = places * (size_t)d->cout * (d->out_float ? sizeof(float) : 1);
         uint8_t *in = malloc(in_n), *res = malloc(out_n), *first = NULL;
         fill(in, in_n, seed);
@@ -236,9 +252,11 @@ static void convolutions(void **state)
         EACH_TABLE(k)
         {
             uint8_t *got = run_layer(&l, k, in, res, i % 5, i % 2);
-            if (!first) first = got;
+            if (!first)
+                first = got;
             else {
-                if (memcmp(first, got, count)) fail_msg("layer %d: %s differs from ref", i, k->name);
+                if (memcmp(first, got, count))
+                    fail_msg("layer %d: %s differs from ref", i, k->name);
                 free(got);
             }
         }
@@ -255,10 +273,23 @@ static void nothing_saturates(void **state)
     float scale[O];
     for (int o = 0; o < O; o++) {
         scale[o] = 1.0f;
-        for (int c = 0; c < C; c++) w[o * C + c] = o % 2 ? -128 : 127;
+        for (int c = 0; c < C; c++)
+            w[o * C + c] = o % 2 ? -128 : 127;
     }
-    mt_i8_conv_desc d = {.cin = C, .cout = O, .groups = 1, .h = 1, .w = 1, .oh = 1, .ow = 1, .kh = 1,
-                         .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .out_float = 1};
+    mt_i8_conv_desc d = {.cin = C,
+                         .cout = O,
+                         .groups = 1,
+                         .h = 1,
+                         .w = 1,
+                         .oh = 1,
+                         .ow = 1,
+                         .kh = 1,
+                         .kw = 1,
+                         .sh = 1,
+                         .sw = 1,
+                         .dh = 1,
+                         .dw = 1,
+                         .out_float = 1};
     EACH_TABLE(k)
     {
         mt_i8_conv *c = NULL;
@@ -268,7 +299,8 @@ static void nothing_saturates(void **state)
         float out[O];
         memset(in.p, 255, C);
         mt_i8_conv_run(c, 1, in.p, NULL, out, scratch.p);
-        for (int o = 0; o < O; o++) assert_true(out[o] == 255.0f * C * (o % 2 ? -128.0f : 127.0f));
+        for (int o = 0; o < O; o++)
+            assert_true(out[o] == 255.0f * C * (o % 2 ? -128.0f : 127.0f));
         drop(&in), drop(&scratch);
         mt_i8_conv_free(&c);
     }
@@ -282,8 +314,21 @@ static void refusals(void **state)
     mt_err err = MT_ERR_INIT;
     int8_t w[4] = {1, 2, 3, 4};
     float scale[1] = {1.0f}, huge[1] = {1e12f};
-    mt_i8_conv_desc d = {.cin = 4, .cout = 1, .groups = 1, .h = 1, .w = 1, .oh = 1, .ow = 1, .kh = 1,
-                         .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .out_scale = 1, .hi = 255};
+    mt_i8_conv_desc d = {.cin = 4,
+                         .cout = 1,
+                         .groups = 1,
+                         .h = 1,
+                         .w = 1,
+                         .oh = 1,
+                         .ow = 1,
+                         .kh = 1,
+                         .kw = 1,
+                         .sh = 1,
+                         .sw = 1,
+                         .dh = 1,
+                         .dw = 1,
+                         .out_scale = 1,
+                         .hi = 255};
     assert_int_equal(mt_i8_conv_new(&c, k, &d, w, huge, NULL, &err), MT_ERR_UNSUPPORTED);
     d.lo = 300;
     mt_err_clear(&err);
@@ -308,8 +353,14 @@ static void near_byte(int got, double v, const mt_i8_pair *d, const char *what)
     if (fabs(got - want) > edge) fail_msg("%s: %d, not %g (%g)", what, got, want, v);
 }
 
-static const mt_i8_pair pair = {.x_scale = 0.021f, .y_scale = 0.037f, .out_scale = 0.05f,
-                                .x_zero = 119, .y_zero = 3, .out_zero = 101, .lo = 20, .hi = 250};
+static const mt_i8_pair pair = {.x_scale = 0.021f,
+                                .y_scale = 0.037f,
+                                .out_scale = 0.05f,
+                                .x_zero = 119,
+                                .y_zero = 3,
+                                .out_zero = 101,
+                                .lo = 20,
+                                .hi = 250};
 
 static void pairs(void **state)
 {
@@ -321,9 +372,12 @@ static void pairs(void **state)
             bytes x = make(n, (int)n % 7), y = make(n, 3), o = make(n, 5);
             memcpy(x.p, x0, n), memcpy(y.p, y0, n);
             uint8_t *to = place == 0 ? o.p : place == 1 ? x.p : y.p;
-            if (op == 0) mt_i8_add(k, &pair, to, x.p, y.p, n);
-            else if (op == 1) mt_i8_mul(k, &pair, to, x.p, y.p, n);
-            else mt_i8_table(k, first[0] /* any 256 bytes */, to, x0, 0);
+            if (op == 0)
+                mt_i8_add(k, &pair, to, x.p, y.p, n);
+            else if (op == 1)
+                mt_i8_mul(k, &pair, to, x.p, y.p, n);
+            else
+                mt_i8_table(k, first[0] /* any 256 bytes */, to, x0, 0);
             for (size_t i = 0; op < 2 && i < n; i++) {
                 double a = (x0[i] - 119) * (double)0.021f, b = (y0[i] - 3) * (double)0.037f;
                 near_byte(to[i], (op ? a * b : a + b) / (double)0.05f, &pair, k->name);
@@ -334,12 +388,14 @@ static void pairs(void **state)
         }
     }
     uint8_t map[256], x[300], y[300];
-    for (int i = 0; i < 256; i++) map[i] = (uint8_t)(i * 7 + 3);
+    for (int i = 0; i < 256; i++)
+        map[i] = (uint8_t)(i * 7 + 3);
     fill(x, sizeof x, 4);
     EACH_TABLE(k) for (size_t n = 0; n <= sizeof x; n += 1 + n / 3)
     {
         mt_i8_table(k, map, y, x, n);
-        for (size_t i = 0; i < n; i++) assert_int_equal(y[i], map[x[i]]);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(y[i], map[x[i]]);
     }
     mt_cpu_mask_vnni(0);
 }
@@ -358,7 +414,9 @@ static void gates(void **state)
             uint8_t *to = c % 2 ? o.p : x.p;
             mt_i8_mul_channels(k, &pair, to, x.p, gate, pitch, places);
             for (size_t i = 0; i < n; i++)
-                near_byte(to[i], (x0[i] - 119) * (double)0.021f * ((gate[i % (size_t)pitch] - 3) * (double)0.037f) / (double)0.05f,
+                near_byte(to[i],
+                          (x0[i] - 119) * (double)0.021f *
+                              ((gate[i % (size_t)pitch] - 3) * (double)0.037f) / (double)0.05f,
                           &pair, "gate");
             if (t_ == 0) memcpy(first, to, n);
             assert_memory_equal(to, first, n);
@@ -375,13 +433,22 @@ static void pools(void **state)
 {
     uint32_t seed = 8;
     for (int i = 0; i < 150; i++) {
-        mt_pool_desc d = {.c = 1 + kc_pick(&seed, 150), .h = 1 + kc_pick(&seed, 12), .w = 1 + kc_pick(&seed, 12),
-                          .sh = 1 + kc_pick(&seed, 3), .sw = 1 + kc_pick(&seed, 3), .dh = 1, .dw = 1,
-                          .pt = kc_pick(&seed, 2), .pl = kc_pick(&seed, 2), .pb = kc_pick(&seed, 2),
-                          .pr = kc_pick(&seed, 2), .count_include_pad = kc_pick(&seed, 2)};
+        mt_pool_desc d = {.c = 1 + kc_pick(&seed, 150),
+                          .h = 1 + kc_pick(&seed, 12),
+                          .w = 1 + kc_pick(&seed, 12),
+                          .sh = 1 + kc_pick(&seed, 3),
+                          .sw = 1 + kc_pick(&seed, 3),
+                          .dh = 1,
+                          .dw = 1,
+                          .pt = kc_pick(&seed, 2),
+                          .pl = kc_pick(&seed, 2),
+                          .pb = kc_pick(&seed, 2),
+                          .pr = kc_pick(&seed, 2),
+                          .count_include_pad = kc_pick(&seed, 2)};
         d.kh = 1 + kc_pick(&seed, d.h < 9 ? d.h : 9), d.kw = 1 + kc_pick(&seed, d.w < 9 ? d.w : 9);
         if (i % 5 == 0) d.kh = d.h, d.kw = d.w, d.pt = d.pl = d.pb = d.pr = 0; /* the whole plane */
-        d.oh = out_size(d.h, d.kh, d.sh, 1, d.pt + d.pb), d.ow = out_size(d.w, d.kw, d.sw, 1, d.pl + d.pr);
+        d.oh = out_size(d.h, d.kh, d.sh, 1, d.pt + d.pb),
+        d.ow = out_size(d.w, d.kw, d.sw, 1, d.pl + d.pr);
         bool mean = i % 2;
         if (mean && d.kh * d.kw > 64) continue;
         int pitch = mt_i8_pitch(d.c);
@@ -391,23 +458,32 @@ static void pools(void **state)
         {
             bytes in = make(in_n, i % 4), out = make(out_n, i % 3);
             fill(in.p, in_n, (uint32_t)i);
-            if (mean) mt_i8_avg_pool(k, &d, &pair, in.p, out.p);
-            else mt_i8_max_pool(k, &d, in.p, out.p);
-            for (int y = 0; y < d.oh; y++) for (int x = 0; x < d.ow; x++) for (int c = 0; c < d.c; c++) {
-                int top = 0, sum = 0, n = 0, padded = 0, got = out.p[(y * d.ow + x) * pitch + c];
-                for (int ky = 0; ky < d.kh; ky++) for (int kx = 0; kx < d.kw; kx++) {
-                    int iy = y * d.sh + ky - d.pt, ix = x * d.sw + kx - d.pl;
-                    padded += iy < d.h + d.pb && ix < d.w + d.pr;
-                    if (iy < 0 || ix < 0 || iy >= d.h || ix >= d.w) continue;
-                    int v = in.p[(iy * d.w + ix) * pitch + c];
-                    top = v > top ? v : top;
-                    sum += v - pair.x_zero;
-                    n++;
-                }
-                int by = d.count_include_pad ? padded : n;
-                if (mean) near_byte(got, by ? sum * (double)0.021f / by / (double)0.05f : 0, &pair, "mean");
-                else assert_int_equal(got, top);
-            }
+            if (mean)
+                mt_i8_avg_pool(k, &d, &pair, in.p, out.p);
+            else
+                mt_i8_max_pool(k, &d, in.p, out.p);
+            for (int y = 0; y < d.oh; y++)
+                for (int x = 0; x < d.ow; x++)
+                    for (int c = 0; c < d.c; c++) {
+                        int top = 0, sum = 0, n = 0, padded = 0,
+                            got = out.p[(y * d.ow + x) * pitch + c];
+                        for (int ky = 0; ky < d.kh; ky++)
+                            for (int kx = 0; kx < d.kw; kx++) {
+                                int iy = y * d.sh + ky - d.pt, ix = x * d.sw + kx - d.pl;
+                                padded += iy < d.h + d.pb && ix < d.w + d.pr;
+                                if (iy < 0 || ix < 0 || iy >= d.h || ix >= d.w) continue;
+                                int v = in.p[(iy * d.w + ix) * pitch + c];
+                                top = v > top ? v : top;
+                                sum += v - pair.x_zero;
+                                n++;
+                            }
+                        int by = d.count_include_pad ? padded : n;
+                        if (mean)
+                            near_byte(got, by ? sum * (double)0.021f / by / (double)0.05f : 0,
+                                      &pair, "mean");
+                        else
+                            assert_int_equal(got, top);
+                    }
             if (t_ == 0) memcpy(first, out.p, out_n);
             assert_memory_equal(out.p, first, out_n);
             drop(&in), drop(&out);
@@ -419,35 +495,36 @@ static void pools(void **state)
 
 static void floats_and_back(void **state)
 {
-    for (int c = 1; c < 40; c += c < 5 ? 1 : 7) for (size_t hw = 1; hw < 90; hw += 1 + hw / 4)
-    {
-        size_t n = (size_t)c * hw, n_bytes = (size_t)mt_i8_pitch(c) * hw;
-        float *x = malloc(n * sizeof *x), *back = malloc(n * sizeof *x);
-        kc_fill(x, n, (uint32_t)c, 4.0f);
-        x[0] = 0.125f; /* on the edge between 0.25 * 0 and 0.25 * 1: half goes to even */
-        if (n > 1) x[1] = 1e30f;
-        EACH_TABLE(k)
-        {
-            bytes q = make(n_bytes, (int)hw % 5);
-            mt_i8_quantise(k, q.p, x, c, hw, 0.25f, 7);
-            mt_i8_dequantise(k, back, q.p, c, hw, 0.25f, 7);
-            for (size_t i = 0; i < n; i++) {
-                double want = fmin(fmax(nearbyint((double)x[i] / 0.25) + 7, 0), 255);
-                assert_int_equal(q.p[i % hw * (size_t)mt_i8_pitch(c) + i / hw], (int)want);
-                assert_true(back[i] == (float)(want - 7) * 0.25f);
+    for (int c = 1; c < 40; c += c < 5 ? 1 : 7)
+        for (size_t hw = 1; hw < 90; hw += 1 + hw / 4) {
+            size_t n = (size_t)c * hw, n_bytes = (size_t)mt_i8_pitch(c) * hw;
+            float *x = malloc(n * sizeof *x), *back = malloc(n * sizeof *x);
+            kc_fill(x, n, (uint32_t)c, 4.0f);
+            x[0] = 0.125f; /* on the edge between 0.25 * 0 and 0.25 * 1: half goes to even */
+            if (n > 1) x[1] = 1e30f;
+            EACH_TABLE(k)
+            {
+                bytes q = make(n_bytes, (int)hw % 5);
+                mt_i8_quantise(k, q.p, x, c, hw, 0.25f, 7);
+                mt_i8_dequantise(k, back, q.p, c, hw, 0.25f, 7);
+                for (size_t i = 0; i < n; i++) {
+                    double want = fmin(fmax(nearbyint((double)x[i] / 0.25) + 7, 0), 255);
+                    assert_int_equal(q.p[i % hw * (size_t)mt_i8_pitch(c) + i / hw], (int)want);
+                    assert_true(back[i] == (float)(want - 7) * 0.25f);
+                }
+                drop(&q);
             }
-            drop(&q);
+            free(x), free(back);
         }
-        free(x), free(back);
-    }
     mt_cpu_mask_vnni(0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions), cmocka_unit_test(nothing_saturates), cmocka_unit_test(refusals),
-        cmocka_unit_test(pairs),        cmocka_unit_test(gates),             cmocka_unit_test(pools),
+        cmocka_unit_test(convolutions),    cmocka_unit_test(nothing_saturates),
+        cmocka_unit_test(refusals),        cmocka_unit_test(pairs),
+        cmocka_unit_test(gates),           cmocka_unit_test(pools),
         cmocka_unit_test(floats_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

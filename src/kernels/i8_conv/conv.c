@@ -50,8 +50,12 @@ static mt_status check(const mt_i8_conv_desc *d, mt_err *err)
         (int64_t)d->oh * d->ow > INT32_MAX / 4)
         return mt_err_set(err, MT_ERR_LIMIT, "8-bit convolution: a plane of %d x %d", d->w, d->h);
     switch (d->act) {
-    case MT_ACT_NONE: case MT_ACT_LEAKY: case MT_ACT_SIGMOID: case MT_ACT_HSIGMOID:
-    case MT_ACT_HSWISH: case MT_ACT_SILU:
+    case MT_ACT_NONE:
+    case MT_ACT_LEAKY:
+    case MT_ACT_SIGMOID:
+    case MT_ACT_HSIGMOID:
+    case MT_ACT_HSWISH:
+    case MT_ACT_SILU:
         break;
     default:
         return mt_err_set(err, MT_ERR_UNSUPPORTED, "8-bit convolution: activation %d", (int)d->act);
@@ -63,16 +67,16 @@ static mt_status check(const mt_i8_conv_desc *d, mt_err *err)
 
 static void plan_post(mt_i8_post *post, const mt_i8_conv_desc *d)
 {
-    *post = (mt_i8_post){.mode = d->out_float             ? MT_I8_FLOATS
-                                   : d->residual            ? MT_I8_RESIDUAL
-                                   : d->act != MT_ACT_NONE  ? MT_I8_ACT
-                                                            : MT_I8_BYTES,
-                           .zero = d->out_zero,
-                           .lo = d->lo,
-                           .hi = d->hi,
-                           .act = d->act,
-                           .act_a = d->act_a,
-                           .act_b = d->act_b};
+    *post = (mt_i8_post){.mode = d->out_float            ? MT_I8_FLOATS
+                                 : d->residual           ? MT_I8_RESIDUAL
+                                 : d->act != MT_ACT_NONE ? MT_I8_ACT
+                                                         : MT_I8_BYTES,
+                         .zero = d->out_zero,
+                         .lo = d->lo,
+                         .hi = d->hi,
+                         .act = d->act,
+                         .act_a = d->act_a,
+                         .act_b = d->act_b};
     if (!d->out_float) post->inv_scale = 1.0f / d->out_scale;
     if (!d->residual) return;
     post->mid_lo = (float)-d->mid_zero;
@@ -92,9 +96,9 @@ static bool lane(const mt_i8_conv_desc *d, const int8_t *w, size_t per, float sc
         sum += w[i];
         size += w[i] < 0 ? -w[i] : w[i];
     }
-    double out = d->residual                                ? d->mid_scale
+    double out = d->residual                             ? d->mid_scale
                  : d->out_float || d->act != MT_ACT_NONE ? 1.0
-                                                            : d->out_scale;
+                                                         : d->out_scale;
     *mul = (float)((double)scale / out);
     *add = (float)((double)bias / out);
     *start = (int32_t)(-d->in_zero * sum);
@@ -198,7 +202,8 @@ static mt_status pack_tiles(mt_i8_conv *c, const int8_t *w, mt_err *err)
         const mt_i8_panel *p = &c->panels[i];
         uint8_t *to = c->w + p->w_at;
         for (int s = 0; s < c->n_taps; s++)
-            for (int l = 0; l < p->len; l++, to += (size_t)p->q * unit) put_step(c, p, w, s, l, to);
+            for (int l = 0; l < p->len; l++, to += (size_t)p->q * unit)
+                put_step(c, p, w, s, l, to);
     }
     size_t hp = (size_t)((d->oh - 1) * d->sh + (d->kh - 1) * d->dh + 1);
     size_t wp = (size_t)((d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1);
@@ -206,7 +211,10 @@ static mt_status pack_tiles(mt_i8_conv *c, const int8_t *w, mt_err *err)
     c->scratch_bytes = (size_t)((d->cin + 79) & ~63) + (size_t)c->n_taps * 8 * sizeof(void *);
     c->scratch_bytes = (c->scratch_bytes + 63) & ~(size_t)63;
     if (c->stem) c->scratch_bytes += (hp * wp * 4 + 127) & ~(size_t)63;
-    snprintf(c->variant, sizeof c->variant, "i8 %s%dx%d", c->stem ? "stem" : d->groups > 1 ? "grouped" : "",
+    snprintf(c->variant, sizeof c->variant, "i8 %s%dx%d",
+             c->stem         ? "stem"
+             : d->groups > 1 ? "grouped"
+                             : "",
              d->kh, d->kw);
     return MT_OK;
 }
@@ -265,8 +273,10 @@ static mt_status build(mt_i8_conv *c, const int8_t *w, const float *scale, const
     c->depthwise = mt_i8_dw_fits(c->k, &c->d);
     c->plain = !c->depthwise && !c->k->fn->i8_tile;
     if (c->plain) return pack_plain(c, w, err);
-    if (c->depthwise) MT_TRY(mt_i8_dw_pack(c, w, err));
-    else MT_TRY(pack_tiles(c, w, err));
+    if (c->depthwise)
+        MT_TRY(mt_i8_dw_pack(c, w, err));
+    else
+        MT_TRY(pack_tiles(c, w, err));
     return c->depthwise && c->k->fn->i8_wide ? MT_OK : order_lanes(c, err);
 }
 
@@ -301,9 +311,18 @@ void mt_i8_conv_free(mt_i8_conv **conv)
     *conv = NULL;
 }
 
-size_t mt_i8_conv_scratch_bytes(const mt_i8_conv *conv) { return conv->scratch_bytes; }
-size_t mt_i8_conv_weight_bytes(const mt_i8_conv *conv) { return conv->w_bytes; }
-const char *mt_i8_conv_variant(const mt_i8_conv *conv) { return conv->variant; }
+size_t mt_i8_conv_scratch_bytes(const mt_i8_conv *conv)
+{
+    return conv->scratch_bytes;
+}
+size_t mt_i8_conv_weight_bytes(const mt_i8_conv *conv)
+{
+    return conv->w_bytes;
+}
+const char *mt_i8_conv_variant(const mt_i8_conv *conv)
+{
+    return conv->variant;
+}
 
 /* ---- running ---- */
 
@@ -313,7 +332,7 @@ typedef struct job {
     const uint8_t *in, *res, *zeros;
     char *out;
     const uint8_t **at;
-    int oh, ow, h, w;            /* of the image, or of all of them as one row */
+    int oh, ow, h, w;           /* of the image, or of all of them as one row */
     size_t in_image, out_image; /* bytes; res has out_image too */
     size_t unit;                /* bytes of an output element */
 } job;
@@ -329,7 +348,8 @@ static void point(const job *j, const uint8_t *in, int p, int oy, int ox)
         int wp = (d->ow - 1) * d->sw + (d->kw - 1) * d->dw + 1;
         for (int i = 0; i < p; i++) {
             const uint8_t *x = in + ((ptrdiff_t)oy * d->sh * wp + ox * d->sw) * pitch;
-            for (int s = 0; s < c->n_taps; s++) at[s * 8 + i] = x + (ptrdiff_t)s * d->dh * wp * pitch;
+            for (int s = 0; s < c->n_taps; s++)
+                at[s * 8 + i] = x + (ptrdiff_t)s * d->dh * wp * pitch;
             if (++ox == j->ow) ox = 0, oy++;
         }
         return;
@@ -358,13 +378,15 @@ static void narrow_tile(const job *j, mt_i8_tile *t)
     float wide[8 * 16];
     uint8_t res[8 * 16] = {0}, *out = t->out;
     int n = MT_MIN(t->p, 8);
-    for (int i = 0; t->res && i < n; i++) memcpy(res + i * 16, t->res + i * 4, 4);
+    for (int i = 0; t->res && i < n; i++)
+        memcpy(res + i * 16, t->res + i * 4, 4);
     t->out = wide;
     t->out_pitch = t->res_pitch = 16;
     if (t->res) t->res = res;
     j->c->k->fn->i8_tile(t);
     for (int i = 0; i < n; i++)
-        memcpy(out + (size_t)i * 4 * j->unit, (uint8_t *)wide + (size_t)i * 16 * j->unit, 4 * j->unit);
+        memcpy(out + (size_t)i * 4 * j->unit, (uint8_t *)wide + (size_t)i * 16 * j->unit,
+               4 * j->unit);
     t->out_pitch = t->res_pitch = 4;
 }
 
@@ -373,8 +395,11 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
 {
     const mt_i8_conv *c = j->c;
     const uint8_t *in = j->in + image * j->in_image;
-    mt_i8_tile t = {.at = j->at, .n_taps = c->n_taps, .post = &c->post,
-                    .out_pitch = (size_t)c->out_pitch, .res_pitch = (size_t)c->out_pitch};
+    mt_i8_tile t = {.at = j->at,
+                    .n_taps = c->n_taps,
+                    .post = &c->post,
+                    .out_pitch = (size_t)c->out_pitch,
+                    .res_pitch = (size_t)c->out_pitch};
     size_t unit = c->k->fn->i8_wide ? 128 : 64;
     bool row = c->n_taps == 1 && j->d->sw == 1 && j->d->sh == 1 && !c->stem;
     size_t near_next = row && p0 == 0 ? (size_t)(c->k->fn->i8_p * c->in_pitch) : 0;
@@ -386,7 +411,8 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
                 __builtin_prefetch(j->at[0] + (size_t)t.p * (size_t)c->in_pitch + b);
         for (int n = p0; n < p1; n++) {
             const mt_i8_panel *p = &c->panels[n];
-            size_t lane = (size_t)p->ob * 16, to = image * j->out_image + (size_t)i * t.out_pitch + lane;
+            size_t lane = (size_t)p->ob * 16,
+                   to = image * j->out_image + (size_t)i * t.out_pitch + lane;
             t.q = p->q;
             t.shift = p->d0 * 4;
             t.len = p->len;
@@ -397,8 +423,10 @@ static void run_places(const job *j, size_t image, int first, int last, int p0, 
             t.add = c->add + lane;
             t.out = j->out + to * j->unit;
             t.res = j->res ? j->res + to : NULL;
-            if (c->out_pitch < 16) narrow_tile(j, &t);
-            else c->k->fn->i8_tile(&t);
+            if (c->out_pitch < 16)
+                narrow_tile(j, &t);
+            else
+                c->k->fn->i8_tile(&t);
         }
     }
 }
@@ -411,7 +439,8 @@ static void run_tiles(const job *j, size_t n)
     int places = j->oh * j->ow;
     if (c->w_bytes > WEIGHTS_NEAR || c->n_panels == 1) {
         for (int p = 0; p < c->n_panels; p++)
-            for (size_t i = 0; i < n; i++) run_places(j, i, 0, places, p, p + 1);
+            for (size_t i = 0; i < n; i++)
+                run_places(j, i, 0, places, p, p + 1);
         return;
     }
     size_t per = (size_t)c->in_pitch * (size_t)(j->d->sh * j->d->sw);
@@ -437,11 +466,12 @@ static void pad_picture(const mt_i8_conv *c, uint8_t *dst, const uint8_t *src)
     }
 }
 
-static void run_plain(const mt_i8_conv *c, size_t n, const uint8_t *in, const uint8_t *res, char *out)
+static void run_plain(const mt_i8_conv *c, size_t n, const uint8_t *in, const uint8_t *res,
+                      char *out)
 {
     const mt_i8_conv_desc *d = &c->d;
-    mt_i8_plain p = {d, &c->post, c->in_pitch, c->out_pitch, (const int8_t *)c->w, c->start,
-                     c->mul, c->add};
+    mt_i8_plain p = {d,        &c->post, c->in_pitch, c->out_pitch, (const int8_t *)c->w,
+                     c->start, c->mul,   c->add};
     size_t in_image = (size_t)d->h * (size_t)d->w * (size_t)c->in_pitch,
            out_image = (size_t)d->oh * (size_t)d->ow * (size_t)c->out_pitch;
     for (size_t i = 0; i < n; i++)
@@ -469,13 +499,23 @@ void mt_i8_conv_run(const mt_i8_conv *c, size_t n, const uint8_t *in, const uint
     size_t line = (size_t)((d->cin + 79) & ~63);
     uint8_t *zeros = scratch;
     memset(zeros, d->in_zero, line);
-    job j = {.c = c, .d = d, .in = in, .res = res, .zeros = zeros, .out = out,
+    job j = {.c = c,
+             .d = d,
+             .in = in,
+             .res = res,
+             .zeros = zeros,
+             .out = out,
              .at = (const uint8_t **)(void *)(zeros + line),
-             .oh = d->oh, .ow = d->ow, .h = d->h, .w = d->w,
-             .in_image = in_image, .out_image = out_image,
+             .oh = d->oh,
+             .ow = d->ow,
+             .h = d->h,
+             .w = d->w,
+             .in_image = in_image,
+             .out_image = out_image,
              .unit = d->out_float ? sizeof(float) : 1};
     if (c->stem) {
-        uint8_t *padded = zeros + ((line + (size_t)c->n_taps * 8 * sizeof(void *) + 63) & ~(size_t)63);
+        uint8_t *padded =
+            zeros + ((line + (size_t)c->n_taps * 8 * sizeof(void *) + 63) & ~(size_t)63);
         j.in = padded;
         j.in_image = 0;
         for (size_t i = 0; i < n; i++) {

@@ -9,9 +9,9 @@
 #define MT_I8_MAX_BYTES ((size_t)2 << 30) /* packed weights of one layer */
 
 typedef struct mt_i8_panel {
-    int ob, q;    /* first block of 16 output channels, count */
-    int d0, len;  /* first dword of a place that is read, count */
-    size_t w_at;  /* bytes into w */
+    int ob, q;   /* first block of 16 output channels, count */
+    int d0, len; /* first dword of a place that is read, count */
+    size_t w_at; /* bytes into w */
 } mt_i8_panel;
 
 struct mt_i8_conv {

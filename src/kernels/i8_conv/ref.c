@@ -25,10 +25,12 @@ void mt_i8_plain__ref(const mt_i8_plain *c, const uint8_t *in, const uint8_t *re
     for (int y = 0; y < d->oh; y++)
         for (int x = 0; x < d->ow; x++)
             for (int o = 0; o < d->cout; o++) {
-                size_t at = ((size_t)y * (size_t)d->ow + (size_t)x) * (size_t)c->out_pitch + (size_t)o;
+                size_t at =
+                    ((size_t)y * (size_t)d->ow + (size_t)x) * (size_t)c->out_pitch + (size_t)o;
                 float v = mt_i8_value(c->post, sum_at(c, in, o, y, x), c->mul[o], c->add[o],
                                       res ? res[at] : 0);
-                if (c->post->mode == MT_I8_FLOATS) ((float *)out)[at] = v;
+                if (c->post->mode == MT_I8_FLOATS)
+                    ((float *)out)[at] = v;
                 else
                     ((uint8_t *)out)[at] =
                         (uint8_t)mt_i8_round(v, c->post->zero, c->post->lo, c->post->hi);

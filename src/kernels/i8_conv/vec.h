@@ -89,6 +89,27 @@ MT_INLINE vf v_i8_act(vf x, mt_act act, vf a, vf b)
     }
 }
 
+/* An activation between sum and byte: the sums go through memory, one loop an activation. */
+static __attribute__((noinline)) void vi_activate(float *y, int n, const mt_i8_post *p)
+{
+    vf a = v_set1(p->act_a), b = v_set1(p->act_b), inv = v_set1(p->inv_scale);
+    switch (p->act) {
+#define CASE(which)                                                                                \
+    case which:                                                                                    \
+        for (int i = 0; i < n; i++, y += VL)                                                       \
+            v_store(y, v_mul(v_i8_act(v_load(y), which, a, b), inv));                              \
+        break;
+        CASE(MT_ACT_LEAKY)
+        CASE(MT_ACT_HSIGMOID)
+        CASE(MT_ACT_HSWISH)
+        CASE(MT_ACT_SIGMOID)
+        CASE(MT_ACT_SILU)
+#undef CASE
+    default:
+        break;
+    }
+}
+
 /* The value of vector v of sums, before the last rounding. res: its bytes widened. */
 MT_INLINE vf vi_value(const mt_i8_post *p, const int mode, vi sum, vf mul, vf add, vi res)
 {

@@ -32,7 +32,7 @@ MT_INLINE void sums(vi acc[2], const mt_i8_dw *t, int p, int c)
 void mt_i8_dw__avx2(const mt_i8_dw *t)
 {
     const mt_i8_post *post = t->post;
-    vf a = v_set1(post->act_a), b = v_set1(post->act_b), inv = v_set1(post->inv_scale);
+    float y8[8] __attribute__((aligned(32)));
     for (int p = 0; p < t->p; p++)
         for (int c = 0; c < t->pitch; c += 16) {
             vi acc[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -48,7 +48,11 @@ void mt_i8_dw__avx2(const mt_i8_dw *t)
                     y = vi_value(post, MT_I8_RESIDUAL, sum, mul, add, res);
                 else
                     y = vi_value(post, MT_I8_BYTES, sum, mul, add, res);
-                if (post->mode == MT_I8_ACT) y = v_mul(v_i8_act(y, post->act, a, b), inv);
+                if (post->mode == MT_I8_ACT) {
+                    v_store(y8, y);
+                    vi_activate(y8, 1, post);
+                    y = v_load(y8);
+                }
                 order[v] = vi_round(y);
             }
             vi_store_block(post, (uint8_t *)t->out + at, order);

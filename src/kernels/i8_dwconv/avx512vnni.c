@@ -17,27 +17,6 @@ MT_INLINE void interleave(vi out[4], vi a, vi b, vi c, vi d)
     out[3] = _mm512_unpackhi_epi16(ab2, cd2);
 }
 
-/* Activations go through memory: see i8_conv. */
-static __attribute__((noinline)) void activate(float *y, int n, const mt_i8_post *p)
-{
-    vf a = v_set1(p->act_a), b = v_set1(p->act_b), inv = v_set1(p->inv_scale);
-    switch (p->act) {
-#define CASE(which)                                                                                \
-    case which:                                                                                    \
-        for (int i = 0; i < n; i++, y += VL)                                                       \
-            v_store(y, v_mul(v_i8_act(v_load(y), which, a, b), inv));                              \
-        break;
-        CASE(MT_ACT_LEAKY)
-        CASE(MT_ACT_HSIGMOID)
-        CASE(MT_ACT_HSWISH)
-        CASE(MT_ACT_SIGMOID)
-        CASE(MT_ACT_SILU)
-#undef CASE
-    default:
-        break;
-    }
-}
-
 MT_INLINE void finish(const mt_i8_dw *t, vi acc[4][4], const int P, int block, __mmask64 m)
 {
     const mt_i8_post *post = t->post;
@@ -47,11 +26,12 @@ MT_INLINE void finish(const mt_i8_dw *t, vi acc[4][4], const int P, int block, _
     if (mode == MT_I8_ACT) {
         MT_UNROLL for (int v = 0; v < 4; v++)
         {
-            vf mul = v_load(t->mul + block * 64 + v * 16), add = v_load(t->add + block * 64 + v * 16);
+            vf mul = v_load(t->mul + block * 64 + v * 16),
+               add = v_load(t->add + block * 64 + v * 16);
             MT_UNROLL for (int p = 0; p < P; p++)
                 v_store(y + p * 64 + v * 16, v_fma(vi_to_f(acc[p][v]), mul, add));
         }
-        activate(y, P * 4, post);
+        vi_activate(y, P * 4, post);
     }
     MT_UNROLL for (int p = 0; p < P; p++)
     {
@@ -61,11 +41,14 @@ MT_INLINE void finish(const mt_i8_dw *t, vi acc[4][4], const int P, int block, _
         MT_UNROLL for (int v = 0; v < 4; v++)
         {
             const float *mul = t->mul + block * 64 + v * 16, *add = t->add + block * 64 + v * 16;
-            if (mode == MT_I8_ACT) r[v] = vi_round(v_load(y + p * 64 + v * 16));
+            if (mode == MT_I8_ACT)
+                r[v] = vi_round(v_load(y + p * 64 + v * 16));
             else if (mode == MT_I8_RESIDUAL)
-                r[v] = vi_round(vi_value(post, MT_I8_RESIDUAL, acc[p][v], v_load(mul), v_load(add), res[v]));
+                r[v] = vi_round(
+                    vi_value(post, MT_I8_RESIDUAL, acc[p][v], v_load(mul), v_load(add), res[v]));
             else
-                r[v] = vi_round(vi_value(post, MT_I8_BYTES, acc[p][v], v_load(mul), v_load(add), res[v]));
+                r[v] = vi_round(
+                    vi_value(post, MT_I8_BYTES, acc[p][v], v_load(mul), v_load(add), res[v]));
         }
         _mm512_mask_storeu_epi8((uint8_t *)t->out + at, m, vi_pack4(post, r[0], r[1], r[2], r[3]));
     }
@@ -98,10 +81,9 @@ MT_INLINE void dw(const mt_i8_dw *t, const int P, const int KH, const int KW, co
                 {
                     const int kx = j - p * S;
                     if (kx < 0 || kx >= KW) continue;
-                    MT_UNROLL for (int v = 0; v < 4; v++)
-                        __asm__("vpdpbusd %2, %1, %0"
-                                : "+v"(acc[p][v])
-                                : "v"(four[v]), "m"(*(const __m512i *)(const void *)(w + kx * 256 + v * 64)));
+                    MT_UNROLL for (int v = 0; v < 4; v++) __asm__(
+                        "vpdpbusd %2, %1, %0" : "+v"(acc[p][v]) : "v"(four[v]),
+                        "m"(*(const __m512i *)(const void *)(w + kx * 256 + v * 64)));
                 }
             }
         }
@@ -117,7 +99,8 @@ static void dw_any(const mt_i8_dw *t, int p)
         int left = t->pitch - c;
         __mmask64 m = left >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
         vi acc[4][4];
-        for (int v = 0; v < 4; v++) acc[0][v] = vi_load(t->start + c + v * 16);
+        for (int v = 0; v < 4; v++)
+            acc[0][v] = vi_load(t->start + c + v * 16);
         for (int g = 0; g < (t->kh + 3) / 4; g++)
             for (int kx = 0; kx < t->kw; kx++, w += 256) {
                 vi four[4], rows[4];
@@ -138,7 +121,10 @@ static void dw_any(const mt_i8_dw *t, int p)
 }
 
 #define SIZE(K, S)                                                                                 \
-    static void dw4_##K##s##S(const mt_i8_dw *t) { dw(t, 4, K, K, S); }
+    static void dw4_##K##s##S(const mt_i8_dw *t)                                                   \
+    {                                                                                              \
+        dw(t, 4, K, K, S);                                                                         \
+    }
 SIZE(3, 1)
 SIZE(3, 2)
 SIZE(5, 1)
@@ -148,11 +134,27 @@ SIZE(7, 1)
 void mt_i8_dw__vnni(const mt_i8_dw *t)
 {
     if (t->p == 4 && t->kh == t->kw) {
-        if (t->kw == 3 && t->sw == 1) { dw4_3s1(t); return; }
-        if (t->kw == 3 && t->sw == 2) { dw4_3s2(t); return; }
-        if (t->kw == 5 && t->sw == 1) { dw4_5s1(t); return; }
-        if (t->kw == 5 && t->sw == 2) { dw4_5s2(t); return; }
-        if (t->kw == 7 && t->sw == 1) { dw4_7s1(t); return; }
+        if (t->kw == 3 && t->sw == 1) {
+            dw4_3s1(t);
+            return;
+        }
+        if (t->kw == 3 && t->sw == 2) {
+            dw4_3s2(t);
+            return;
+        }
+        if (t->kw == 5 && t->sw == 1) {
+            dw4_5s1(t);
+            return;
+        }
+        if (t->kw == 5 && t->sw == 2) {
+            dw4_5s2(t);
+            return;
+        }
+        if (t->kw == 7 && t->sw == 1) {
+            dw4_7s1(t);
+            return;
+        }
     }
-    for (int p = 0; p < t->p; p++) dw_any(t, p);
+    for (int p = 0; p < t->p; p++)
+        dw_any(t, p);
 }

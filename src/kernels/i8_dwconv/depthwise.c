@@ -27,8 +27,9 @@ static mt_status pack_dots(mt_i8_conv *c, const int8_t *w, mt_err *err)
                     for (int r = 0; r < 4; r++, to++) {
                         int ch = b * 64 + mt_i8_lane_channel(4, lane), ky = g * 4 + r;
                         if (ch < d->cin && ky < d->kh)
-                            *to = (uint8_t)w[((size_t)ch * (size_t)d->kh + (size_t)ky) *
-                                                 (size_t)d->kw + (size_t)kx];
+                            *to = (uint8_t)
+                                w[((size_t)ch * (size_t)d->kh + (size_t)ky) * (size_t)d->kw +
+                                  (size_t)kx];
                     }
     return MT_OK;
 }
@@ -73,8 +74,16 @@ void mt_i8_dw_run(const mt_i8_conv *c, const uint8_t *in, const uint8_t *res, vo
     const uint8_t **at = scratch;
     uint8_t *zeros = (uint8_t *)scratch + pointers;
     memset(zeros, d->in_zero, (size_t)pitch + 64);
-    mt_i8_dw t = {.at = at, .sw = d->sw, .kh = d->kh, .kw = d->kw, .pitch = c->in_pitch, .w = c->w,
-                  .start = c->start, .mul = c->mul, .add = c->add, .post = &c->post};
+    mt_i8_dw t = {.at = at,
+                  .sw = d->sw,
+                  .kh = d->kh,
+                  .kw = d->kw,
+                  .pitch = c->in_pitch,
+                  .w = c->w,
+                  .start = c->start,
+                  .mul = c->mul,
+                  .add = c->add,
+                  .post = &c->post};
     for (int y = 0; y < d->oh; y++)
         for (int x = 0; x < d->ow; x += t.p) {
             size_t to = ((size_t)y * (size_t)d->ow + (size_t)x) * (size_t)pitch;

@@ -22,13 +22,15 @@ void mt_i8_mul_channels(const mt_kernels *k, const mt_i8_pair *d, uint8_t *dst, 
     const float a = d->x_scale * d->y_scale / d->out_scale;
     float factor[PART];
     if (pitch <= PART) {
-        for (int c = 0; c < pitch; c++) factor[c] = (float)(gate[c] - d->y_zero) * a;
+        for (int c = 0; c < pitch; c++)
+            factor[c] = (float)(gate[c] - d->y_zero) * a;
         k->fn->i8_scale(dst, x, factor, pitch, places, d->x_zero, d->out_zero, d->lo, d->hi);
         return;
     }
     for (int at = 0; at < pitch; at += PART) {
         int n = MT_MIN(PART, pitch - at);
-        for (int c = 0; c < n; c++) factor[c] = (float)(gate[at + c] - d->y_zero) * a;
+        for (int c = 0; c < n; c++)
+            factor[c] = (float)(gate[at + c] - d->y_zero) * a;
         for (size_t i = 0; i < places; i++) {
             size_t to = i * (size_t)pitch + (size_t)at;
             k->fn->i8_scale(dst + to, x + to, factor, n, 1, d->x_zero, d->out_zero, d->lo, d->hi);
@@ -83,7 +85,8 @@ static void mean_of(const mt_kernels *k, const mt_i8_pair *q, const uint8_t *con
     for (int c = 0; c < pitch; c += PART) {
         int32_t sum[PART] = {0};
         int m = MT_MIN(PART, pitch - c);
-        for (int j = 0; j < n; j++) k->fn->i8_sum(sum, at[j] + c, 1, m, pitch);
+        for (int j = 0; j < n; j++)
+            k->fn->i8_sum(sum, at[j] + c, 1, m, pitch);
         k->fn->i8_mean(out + c, sum, m, -n * q->x_zero, factor, q->out_zero, q->lo, q->hi);
     }
 }
@@ -127,8 +130,8 @@ void mt_i8_quantise(const mt_kernels *k, uint8_t *dst, const float *src_chw, int
     k->fn->i8_from_f32(dst, src_chw, c, mt_i8_pitch(c), places, scale, zero);
 }
 
-void mt_i8_dequantise(const mt_kernels *k, float *dst_chw, const uint8_t *src, int c,
-                      size_t places, float scale, int zero)
+void mt_i8_dequantise(const mt_kernels *k, float *dst_chw, const uint8_t *src, int c, size_t places,
+                      float scale, int zero)
 {
     k->fn->i8_to_f32(dst_chw, src, c, mt_i8_pitch(c), places, scale, zero);
 }

@@ -12,8 +12,8 @@ enum { MAX_SCALES = 24 };
 
 typedef struct quant_net {
     onnx_build b;
-    bool judge;     /* scales are inputs */
-    mt_dtype type;  /* of activations */
+    bool judge;    /* scales are inputs */
+    mt_dtype type; /* of activations */
     float scale[MAX_SCALES];
     char name[400][24];
     int n_names, n_scales;
@@ -26,7 +26,8 @@ static const char *name(quant_net *q, const char *stem, const char *of)
     return s;
 }
 
-static void node2(quant_net *q, const char *op, const char *in, const char *a, const char *b, const char *out)
+static void node2(quant_net *q, const char *op, const char *in, const char *a, const char *b,
+                  const char *out)
 {
     char text[160];
     snprintf(text, sizeof text, "%s %s %s > %s", in, a, b, out);
@@ -36,11 +37,14 @@ static void node2(quant_net *q, const char *op, const char *in, const char *a, c
 /* Value x quantised and back: the name of what comes out. */
 static const char *qdq(quant_net *q, const char *x, float scale, int zero)
 {
-    const char *s = name(q, "s", x), *z = name(q, "z", x), *b = name(q, "q", x), *d = name(q, "d", x);
+    const char *s = name(q, "s", x), *z = name(q, "z", x), *b = name(q, "q", x),
+               *d = name(q, "d", x);
     uint8_t byte = (uint8_t)zero;
     q->scale[q->n_scales++] = scale;
-    if (q->judge) ob_input(&q->b, s, 1, 1, (const int64_t[]){1});
-    else ob_floats(&q->b, s, 1, (const int64_t[]){1}, &scale);
+    if (q->judge)
+        ob_input(&q->b, s, 1, 1, (const int64_t[]){1});
+    else
+        ob_floats(&q->b, s, 1, (const int64_t[]){1}, &scale);
     ob_raw(&q->b, z, (int)q->type, 1, (const int64_t[]){1}, &byte, 1);
     node2(q, "QuantizeLinear", x, s, z, b);
     node2(q, "DequantizeLinear", b, s, z, d);
@@ -55,8 +59,10 @@ static const char *weights(quant_net *q, const char *stem, int rank, const int64
     int8_t *v = malloc(n);
     float scale[64];
     uint32_t seed = (uint32_t)n * 7 + (uint32_t)stem[0];
-    for (size_t i = 0; i < n; i++) v[i] = (int8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
-    for (int64_t i = 0; i < dims[axis]; i++) scale[i] = 0.0004f * (float)(2 + i % 5);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (int8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    for (int64_t i = 0; i < dims[axis]; i++)
+        scale[i] = 0.0004f * (float)(2 + i % 5);
     ob_raw(&q->b, w, 3, rank, dims, v, n);
     ob_floats(&q->b, s, 1, (const int64_t[]){dims[axis]}, scale);
     char text[80];
@@ -66,12 +72,14 @@ static const char *weights(quant_net *q, const char *stem, int rank, const int64
     return d;
 }
 
-static MtPb__Node *conv(quant_net *q, const char *x, const char *out, int64_t cin, int64_t cout, int k,
-                        int groups, int stride)
+static MtPb__Node *conv(quant_net *q, const char *x, const char *out, int64_t cin, int64_t cout,
+                        int k, int groups, int stride)
 {
-    const char *w = weights(q, out, 4, (const int64_t[]){cout, cin / groups, k, k}, 0), *b = name(q, "b", out);
+    const char *w = weights(q, out, 4, (const int64_t[]){cout, cin / groups, k, k}, 0),
+               *b = name(q, "b", out);
     float bias[64];
-    for (int64_t i = 0; i < cout; i++) bias[i] = 0.05f * (float)(i % 7 - 3);
+    for (int64_t i = 0; i < cout; i++)
+        bias[i] = 0.05f * (float)(i % 7 - 3);
     ob_floats(&q->b, b, 1, &cout, bias);
     char text[120];
     snprintf(text, sizeof text, "%s %s %s > %s", x, w, b, out);
@@ -152,7 +160,8 @@ static mt_net *compile(quant_net *q, int64_t batch)
 {
     mt_err err = MT_ERR_INIT;
     mt_tensor in[MAX_SCALES + 1] = {{MT_DT_F32, 4, {batch, 3, 21, 19}, NULL}};
-    for (int i = 0; i < q->n_scales; i++) in[i + 1] = (mt_tensor){MT_DT_F32, 1, {1}, NULL};
+    for (int i = 0; i < q->n_scales; i++)
+        in[i + 1] = (mt_tensor){MT_DT_F32, 1, {1}, NULL};
     size_t n;
     uint8_t *p = ob_pack(&q->b, &n);
     mt_net *net = NULL;
@@ -161,15 +170,20 @@ static mt_net *compile(quant_net *q, int64_t batch)
     return net;
 }
 
-typedef struct seen { int on_bytes, in_floats; } seen;
+typedef struct seen {
+    int on_bytes, in_floats;
+} seen;
 
 static void count(void *ctx, int step, const char *op_name, const char *node, const char *variant,
                   uint64_t macs, int done)
 {
     seen *s = ctx;
     if (done) return;
-    if (!strcmp(op_name, "QuantizeLinear") || !strcmp(op_name, "DequantizeLinear") || !strcmp(op_name, "Conv")) s->in_floats++;
-    else if (op_name[0] == 'Q') s->on_bytes++;
+    if (!strcmp(op_name, "QuantizeLinear") || !strcmp(op_name, "DequantizeLinear") ||
+        !strcmp(op_name, "Conv"))
+        s->in_floats++;
+    else if (op_name[0] == 'Q')
+        s->on_bytes++;
 }
 
 /* Output 0 (free). */
@@ -198,7 +212,8 @@ static float *picture(size_t n)
 {
     float *x = malloc(n * sizeof *x);
     uint32_t seed = 77;
-    for (size_t i = 0; i < n; i++) x[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / 8388608.0f - 1.0f;
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / 8388608.0f - 1.0f;
     return x;
 }
 
@@ -224,18 +239,22 @@ static void whole_of(mt_dtype type)
     float *want = run(&j, net, x, &n, &s), lo = want[0], hi = want[0];
     assert_true(s.in_floats > 20);
     mt_net_free(&net);
-    for (size_t i = 0; i < n; i++) lo = fminf(lo, want[i]), hi = fmaxf(hi, want[i]);
+    for (size_t i = 0; i < n; i++)
+        lo = fminf(lo, want[i]), hi = fmaxf(hi, want[i]);
     assert_true(hi - lo > 0.01f);
     for (int t = 0; t < 4; t++) {
         next_table(t);
         net = compile(&q, N);
         float *y = run(&q, net, x, &n, &s);
         mt_net_free(&net);
-        if (s.in_floats || s.on_bytes < 12) fail_msg("%d steps on bytes, %d in floats", s.on_bytes, s.in_floats);
+        if (s.in_floats || s.on_bytes < 12)
+            fail_msg("%d steps on bytes, %d in floats", s.on_bytes, s.in_floats);
         for (size_t i = 0; i < n; i++)
             if (!(fabsf(y[i] - want[i]) <= 0.01f * (hi - lo)))
-                fail_msg("output %zu: %g, not %g (of %g to %g)", i, (double)y[i], (double)want[i], (double)lo, (double)hi);
-        if (!first) first = y;
+                fail_msg("output %zu: %g, not %g (of %g to %g)", i, (double)y[i], (double)want[i],
+                         (double)lo, (double)hi);
+        if (!first)
+            first = y;
         else {
             assert_memory_equal(y, first, n * sizeof *y);
             free(y);
@@ -254,8 +273,14 @@ static void whole_of(mt_dtype type)
     ob_free(&q.b), ob_free(&j.b);
 }
 
-static void unsigned_activations(void **state) { whole_of(MT_DT_U8); }
-static void signed_activations(void **state) { whole_of(MT_DT_I8); }
+static void unsigned_activations(void **state)
+{
+    whole_of(MT_DT_U8);
+}
+static void signed_activations(void **state)
+{
+    whole_of(MT_DT_I8);
+}
 
 /* What is read in floats too, and what is an output, stays right. */
 static void others_read_along(void **state)
@@ -286,7 +311,8 @@ static void others_read_along(void **state)
         free(x);
         ob_free(&k->b);
     }
-    for (size_t i = 0; i < n; i++) assert_true(fabsf(y[0][i] - y[1][i]) <= 1e-5f);
+    for (size_t i = 0; i < n; i++)
+        assert_true(fabsf(y[0][i] - y[1][i]) <= 1e-5f);
     free(y[0]), free(y[1]);
 }
 
@@ -319,7 +345,8 @@ static void quantise_blocks(void **state)
     mt_tensor in = *mt_net_input(net, 0), out;
     in.data = (void *)x;
     tt_ok(mt_net_run(net, st, &in, &out, &err), &err);
-    for (int i = 0; i < 8; i++) assert_true(((const float *)out.data)[i] == want[i]);
+    for (int i = 0; i < 8; i++)
+        assert_true(((const float *)out.data)[i] == want[i]);
     mt_net_state_free(&st);
     mt_net_free(&net);
     free(p);
