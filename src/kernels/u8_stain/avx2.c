@@ -3,6 +3,8 @@
 #include <string.h>
 #include "kernels/simd.h"
 
+#define STAIN_KERNEL mt_u8_stain_avx2
+enum { STEP = 8, READ = 10 };
 MT_INLINE void split(vf *n, vf *m, vf v);
 #include "kernels/u8_stain/simd.inc"
 
@@ -20,7 +22,7 @@ MT_INLINE void split(vf *n, vf *m, vf v)
 #define PACK 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1
 
 /* Reads 28 bytes, writes 24. */
-MT_INLINE void eight(const stain_regs *k, uint8_t *p)
+MT_INLINE void step(const stain_regs *k, uint8_t *p)
 {
     const __m256i pick[3] = {_mm256_setr_epi8(PICK(0), PICK(0)), _mm256_setr_epi8(PICK(1), PICK(1)),
                              _mm256_setr_epi8(PICK(2), PICK(2))};
@@ -39,20 +41,4 @@ MT_INLINE void eight(const stain_regs *k, uint8_t *p)
     _mm_storeu_si128((void *)p, _mm256_castsi256_si128(r)); /* its last four bytes go over next */
     _mm_maskstore_epi32((void *)(p + 12), _mm_setr_epi32(-1, -1, -1, 0),
                         _mm256_extracti128_si256(r, 1));
-}
-
-void mt_u8_stain_avx2(const mt_u8_stain_map *map, uint8_t *rgb, size_t n)
-{
-    stain_regs k;
-    regs_fill(&k, map);
-    size_t i = 0;
-    for (; i + 10 <= n; i += 8) /* ten pixels must be there to be read */
-        eight(&k, rgb + 3 * i);
-    uint8_t rest[32] = {0};
-    for (; i < n; i += 8) {
-        size_t bytes = 3 * (n - i < 8 ? n - i : 8);
-        memcpy(rest, rgb + 3 * i, bytes);
-        eight(&k, rest);
-        memcpy(rgb + 3 * i, rest, bytes);
-    }
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "kernels/simd.h"
 
+#define STAIN_KERNEL mt_u8_stain_avx512
+enum { STEP = 16, READ = 18 };
 MT_INLINE void split(vf *n, vf *m, vf v);
 #include "kernels/u8_stain/simd.inc"
 
@@ -16,7 +18,7 @@ MT_INLINE void split(vf *n, vf *m, vf v)
 }
 
 /* Reads 52 bytes, writes 48. */
-MT_INLINE void sixteen(const stain_regs *k, uint8_t *p)
+MT_INLINE void step(const stain_regs *k, uint8_t *p)
 {
     __m512i bytes = _mm512_castsi128_si512(_mm_loadu_si128((const void *)p));
     bytes = _mm512_inserti32x4(bytes, _mm_loadu_si128((const void *)(p + 12)), 1);
@@ -36,20 +38,4 @@ MT_INLINE void sixteen(const stain_regs *k, uint8_t *p)
     __m128i pack = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     r = _mm512_shuffle_epi8(r, _mm512_broadcast_i32x4(pack));
     _mm512_mask_storeu_epi32(p, 0x0fff, _mm512_maskz_compress_epi32(0x7777, r));
-}
-
-void mt_u8_stain_avx512(const mt_u8_stain_map *map, uint8_t *rgb, size_t n)
-{
-    stain_regs k;
-    regs_fill(&k, map);
-    size_t i = 0;
-    for (; i + 18 <= n; i += 16) /* eighteen pixels must be there to be read */
-        sixteen(&k, rgb + 3 * i);
-    uint8_t rest[64] = {0};
-    for (; i < n; i += 16) {
-        size_t bytes = 3 * (n - i < 16 ? n - i : 16);
-        memcpy(rest, rgb + 3 * i, bytes);
-        sixteen(&k, rest);
-        memcpy(rgb + 3 * i, rest, bytes);
-    }
 }
