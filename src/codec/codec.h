@@ -61,6 +61,7 @@ typedef struct mt_sample_rows {
     int planes;                 /* 1 grey; 3 RGB or YCbCr (full range BT.601) */
     bool ycbcr;
     int step_x[3], step_y[3];   /* pixels that a sample stands for, from the first on: 1, 2, 4 */
+    int shared_x[3], shared_y[3]; /* the same at full size */
     const uint8_t *px[3];
     size_t stride[3];
     int32_t y, n;

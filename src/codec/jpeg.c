@@ -300,7 +300,9 @@ static bool lay_samples(mt_sample_rows *r, jpeg *s, const mt_coding *c, const mt
         const jpeg_component_info *p = &d->comp_info[i];
         r->step_x[i] = step_of(d->max_h_samp_factor * LEAST_BLOCK(d), p->h_samp_factor * BLOCK_W(p));
         r->step_y[i] = step_of(d->max_v_samp_factor * LEAST_BLOCK(d), p->v_samp_factor * BLOCK_H(p));
-        if (!r->step_x[i] || !r->step_y[i]) return false;
+        r->shared_x[i] = step_of(d->max_h_samp_factor, p->h_samp_factor);
+        r->shared_y[i] = step_of(d->max_v_samp_factor, p->v_samp_factor);
+        if (!r->step_x[i] || !r->step_y[i] || !r->shared_x[i] || !r->shared_y[i]) return false;
     }
     return true;
 }

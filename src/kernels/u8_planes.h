@@ -15,9 +15,12 @@
 /* Where the samples of a plane stand along one axis. */
 typedef struct mt_plane_grid {
     int32_t native; /* pixels of a native tile, a multiple of step; nothing is spread past its ends */
-    int step;       /* pixels that a sample stands for: 1, 2, 4 */
-    bool smooth;    /* with step 2: a pixel is three quarters of its own sample and a quarter of the
-                       next nearer one, as libjpeg spreads them; else its own */
+    int step;       /* pixels that a sample stands for: 1, 2, 4, 8, 16 */
+    bool smooth;    /* every two pixels share a sample (before any reducing), and a pixel is three
+                       quarters of its own and a quarter of the nearer one beside, as libjpeg spreads
+                       them; else its own alone */
+    bool mean;      /* samples are means of their pixels, from a decoder that reduces: weights are then
+                       corrected to have the filter's own centre and width */
 } mt_plane_grid;
 
 /* What is cut out, in pixels from the first one of native tile 0. */

@@ -23,8 +23,8 @@
  * With `fast`, crops coarser than the level are made otherwise. From JPEG the samples are taken before
  * they are colours, chroma at the size it is stored in; each plane is resampled with the same weights
  * (chroma's folded over the decoder's upsampling), and colours are made of the pixels that come out: the
- * exact way but for roundings. Only where 16 or more source pixels would make an output pixel the codec
- * reduces first. JPEG 2000 is decoded with fewer resolutions, to two source pixels an output pixel, or to
+ * exact way but for roundings. From 8 source pixels an output pixel on the codec reduces first, so that four
+ * samples are left; their weights are corrected to have the filter's centre and width. JPEG 2000 is decoded with fewer resolutions, to two source pixels an output pixel, or to
  * one where there were two; the filter then takes a pixel for the mean it is, and takes back the
  * wavelet's half pixel. Other codecs go the exact way.
  *

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { KEPT = 128 }; /* places of weights a worker keeps along each axis */
+enum {
+    KEPT = 128, /* places of weights a worker keeps along each axis */
+    LINE = 64   /* bytes of a cache line */
+};
 
 static mt_plane_box box_of(const walk_axis *a, const walk_cell *c)
 {
@@ -13,7 +16,7 @@ static mt_plane_box box_of(const walk_axis *a, const walk_cell *c)
 
 samples_slot samples_slot_of(const walk *w)
 {
-    enum { BESIDE = 3, LINE = 64 }; /* a sample of its own at either rim, and one spread from beside */
+    enum { BESIDE = 3 }; /* a sample of its own at either rim, and one spread from beside */
     samples_slot s = {.bytes = 0};
     for (int i = 0; i < w->way.samples.planes; i++) {
         s.at[i] = s.bytes;
@@ -63,9 +66,14 @@ static void copy_rows(const samples_spread *s, int i, const uint8_t *px, size_t 
 {
     for (size_t k = 0; k < s->n; k++) {
         const samples_part *p = &s->parts[k];
-        for (int32_t r = MT_MAX(r0, p->y0[i]); r < MT_MIN(r1, p->y1[i]); r++)
-            memcpy(p->to[i] + (size_t)(r - p->y0[i]) * s->slot->stride[i],
-                   px + (size_t)(r - r0) * stride + p->skip[i], (size_t)p->n[i]);
+        const size_t to_stride = s->slot->stride[i], n = (size_t)p->n[i];
+        for (int32_t r = MT_MAX(r0, p->y0[i]); r < MT_MIN(r1, p->y1[i]); r++) {
+            uint8_t *to = p->to[i] + (size_t)(r - p->y0[i]) * to_stride;
+            /* The rows of the next portion: their lines come while the decoder computes. */
+            for (size_t c = 0; c < n && r + (r1 - r0) < p->y1[i]; c += LINE)
+                __builtin_prefetch(to + (size_t)(r1 - r0) * to_stride + c, 1, 2);
+            memcpy(to, px + (size_t)(r - r0) * stride + p->skip[i], n);
+        }
     }
 }
 
@@ -105,7 +113,7 @@ void samples_take_rgb(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, i
 {
     const samples_spread *s = ctx;
     for (int i = 0; i < s->way->planes; i++) {
-        const int dx = s->way->step_x[i], dy = s->way->step_y[i];
+        const int dx = s->way->step_x[i] / s->way->denom, dy = s->way->step_y[i] / s->way->denom;
         for (int32_t r = y, next; r < y + n; r = next) {
             next = MT_MIN((r / dy + 1) * dy, y + n);
             const uint8_t *row = rgb + (size_t)(r - y) * stride;

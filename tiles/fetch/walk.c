@@ -161,7 +161,7 @@ mt_status walk_init(walk *w, const mt_slide *slide, const mt_plan *plan, const u
     if (l->tile_w < 1 || l->tile_h < 1 || l->width < 1 || l->height < 1)
         return mt_err_set(err, MT_ERR_ARG, "level %d has no tiles", plan->level);
     w->way = *way;
-    int32_t r = way->scale_denom * way->shrink;
+    int32_t r = way->samples.planes ? 1 : way->scale_denom * way->shrink;
     double ds = plan->level_downsample * r;
     MT_AUTO_FREE int64_t *xs = NULL;
     MT_AUTO_FREE int64_t *ys = NULL;

@@ -12,7 +12,8 @@ bool way_fits(const way_samples *w, const mt_sample_rows *r)
 {
     if (w->planes != r->planes || w->ycbcr != r->ycbcr) return false;
     for (int i = 0; i < w->planes; i++)
-        if (w->step_x[i] != r->step_x[i] || w->step_y[i] != r->step_y[i]) return false;
+        if (w->step_x[i] != r->step_x[i] * w->denom || w->step_y[i] != r->step_y[i] * w->denom)
+            return false;
     return true;
 }
 
@@ -23,16 +24,21 @@ static void keep_layout(void *ctx, const mt_sample_rows *r)
     way_samples *w = ctx;
     w->planes = r->planes;
     w->ycbcr = r->ycbcr;
-    memcpy(w->step_x, r->step_x, sizeof w->step_x);
-    memcpy(w->step_y, r->step_y, sizeof w->step_y);
+    for (int i = 0; i < r->planes; i++) {
+        w->step_x[i] = r->step_x[i] * w->denom;
+        w->step_y[i] = r->step_y[i] * w->denom;
+        w->smooth_x[i] = r->shared_x[i] == 2 && r->shared_y[i] <= 2;
+        w->smooth_y[i] = r->shared_y[i] == 2 && r->shared_x[i] <= 2;
+    }
 }
 
 static void no_layout(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int32_t n) {}
 
-static bool usable(const way_samples *w, const mt_level *l, int scale_denom)
+static bool usable(const way_samples *w, const mt_level *l)
 {
     for (int i = 0; i < w->planes; i++)
-        if (l->tile_w % (scale_denom * w->step_x[i]) || l->tile_h % (scale_denom * w->step_y[i]))
+        if (w->step_x[i] > 16 || w->step_y[i] > 16 || l->tile_w % w->step_x[i] ||
+            l->tile_h % w->step_y[i])
             return false;
     return w->planes == 1 ||
            (w->planes == 3 && w->step_x[1] == w->step_x[2] && w->step_y[1] == w->step_y[2]);
@@ -48,7 +54,7 @@ static mt_status find_samples(way_samples *out, const mt_slide *slide, int level
     const size_t stride = 3 * (size_t)l->tile_w;
     MT_AUTO(mt_tile_reader_free) mt_tile_reader *reader = NULL;
     MT_AUTO_FREE uint8_t *scratch = NULL;
-    *out = (way_samples){0};
+    *out = (way_samples){.denom = scale_denom};
     if (strcmp(l->codec, mt_codec_name(MT_CODEC_JPEG)) != 0) return MT_OK;
     MT_TRY(mt_tile_reader_new(&reader, slide, err));
     MT_TRY(mt_alloc(&scratch, stride * (size_t)l->tile_h, 1, SIZE_MAX, "native tile", err));
@@ -60,7 +66,7 @@ static mt_status find_samples(way_samples *out, const mt_slide *slide, int level
                                                         scale_denom, scratch, stride, &sink, &e);
         if (st == MT_ERR_IO || st == MT_ERR_NO_MEMORY) return mt_err_set(err, st, "%s", e.text);
     }
-    if (!usable(out, l, scale_denom)) *out = (way_samples){0};
+    if (!usable(out, l)) *out = (way_samples){0};
     return MT_OK;
 }
 
@@ -81,7 +87,8 @@ static mt_status go_by_samples(walk_way *w, const mt_slide *slide, const mt_plan
     const int most = mt_slide_max_reduce(slide, plan->level);
     *w = (walk_way){.scale_denom = 1, .shrink = 1};
     double left = plan->resample;
-    for (; left >= MAX_EXACT && w->scale_denom < most; left /= 2) w->scale_denom *= 2;
+    /* A mean hides where in it the light was: four samples an output pixel are needed to be exact enough. */
+    for (; left >= 8 * 0.99 && w->scale_denom < most; left /= 2) w->scale_denom *= 2;
     if (left >= MAX_EXACT) return MT_OK;
     return find_samples(&w->samples, slide, plan->level, w->scale_denom, err);
 }

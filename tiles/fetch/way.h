@@ -12,7 +12,9 @@
 typedef struct way_samples {
     int planes; /* 0: the pass goes by RGB pixels */
     bool ycbcr;
+    int denom;                      /* the codec's reduction; steps are in pixels before it */
     int step_x[3], step_y[3];
+    bool smooth_x[3], smooth_y[3];  /* the decoder would spread them */
 } way_samples;
 
 typedef struct walk_way {
@@ -24,7 +26,7 @@ typedef struct walk_way {
 
 /* Exact: native tiles are decoded whole; only where 16 or more source pixels make an output pixel are
  * they first halved by averaging until below 16. With `fast` and crops coarser than the level: JPEG
- * goes by samples, reduced by the codec only where 16 or more would make an output pixel; JPEG 2000 is
+ * goes by samples, reduced by the codec where 8 or more would make an output pixel; JPEG 2000 is
  * reduced to two source pixels an output pixel, or to one where there were two; anything else goes the
  * exact way. Looks at some native tiles of the level; depends on slide, plan and fast only. */
 MT_MUST_USE mt_status way_choose(walk_way *out, const mt_slide *slide, const mt_plan *plan, bool fast,
@@ -34,10 +36,13 @@ MT_MUST_USE mt_status way_choose(walk_way *out, const mt_slide *slide, const mt_
 struct mt_sample_rows;
 bool way_fits(const way_samples *w, const struct mt_sample_rows *rows);
 
+/* axis: 0 = x. native: pixels of a native tile. */
 static inline mt_plane_grid way_grid(const way_samples *w, int plane, int axis, int32_t native)
 {
-    const int x = w->step_x[plane], y = w->step_y[plane], step = axis == 0 ? x : y;
-    return (mt_plane_grid){native, step, step == 2 && x <= 2 && y <= 2};
+    const bool x = axis == 0;
+    const int step = x ? w->step_x[plane] : w->step_y[plane];
+    const bool smooth = x ? w->smooth_x[plane] : w->smooth_y[plane];
+    return (mt_plane_grid){native, step, smooth, w->denom > 1};
 }
 
 static inline mt_plane_kind way_kind(const way_samples *w)

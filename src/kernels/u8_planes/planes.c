@@ -34,9 +34,10 @@ static const variant *pick_variant(void)
 static void samples_of(int32_t *own, int32_t *beside, const mt_plane_grid *g, int32_t pixel)
 {
     const int32_t per_tile = g->native / g->step, tile = pixel / g->native, at = pixel % g->native;
-    const int32_t k = at / g->step, other = at % 2 ? k + 1 : k - 1;
-    *own = tile * per_tile + k;
-    *beside = g->smooth && other >= 0 && other < per_tile ? tile * per_tile + other : *own;
+    *own = *beside = tile * per_tile + at / g->step;
+    if (!g->smooth) return;
+    const int32_t fine = at / 2, other = at % 2 ? fine + 1 : fine - 1; /* before any reducing */
+    if (other >= 0 && other < g->native / 2) *beside = tile * per_tile + other / (g->step / 2);
 }
 
 int32_t mt_plane_samples(int32_t *first, const mt_plane_grid *g, const mt_plane_box *b)
@@ -53,8 +54,8 @@ int32_t mt_plane_samples(int32_t *first, const mt_plane_grid *g, const mt_plane_
 
 static mt_status check(const mt_plane_grid *g, const mt_plane_box *b, int32_t n_out, mt_err *err)
 {
-    const bool grid = (g->step == 1 || g->step == 2 || g->step == 4) && g->native >= g->step &&
-                      g->native % g->step == 0 && (!g->smooth || g->step == 2);
+    const bool grid = g->step >= 1 && g->step <= 16 && !(g->step & (g->step - 1)) &&
+                      g->native >= g->step && g->native % g->step == 0 && (!g->smooth || g->step > 1);
     const bool box = b->a >= 0 && b->b > b->a && b->b <= MAX_PIXEL && b->b - b->a <= MAX_SIDE &&
                      b->f0 >= 0 && b->f0 < b->f1 && b->f1 <= (float)(b->b - b->a);
     if (grid && box && n_out >= 1 && n_out <= MAX_SIDE) return MT_OK;
@@ -82,6 +83,42 @@ static void fold(folded *f, const double *px, int32_t first, int32_t n, const mt
             f->hi = MT_MAX(f->hi, s[j] - sample0 + 1);
         }
     }
+}
+
+/* A sample that is a mean says nothing of where in it the light was, and the filter would have weighed
+ * its near side more: the result would be a little blurred. Weight is moved between neighbours until
+ * centre and width of the whole are the filter's. */
+static void correct(folded *f, const double *px, int32_t first, int32_t n, const mt_plane_grid *g,
+                    const mt_plane_box *b, int32_t sample0, int32_t n_in)
+{
+    /* Squares of how far a pixel's light is spread before, and lies apart inside a sample. */
+    const double step = g->step, half = step / 2, spread = g->smooth ? 0.75 : 0,
+                 inside = g->smooth ? (half * half - 1) / 3 : (step * step - 1) / 12;
+    const double x0 = b->a + first + (n - 1) / 2.0;
+    double want[3] = {0, 0, 0}, have[2] = {0, 0}, before = 0;
+    for (int32_t t = 0; t < n && b->a + first + t < b->end; t++) {
+        const double x = b->a + first + t - x0;
+        want[0] += px[t];
+        want[1] += px[t] * x;
+        want[2] += px[t] * (x * x + spread);
+    }
+    for (int32_t k = f->lo; k < f->hi; k++) {
+        const double x = (sample0 + k) * step + (step - 1) / 2 - x0;
+        have[0] += f->w[k] * x;
+        have[1] += f->w[k] * (x * x + inside);
+    }
+    if (fabs(want[0]) < 0.5) return; /* mostly outside */
+    const double shift = (want[1] - have[0]) / (want[0] * step),
+                 widen = (want[2] - have[1]) / (want[0] * step * step) - 2 * shift * have[0] / (want[0] * step),
+                 down = (widen - shift) / 2, up = (widen + shift) / 2;
+    const int32_t lo = MT_MAX(f->lo - 1, 0), hi = MT_MIN(f->hi + 1, n_in);
+    for (int32_t k = lo; k < hi; k++) {
+        const double here = f->w[k], next = k + 1 < n_in ? f->w[k + 1] : 0;
+        f->w[k] = here * (1 - down * (k > 0) - up * (k + 1 < n_in)) + before * up + next * down;
+        before = here;
+    }
+    f->lo = lo;
+    f->hi = hi;
 }
 
 /* Rounded so that the sum is the rounded sum: what is flat stays as it is. Returns the sum. */
@@ -144,6 +181,7 @@ static void weigh(mt_plane_axis *a, int16_t *wide, int32_t room, double *px, dou
                                         support_of(b, a->n_out, filter), MT_MAX(scale, 1.0), &how);
         fold(&f, px, first, n, g, b, sample0);
         if (f.hi <= f.lo) continue; /* all of it outside */
+        if (g->mean && g->step > (g->smooth ? 2 : 1)) correct(&f, px, first, n, g, b, sample0, a->n_in);
         int16_t *k = wide + (size_t)i * (size_t)room;
         a->sum[i] = to_fixed(k, w + f.lo, f.hi - f.lo);
         memset(w + f.lo, 0, (size_t)(f.hi - f.lo) * sizeof *w);
@@ -162,7 +200,7 @@ mt_status mt_plane_axis_new(mt_plane_axis **out, const mt_plane_grid *g, const m
     *out = NULL;
     MT_TRY(check(g, b, n_out, err));
     const int32_t pixels = (int32_t)ceil(support_of(b, n_out, filter)) * 2 + 1,
-                  room = pixels / g->step + 3;
+                  room = pixels / g->step + 5;
     const size_t n = ((size_t)n_out + MT_PL_GROUP - 1) / MT_PL_GROUP * MT_PL_GROUP;
     MT_AUTO(mt_plane_axis_free) mt_plane_axis *a = NULL;
     MT_AUTO_FREE double *px = NULL;

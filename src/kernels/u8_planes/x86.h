@@ -63,29 +63,19 @@ static inline void filter_row(int16_t *out, const int16_t *t, const mt_plane_axi
 
 static inline __m256i load16(const int16_t *p) { return _mm256_loadu_si256((const void *)p); }
 
-/* As ref.c. */
-static inline __m256i contribution(__m256i chroma, int16_t more)
-{
-    const __m256i k = _mm256_srai_epi16(chroma, MT_PL_FRAC);
-    const __m256i next = _mm256_add_epi16(k, _mm256_set1_epi16(1)), m = _mm256_set1_epi16(more);
-    const __m256i at = _mm256_add_epi16(k, _mm256_mulhrs_epi16(k, m));
-    const __m256i then = _mm256_add_epi16(next, _mm256_mulhrs_epi16(next, m));
-    const __m256i part = _mm256_and_si256(chroma, _mm256_set1_epi16((1 << MT_PL_FRAC) - 1));
-    return _mm256_add_epi16(_mm256_slli_epi16(at, MT_PL_FRAC),
-                            _mm256_mullo_epi16(_mm256_sub_epi16(then, at), part));
-}
-
 /* Sixteen pixels, 48 bytes. */
 static inline void colour16(uint8_t *rgb, __m256i a, __m256i b, __m256i c, bool ycbcr)
 {
     const __m256i half = _mm256_set1_epi16(1 << (MT_PL_FRAC - 1));
     if (ycbcr) {
         const __m256i y = a, cb = b, cr = c;
-        a = _mm256_adds_epi16(y, contribution(cr, MT_PL_CR_R));
+        a = _mm256_adds_epi16(_mm256_adds_epi16(y, cr),
+                              _mm256_mulhrs_epi16(cr, _mm256_set1_epi16(MT_PL_CR_R)));
         b = _mm256_subs_epi16(
             _mm256_subs_epi16(y, _mm256_mulhrs_epi16(cb, _mm256_set1_epi16(MT_PL_CB_G))),
             _mm256_mulhrs_epi16(cr, _mm256_set1_epi16(MT_PL_CR_G)));
-        c = _mm256_adds_epi16(y, contribution(cb, MT_PL_CB_B));
+        c = _mm256_adds_epi16(_mm256_adds_epi16(y, cb),
+                              _mm256_mulhrs_epi16(cb, _mm256_set1_epi16(MT_PL_CB_B)));
     }
     a = _mm256_srai_epi16(_mm256_adds_epi16(a, half), MT_PL_FRAC);
     b = _mm256_srai_epi16(_mm256_adds_epi16(b, half), MT_PL_FRAC);

@@ -218,7 +218,7 @@ mt_status mt_tile_reader_decode(mt_tile_reader *reader, int level, int64_t tx, i
 static void fake_hand_samples(const mt_row_sink *sink, const uint8_t *rgb, size_t stride, int32_t w,
                               int32_t y, int32_t n)
 {
-    mt_sample_rows r = {3, false, {1, 1, 1}, {1, 1, 1}, {NULL}, {0}, y, n};
+    mt_sample_rows r = {3, false, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {NULL}, {0}, y, n};
     uint8_t *px = malloc(3 * (size_t)w * (size_t)n);
     for (size_t c = 0; c < 3; c++) {
         r.px[c] = px + c * (size_t)w * (size_t)n;

@@ -339,7 +339,8 @@ static void crops_of_samples(void **state)
         }
         assert_memory_equal(g[0].px, g[1].px, p->n_tiles * crop_bytes(p));
         for (size_t i = 0; i < p->n_tiles * crop_bytes(p); i++)
-            if (abs(exact.px[i] - g[0].px[i]) > 1)
+            /* Bicubic overshoots, which the exact way clips between its passes. */
+            if (abs(exact.px[i] - g[0].px[i]) > (cases[k].bicubic ? 3 : 1))
                 fail_msg("case %zu: byte %zu is %d, exactly %d", k, i, g[0].px[i], exact.px[i]);
         got_free(&exact);
         got_free(&g[0]);
