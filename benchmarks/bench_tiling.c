@@ -3,10 +3,10 @@
  * usage: bench_tiling [SLIDE] [--rounds N] [--crops N] [--threads 1,2] [--no-peers] [--only WORDS]
  *                     [--out DIR]
  *
- * The whole table of benchmarks/README.md with one command: text on stdout, tiling.json and tiling.svg in
- * DIR (the current folder). Every round measures base and ours one after the other in the same process
- * over the same pixels; ratios are of megapixels per CPU second (process time, all threads) and taken
- * within a round. The limit is this program's own loop (tiling_raw.c). Without SLIDE one is drawn:
+ * The whole table of benchmarks/README.md with one command: text on stdout; tiling.json, tiling.svg and
+ * tiling.md (the table of that page) in DIR (the current folder). Every round measures base and ours one
+ * after the other in the same process over the same pixels; ratios are of megapixels per CPU second
+ * (process time, all threads) and taken within a round. The limit is this program's own loop (tiling_raw.c). Without SLIDE one is drawn:
  * 40,000 x 40,000, 240-pixel tiles, JPEG 4:2:0, quality 75. */
 #include <math.h>
 #include <stdio.h>
@@ -242,6 +242,8 @@ int main(int argc, char **argv)
     ok &= out_json(path, t.lines, t.n, machine);
     snprintf(path, sizeof path, "%s/tiling.svg", o.out);
     ok &= out_svg(path, t.lines, t.n, machine);
+    snprintf(path, sizeof path, "%s/tiling.md", o.out);
+    ok &= out_markdown(path, t.lines, t.n);
     raw_close(t.limit);
     if (drawn[0]) unlink(drawn);
     return !ok;

@@ -99,6 +99,7 @@ uint64_t peer_crops(const mt_bench_tiling *b, int tile_px);
 void out_text(const line *lines, int n, const char *machine);
 bool out_json(const char *path, const line *lines, int n, const char *machine);
 bool out_svg(const char *path, const line *lines, int n, const char *machine);
+bool out_markdown(const char *path, const line *lines, int n); /* the table of README.md */
 void machine_words(char *text, size_t cap);
 
 #endif

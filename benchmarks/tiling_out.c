@@ -154,6 +154,23 @@ bool out_json(const char *path, const line *lines, int n, const char *machine)
     return fclose(f) == 0;
 }
 
+bool out_markdown(const char *path, const line *lines, int n)
+{
+    FILE *f = fopen(path, "w");
+    if (!f) return false;
+    fprintf(f, "| case | threads | asked | got | plain buffer | of |\n|---|---|---|---|---|---|\n");
+    for (int i = 0; i < n; i++) {
+        const line *l = &lines[i];
+        fprintf(f, "| %s | %d | ", l->name, l->threads);
+        if (l->asked > 0) fprintf(f, "%s%g", l->at_most ? "at most " : "", l->asked);
+        fprintf(f, " | %.2f [%.2f, %.2f] | ", series_median(&l->ratio), series_least(&l->ratio),
+                series_greatest(&l->ratio));
+        if (l->plain.n) fprintf(f, "%.2f", series_median(&l->plain));
+        fprintf(f, " | %s |\n", l->of);
+    }
+    return fclose(f) == 0;
+}
+
 /* One bar a case, a tick where it was asked to reach, the peers as thin bars below. */
 bool out_svg(const char *path, const line *lines, int n, const char *machine)
 {
