@@ -3,7 +3,12 @@
 #include "models/ops/op.h"
 #include "models/passes/view.h"
 
-enum { CHAIN = 8 };
+enum {
+    CHAIN = 8,
+    HEADS = 1 << 22,   /* of all images: what the tables are good for */
+    TOKENS = 1 << 24,
+    PACKED = 1 << 28   /* floats of a head's packed keys or values */
+};
 
 typedef struct match {
     mt_node *scores, *values; /* the two products */
@@ -22,6 +27,11 @@ static bool is_op(const mt_node *n, const char *name)
 static const mt_tensor *shape(const mt_graph *g, int v)
 {
     return &g->values[v]->t;
+}
+
+static int64_t along(const mt_tensor *t, int from_end)
+{
+    return t->dims[t->rank - from_end];
 }
 
 static bool same_matrix(const mt_tensor *a, const mt_tensor *b)
@@ -132,11 +142,6 @@ static mt_status place_mask(mt_attention_params *p, const match *m, int i, mt_gr
     return MT_OK;
 }
 
-static int64_t along(const mt_tensor *t, int from_end)
-{
-    return t->dims[t->rank - from_end];
-}
-
 /* Heads of all operands stand in the same order and number; rows' floats stand together. */
 static bool fits(const match *m, const mt_graph *g, const mt_view *q, const mt_view *k,
                  const mt_view *v)
@@ -152,6 +157,10 @@ static bool fits(const match *m, const mt_graph *g, const mt_view *q, const mt_v
     for (int d = 0; d < p->rank - 2; d++)
         if (p->dims[d] != c->dims[d]) return false;
     if (!mt_tensor_count(a) || !mt_tensor_count(b) || !mt_tensor_count(c)) return false;
+    int64_t heads = mt_tensor_count(a) / (along(a, 1) * along(a, 2)), tokens = along(b, 1);
+    int64_t wide = MT_MAX(along(a, 1), along(c, 1)) + 2 * g->k->block;
+    if (heads > HEADS || along(a, 2) > TOKENS || tokens > TOKENS || wide > PACKED / tokens)
+        return false;
     return mt_view_together(q, q->rank - 1) && mt_view_together(k, k->rank - 2) &&
            mt_view_together(v, v->rank - 1);
 }

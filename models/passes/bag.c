@@ -3,7 +3,10 @@
 #include "models/ops/op.h"
 #include "models/passes/view.h"
 
-enum { SMALLEST = 1024 }; /* a smaller bag fits the caches as it is */
+enum {
+    SMALLEST = 1024, /* a smaller bag fits the caches as it is */
+    MOST = 64        /* pools of one network that are looked at */
+};
 
 typedef struct region {
     mt_graph *g;
@@ -242,7 +245,10 @@ static mt_status fuse(mt_graph *g, int at, mt_err *err)
 
 mt_status mt_pass_bag(mt_graph *g, mt_err *err)
 {
-    for (int i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->dead) MT_TRY(fuse(g, i, err));
+    for (int i = 0, looked = 0; i < g->n_nodes && looked < MOST; i++) {
+        if (g->nodes[i]->dead || !is_pool(g, g->nodes[i])) continue;
+        looked++;
+        MT_TRY(fuse(g, i, err));
+    }
     return MT_OK;
 }

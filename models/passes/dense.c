@@ -70,6 +70,8 @@ static mt_status convert(mt_dense_params **out, mt_graph *g, mt_node *n, mt_err 
     if (gemm && mt_attr_int(n, "transA", 0)) return MT_OK;
     int64_t cols = w->t.dims[!trans], inner = w->t.dims[trans];
     if (cols > INT32_MAX / 2 || inner > INT32_MAX / 2) return MT_OK;
+    if (mt_dense_floats(g->k, (int)cols, (int)inner) > MT_TENSOR_CEILING / sizeof(float))
+        return MT_OK; /* a column or two, very long: packed it would pass the ceiling */
     if (c && !is_row(c, (int)cols)) return MT_OK;
     mt_dense_params *p = mt_graph_mem(g, sizeof *p, err);
     int *in = mt_graph_mem(g, 5 * sizeof *in, err);

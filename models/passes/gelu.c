@@ -3,7 +3,13 @@
  * at a few points and compared with the two forms, whatever the order in which they were written. */
 #include "models/ops/op.h"
 
-enum { DEPTH = 10, FOUND = 24, STEPS = 5 };
+enum { DEPTH = 10, FOUND = 24, STEPS = 5, BUDGET = 4000000 };
+
+/* A graph, and how many nodes may still be evaluated in it: a file decides neither for long. */
+typedef struct search {
+    mt_graph *g;
+    long left;
+} search;
 
 static bool is_op(const mt_node *n, const char *name)
 {
@@ -11,9 +17,11 @@ static bool is_op(const mt_node *n, const char *name)
 }
 
 /* *y = the value of v at one place when `root` is x there; false when something else has a say. */
-static bool value_at(double *y, const mt_graph *g, int v, int root, double x, int depth)
+static bool value_at(double *y, search *in, int v, int root, double x, int depth)
 {
+    const mt_graph *g = in->g;
     const mt_value *val = g->values[v];
+    if (--in->left < 0) return false;
     if (v == root) {
         *y = x;
         return true;
@@ -27,11 +35,11 @@ static bool value_at(double *y, const mt_graph *g, int v, int root, double x, in
     const mt_node *n = mt_graph_producer(g, v);
     if (!n || depth >= DEPTH || n->n_in < 1 || n->in[0] < 0 || n->act != MT_ACT_NONE) return false;
     double a, b;
-    if (!value_at(&a, g, n->in[0], root, x, depth + 1)) return false;
+    if (!value_at(&a, in, n->in[0], root, x, depth + 1)) return false;
     if (is_op(n, "Erf")) *y = erf(a);
     else if (is_op(n, "Tanh")) *y = tanh(a);
     else {
-        if (n->n_in != 2 || n->in[1] < 0 || !value_at(&b, g, n->in[1], root, x, depth + 1))
+        if (n->n_in != 2 || n->in[1] < 0 || !value_at(&b, in, n->in[1], root, x, depth + 1))
             return false;
         if (is_op(n, "Add")) *y = a + b;
         else if (is_op(n, "Sub")) *y = a - b;
@@ -43,12 +51,12 @@ static bool value_at(double *y, const mt_graph *g, int v, int root, double x, in
     return true;
 }
 
-static bool behaves_as(const mt_graph *g, int v, int root, mt_act act)
+static bool behaves_as(search *in, int v, int root, mt_act act)
 {
     static const double at[] = {-6, -3, -1.5, -0.7, -0.1, 0.3, 1, 2.2, 5};
     for (size_t i = 0; i < MT_COUNT(at); i++) {
         double x = at[i], y, want;
-        if (!value_at(&y, g, v, root, x, 0)) return false;
+        if (!value_at(&y, in, v, root, x, 0)) return false;
         if (act == MT_ACT_GELU) want = 0.5 * x * (1 + erf(x * sqrt(0.5)));
         else want = 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
         if (!(fabs(y - want) <= 2e-6 * (1 + fabs(x)))) return false;
@@ -88,8 +96,9 @@ static mt_status becomes(mt_graph *g, mt_node *n, int root, mt_act act, mt_err *
     return MT_OK;
 }
 
-static mt_status around(mt_graph *g, const mt_node *core, mt_err *err)
+static mt_status around(search *in, const mt_node *core, mt_err *err)
 {
+    mt_graph *g = in->g;
     int root[FOUND], n_roots = sources(root, g, core);
     mt_act act = is_op(core, "Erf") ? MT_ACT_GELU : MT_ACT_GELU_TANH;
     const mt_node *n = core;
@@ -98,7 +107,7 @@ static mt_status around(mt_graph *g, const mt_node *core, mt_err *err)
         if (!next) return MT_OK;
         for (int i = 0; i < n_roots && is_op(next, "Mul"); i++) {
             if (!same_shape(&g->values[root[i]]->t, &g->values[next->out[0]]->t) ||
-                !behaves_as(g, next->out[0], root[i], act))
+                !behaves_as(in, next->out[0], root[i], act))
                 continue;
             return becomes(g, next, root[i], act, err);
         }
@@ -109,12 +118,13 @@ static mt_status around(mt_graph *g, const mt_node *core, mt_err *err)
 
 mt_status mt_pass_gelu(mt_graph *g, mt_err *err)
 {
+    search in = {g, BUDGET};
     for (int i = 0; i < g->n_nodes; i++) {
         mt_node *n = g->nodes[i];
         if (n->n_in < 1 || n->in[0] < 0 || n->out[0] < 0 ||
             g->values[n->out[0]]->t.dtype != MT_DT_F32)
             continue;
-        if (is_op(n, "Erf") || is_op(n, "Tanh")) MT_TRY(around(g, n, err));
+        if (is_op(n, "Erf") || is_op(n, "Tanh")) MT_TRY(around(&in, n, err));
         else if (is_op(n, "Gelu"))
             MT_TRY(becomes(g, n, n->in[0],
                            strcmp(mt_attr_str(n, "approximate", "none"), "tanh")
