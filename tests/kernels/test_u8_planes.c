@@ -121,12 +121,12 @@ static double pixel_of(const uint8_t *px, size_t stride, int32_t n, const mt_pla
 }
 
 /* Luma in full, chroma at half: against spreading, colours at full size and a resize, all of it plain. */
-static void as_decoding_and_resizing(void **state)
+static void like_decoding_and_resizing(mt_filter filter)
 {
     enum { SIDE = 64, OUT = 27 };
     const mt_plane_grid luma = {SIDE, 1, false, false}, chroma = {SIDE, 2, true, false};
     const mt_plane_box box = {0, SIDE, SIDE, 0, SIDE};
-    plane_case c = {{luma, chroma}, {luma, chroma}, box, box, OUT, OUT, MT_FILTER_BILINEAR, MT_PLANES_YCBCR, 0, 3};
+    plane_case c = {{luma, chroma}, {luma, chroma}, box, box, OUT, OUT, filter, MT_PLANES_YCBCR, 0, 3};
     uint8_t *px[3], full[SIDE * SIDE * 3], want[OUT * OUT * 3], got[OUT * OUT * 3];
     for (int i = 0; i < 3; i++) {
         const int32_t side = i ? SIDE / 2 : SIDE;
@@ -145,7 +145,7 @@ static void as_decoding_and_resizing(void **state)
         }
     mt_err e = MT_ERR_INIT;
     mt_resample *r = NULL;
-    tt_ok(mt_resample_new(&r, SIDE, SIDE, NULL, OUT, OUT, MT_FILTER_BILINEAR, &e), &e);
+    tt_ok(mt_resample_new(&r, SIDE, SIDE, NULL, OUT, OUT, filter, &e), &e);
     void *scratch = malloc(mt_resample_scratch_bytes(r));
     mt_u8_resample(r, full, 3 * SIDE, want, 3 * OUT, scratch);
     resize(&c, got);
@@ -154,6 +154,12 @@ static void as_decoding_and_resizing(void **state)
     free(scratch);
     mt_resample_free(&r);
     for (int i = 0; i < 3; i++) free(px[i]);
+}
+
+static void as_decoding_and_resizing(void **state)
+{
+    like_decoding_and_resizing(MT_FILTER_BILINEAR);
+    like_decoding_and_resizing(MT_FILTER_BICUBIC);
 }
 
 /* Flat stays flat, to the last bit, whatever the geometry; what lies outside is white. */

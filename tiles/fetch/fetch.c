@@ -673,7 +673,7 @@ mt_status mt_fetch_fast_way(mt_fetch_way *out, const mt_slide *slide, const mt_p
     walk_way w;
     *out = (mt_fetch_way){"exact", 1};
     MT_TRY(way_choose(&w, slide, plan, true, err));
-    *out = (mt_fetch_way){w.samples.planes ? "samples" : w.scale_denom > 1 ? "reduced" : "exact",
+    *out = (mt_fetch_way){w.samples.planes ? "samples" : "exact",
                           w.scale_denom};
     return MT_OK;
 }

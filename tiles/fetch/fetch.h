@@ -24,9 +24,8 @@
  * they are colours, chroma at the size it is stored in; each plane is resampled with the same weights
  * (chroma's folded over the decoder's upsampling), and colours are made of the pixels that come out: the
  * exact way but for roundings. From 8 source pixels an output pixel on the codec reduces first, so that four
- * samples are left; their weights are corrected to have the filter's centre and width. JPEG 2000 is decoded with fewer resolutions, to two source pixels an output pixel, or to
- * one where there were two; the filter then takes a pixel for the mean it is, and takes back the
- * wavelet's half pixel. Other codecs go the exact way.
+ * samples are left; their weights are corrected to have the filter's centre and width.
+ * Other codecs go the exact way: a wavelet's coarse pixels are not the filter's, and no weights make them so.
  *
  * All this depends on slide, plan, filter and `fast` only, so a crop has the same bytes for any threads,
  * batch and memory. */
@@ -62,7 +61,7 @@ typedef struct mt_fetch_opts {
 } mt_fetch_opts;
 #define MT_FETCH_OPTS_INIT {1, 1, 8, 256u << 20, 0, NULL, NULL, NULL, NULL, 0, 0}
 
-/* How `fast` makes the crops of a plan: "samples", "reduced" or "exact", and what the codec reduces by:
+/* How `fast` makes the crops of a plan: "samples" or "exact", and what the codec reduces by:
  * 2, 4, 8, or 1. Decodes a native tile to find out. Errors: IO, NO_MEMORY. */
 typedef struct mt_fetch_way {
     const char *name;

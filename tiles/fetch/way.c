@@ -93,17 +93,6 @@ static mt_status go_by_samples(walk_way *w, const mt_slide *slide, const mt_plan
     return find_samples(&w->samples, slide, plan->level, w->scale_denom, err);
 }
 
-/* A wavelet's coarse pixel stands where the first of its square stood. */
-static void go_by_wavelet(walk_way *w, const mt_slide *slide, const mt_plan *plan)
-{
-    const int most = mt_slide_fast_reduce(slide, plan->level);
-    *w = (walk_way){.scale_denom = 1, .shrink = 1};
-    double left = plan->resample;
-    for (; w->scale_denom < most && left >= (w->scale_denom == 1 ? 2 : 4) * 0.99; left /= 2)
-        w->scale_denom *= 2;
-    w->shift = 0.5 - 0.5 / w->scale_denom;
-}
-
 mt_status way_choose(walk_way *out, const mt_slide *slide, const mt_plan *plan, bool fast, mt_err *err)
 {
     const mt_slide_info *info = mt_slide_get_info(slide);
@@ -113,10 +102,6 @@ mt_status way_choose(walk_way *out, const mt_slide *slide, const mt_plan *plan, 
     if (fast && plan->resample >= LEAST_FAST) {
         MT_TRY(go_by_samples(out, slide, plan, err));
         if (out->samples.planes) return MT_OK;
-        if (!strcmp(l->codec, mt_codec_name(MT_CODEC_JP2K))) {
-            go_by_wavelet(out, slide, plan);
-            if (out->scale_denom > 1 && plan->resample / out->scale_denom < MAX_EXACT) return MT_OK;
-        }
     }
     go_exact(out, l, plan->resample);
     return MT_OK;

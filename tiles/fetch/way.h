@@ -26,9 +26,8 @@ typedef struct walk_way {
 
 /* Exact: native tiles are decoded whole; only where 16 or more source pixels make an output pixel are
  * they first halved by averaging until below 16. With `fast` and crops coarser than the level: JPEG
- * goes by samples, reduced by the codec where 8 or more would make an output pixel; JPEG 2000 is
- * reduced to two source pixels an output pixel, or to one where there were two; anything else goes the
- * exact way. Looks at some native tiles of the level; depends on slide, plan and fast only. */
+ * goes by samples, reduced by the codec where 8 or more would make an output pixel; anything
+ * else goes the exact way. Looks at some native tiles of the level; depends on slide, plan and fast only. */
 MT_MUST_USE mt_status way_choose(walk_way *out, const mt_slide *slide, const mt_plan *plan, bool fast,
                                  mt_err *err);
 

@@ -36,7 +36,7 @@ static double cubic(double x)
 }
 
 /* The mean over the pixel is the best guess where neighbours know nothing of each other, the value in
- * its middle where the picture is smooth; three to one came nearest on tissue. */
+ * its middle where the picture is smooth; three to one lies between the two. */
 static double weight(const mt_rs_weighing *k, double at, double width)
 {
     enum { PARTS = 16 };
