@@ -136,7 +136,6 @@ static void crops_of_real_slides(void **state)
         {"dicom-wsi/cmu-1-small-region", 0},
         {"dicom-wsi/camelyon-jpeg.dcm", 0.5},
         {"dicom-wsi/boxes", 0.5},
-        {"dicom-wsi/slide_coordinates-progressive-jpeg.dcm", 0.5},
     };
     int found = 0;
     for (size_t i = 0; i < sizeof slides / sizeof *slides; i++) {
