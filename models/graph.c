@@ -383,10 +383,18 @@ static int by_address(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Place in the sorted list of blocks of the one that starts at p; NULL for memory of others (none,
+ * or a mapped file). */
+static void **block_at(const mt_graph *g, const void *p)
+{
+    if (!p || !g->n_heap) return NULL;
+    return bsearch(&p, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address);
+}
+
 /* Marks the block that starts at p as wanted. */
 static void keep(const mt_graph *g, bool *wanted, const void *p)
 {
-    void **at = p ? bsearch(&p, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address) : NULL;
+    void **at = block_at(g, p);
     if (at) wanted[at - g->heap] = true;
 }
 
@@ -404,9 +412,7 @@ mt_status mt_graph_release(mt_graph *g, mt_err *err)
     for (int i = 0; i < g->n_outputs; i++) keep(g, wanted, g->values[g->outputs[i]]->t.data);
     for (int i = 0; i < g->n_values; i++) {
         mt_tensor *t = &g->values[i]->t;
-        void **at = t->data
-                        ? bsearch(&t->data, g->heap, (size_t)g->n_heap, sizeof *g->heap, by_address)
-                        : NULL;
+        void **at = block_at(g, t->data);
         if (at && !wanted[at - g->heap]) t->data = NULL;
     }
     int kept = 0;
