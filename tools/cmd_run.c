@@ -48,8 +48,8 @@ static const mt_opt options[] = {
     OPT_FLAG("strict", strict,
              "a native tile that will not decode fails its slide, instead of being left out and counted"),
     OPT_FLAG("fast-scaling", fast_scaling,
-             "where tiles are 2, 4, 8 times coarser than the level, let the codec reduce them: faster, not quite the "
-             "card's filter; recorded"),
+             "where tiles are coarser than the level, resample a JPEG's samples before they become colours, reduced "
+             "by the codec from 8 times on: faster, the card's filter but for roundings; recorded"),
     OPT_CHOICE("qc", qc, "warn|off|reject",
                "quality control: limits that are passed give a warning; nothing is looked at; slides beyond a "
                "reject limit are set aside (warn when not given)"),

@@ -53,7 +53,8 @@ static const mt_opt options[] = {
              "slide, or those of a file of microtome stain -o"),
     OPT_FLAG("strict", strict, "a native tile that will not decode fails its slide"),
     OPT_FLAG("fast-scaling", fast_scaling,
-             "let the codec reduce tiles 2, 4, 8 times coarser than the level: faster, not quite the filter"),
+             "resample JPEG tiles coarser than the level before they become colours: faster, the filter but for "
+             "roundings"),
     OPT_CHOICE("edge", edge, "pad|drop",
                "tiles that hang over the slide's edge: white beyond it, or left out"),
     OPT_CHOICE("format", format, "jpeg|png|h5|coords|webdataset|none",

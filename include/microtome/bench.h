@@ -9,7 +9,7 @@ typedef struct mt_bench_tiling {
     int64_t x_l0, y_l0, w_l0, h_l0; /* rectangle of level 0 that was cut into crops */
     int level;                 /* that the pixels came from */
     int reduced_by;            /* by the codec: 1 unless fast */
-    const char *way;           /* "exact", or with fast "samples", "reduced" (see mt_result); static text */
+    const char *way;           /* "exact", or with fast "samples" (see mt_result); static text */
     uint64_t native_needed, native_decoded; /* native tiles the crops lie on; decodes done */
     uint64_t peak_bytes;       /* of tile buffers */
     double mpix;               /* megapixels handed on */

@@ -94,8 +94,8 @@ typedef struct mt_result {
     double wall_s, cpu_s;
     int threads;
     int fast_scaling;          /* 1: the card or the user allowed it for tiles coarser than the level */
-    const char *fast_way;      /* how they were made: "samples" (resized before they became colours),
-                                  "reduced" (by the codec), "exact" (as without); static text */
+    const char *fast_way;      /* how they were made: "samples" (resized before they became colours) or
+                                  "exact" (as without); static text */
     int reduced_by;            /* by the codec: 2, 4, 8, or 1 */
     mt_fetch_stats fetch;
 } mt_result;
