@@ -1,6 +1,7 @@
 /* What is asked besides speed: background is never decoded, memory knows neither size nor order, a DICOM
  * series opens at once. */
 #include <ftw.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,13 +134,16 @@ static bool watched_pass(peak *p, const char *slide, int ceiling_mib, bool rando
     char mib[16];
     snprintf(mib, sizeof mib, "%d", ceiling_mib);
     if (pipe(fd)) return false;
-    const pid_t pid = fork();
-    if (pid == 0) {
-        dup2(fd[1], STDOUT_FILENO);
-        close(fd[0]);
-        execl("/proc/self/exe", "bench_tiling", "--pass", slide, mib, random ? "1" : "0", (char *)NULL);
-        _exit(127);
-    }
+    /* It is another program by the time this returns: none of our own pages are counted. */
+    char *const args[] = {(char *)"bench_tiling", (char *)"--pass", (char *)(uintptr_t)slide, mib,
+                          (char *)(random ? "1" : "0"), NULL};
+    posix_spawn_file_actions_t acts;
+    posix_spawn_file_actions_init(&acts);
+    posix_spawn_file_actions_adddup2(&acts, fd[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&acts, fd[0]);
+    pid_t pid = 0;
+    if (posix_spawn(&pid, "/proc/self/exe", &acts, NULL, args, environ)) pid = 0;
+    posix_spawn_file_actions_destroy(&acts);
     close(fd[1]);
     p->resident = 0;
     while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
