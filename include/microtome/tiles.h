@@ -166,7 +166,7 @@ typedef struct mt_tiles_opts {
 #define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0, 0}
 
 /* How fast_scaling makes the tiles of a plan: *way is "samples" (resized before they became colours),
- * "reduced" (by the codec) or "exact" (as without; static text), *reduced_by 2, 4, 8 or 1. Decodes a native
+ * or "exact" (as without; static text), *reduced_by what the codec reduces by: 2, 4, 8 or 1. Decodes a native
  * tile to find out. Errors: IO, NO_MEMORY. */
 MT_API MT_MUST_USE mt_status mt_tiles_fast_way(const char **way, int *reduced_by, const mt_slide *slide,
                                                const mt_plan *plan, mt_err *err);
