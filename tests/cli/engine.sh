@@ -16,6 +16,7 @@ lib=${MT_ONNXRUNTIME:-}
 expect 0 "${run[@]}" -o "$work/theirs" --engine onnxruntime --onnxruntime-lib "$lib" --threads 3
 json '.provenance.inference.engine == "onnxruntime" and .provenance.kernel_set == "onnxruntime" and (.provenance.inference.library_sha256 | length) == 64' "$work/theirs/a/result.json"
 # Same tiles, the same scores within a ten-thousandth.
+# shellcheck disable=SC2016
 that awk -F, '
     NR == FNR {a[FNR] = $0; next}
     FNR > 1 {

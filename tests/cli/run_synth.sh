@@ -22,7 +22,7 @@ same_results() {
 expect 0 run "$svs" -o "$work/r1" "${model[@]}" --threads 1
 prints '^slide +a$' '^state +done$' '^score +[01]\.[0-9]{4}, (positive|negative)' '^areas .*[Tt]umour [0-9.]+ mm2' \
     '^coverage +[0-9.]+ % of [0-9.]+ mm2 tissue$' "^result +$work/r1/a/result.json$" "^heatmap +$work/r1/a/heatmap"
-says '^1/1 s-[0-9a-f]{16}: done in ' '^1 slide: 1 done ' 'state research'
+says '^1/1 s-[0-9a-f]{16}: done in ' '^1 slide: 1 done, ' 'state research'
 not_says '\ba\.svs' $'\r' $'\033'
 exists "$work"/r1/a/{result.json,tiles.h5,heatmap.tif,heatmap.png} "$work"/r1/report.{json,html} \
     "$work/r1/model-outputs-csv/a.csv" "$work/r1/model-outputs-geojson/a.geojson"
@@ -154,9 +154,11 @@ n=$(od -An -tu2 -j"$((at))" -N2 "$work/fine.svs")
 printf '\0\0\0\0' | dd of="$work/fine.svs" bs=1 seek=$((at + 2 + 12 * n)) conv=notrunc status=none
 for mpp in 0.5 0.25 0.125; do
     for way in exact fast; do
-        rm -rf "$work/$way"
+        fast=()
+        [[ $way == exact ]] || fast=(--fast-scaling)
+        rm -rf "${work:?}/$way"
         expect 0 run "$work/fine.svs" -o "$work/$way" "${model[@]}" --assume-mpp $mpp --overlap 50% \
-            $([[ $way == fast ]] && echo --fast-scaling)
+            "${fast[@]}"
     done
     json ".fast_scaling == {way: \"samples\", reduced_by: $([[ $mpp == 0.125 ]] && echo 2 || echo 1)}" "$work/fast/fine/result.json"
     json 'has("fast_scaling") | not' "$work/exact/fine/result.json"

@@ -69,7 +69,9 @@ static inline void made_begin(made *m, int32_t step)
                         .grid_cols = 1000 / step,
                         .grid_rows = 700 / step};
     memset(m->plan.digest, 'b', 64);
+    static const mt_engine_info engine = {"microtome", "0.1.0", ""};
     m->r = (mt_result){.stem = "made",
+                       .inference = &engine,
                        .slide_id = "s-0123456789abcdef",
                        .model_digest =
                            "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
