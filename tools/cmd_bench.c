@@ -25,7 +25,7 @@ static const mt_opt options[] = {
     OPT_CHOICE("order", order, "row|random", "tiling: how the list of crops is ordered"),
     OPT_REAL("downsample", downsample, "F", 1, 64, "tiling: crops so many times coarser than level 0"),
     OPT_FLAG("fast-scaling", fast,
-             "tiling: let the codec reduce where the crops are 2, 4, 8 times coarser than the level"),
+             "tiling: resample JPEG crops coarser than the level before they become colours"),
     OPT_CHOICE("peers", peers, "none|openslide", "tiling: time OpenSlide's read_region on the same crops as well"),
     OPT_FLAG("no-raw", no_raw, "tiling: leave out the raw limit (native tiles decoded, nothing between)"),
     OPT_TEXT("model", 'm', model, "NAME|FILE.onnx", "pipeline: a built-in model, or an ONNX file with its card"),

@@ -495,6 +495,10 @@ const mt_command mt_cmd_run = {
              "slide that cannot be measured fails (--stain-fallback none runs it as it is). A tile "
              "that cannot be read is marked and never scored; above 1 % of the tissue there is no "
              "grade (--strict: such a slide fails).\n\n"
+             "--engine onnxruntime lets a library of ONNX Runtime run the network, for operators that "
+             "Microtome has not; slides, tiles, grade and results are made as ever, and the result names "
+             "the library by version and digest. It is handed the model file alone, without weights that "
+             "lie beside it.\n\n"
              "On a terminal messages name the files; where standard error goes to a log, slides "
              "are called by their "
              "pseudonymous id.",

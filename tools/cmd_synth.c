@@ -22,7 +22,7 @@ static const mt_opt options[] = {
     OPT_TEXT("size", 0, size, "WxH",
              "pixels of level 0, each 256 to 200000 (8192x6144 when not given)"),
     OPT_INT("seed", seed, "N", 0, 9e15, "another seed, another slide"),
-    OPT_REAL("mpp", mpp, "F", 0.1, 10, "spacing in um/px"),
+    OPT_REAL("mpp", mpp, "F", 0.1, 4, "spacing in um/px"),
     OPT_CHOICE("layout", layout, "svs|tiff", "file layout, whatever the name ends in"),
     OPT_INT("tile", tile, "PX", 16, 1024, "native tile side, a multiple of 16"),
     OPT_CHOICE("subsampling", subsampling, "420|444", "JPEG chroma"),

@@ -512,8 +512,8 @@ const mt_command mt_cmd_tiles = {
              "tile_px, level, level_downsample, resample, upsampled, box_l0, step_l0, overlap, "
              "min_tissue, grid_cols, grid_rows), n_tiles, plan_digest, folder; coords, note, "
              "tissue_source where they say something; stain_applied, not_normalised (why), "
-             "stain_measured; fast_scaling (null, or how the tiles were made: samples, reduced or "
-             "exact), reduced_by (2, 4, 8 or 1), unreadable (tiles), warnings (texts); stats with "
+             "stain_measured; fast_scaling (null, or how the tiles were made: samples or exact), "
+             "reduced_by (2, 4, 8 or 1), unreadable (tiles), warnings (texts); stats with "
              "--stats.",
     .examples = "microtome tiles slide.svs -o tiles --tile-px 256 --mpp 0.5\n"
                 "microtome tiles *.svs -o tiles --mag 20 --overlap 25% --format h5\n"

@@ -37,7 +37,7 @@ typedef struct mt_run_opts {
     const char *stain;         /* mt_stain_request_parse's words; NULL = as the model's card says */
     int stain_fallback_none;   /* 1: a slide whose stain cannot be measured runs as it is, marked; 0: it fails */
     int strict;                /* 1: a native tile that will not decode fails its slide */
-    int fast_scaling;          /* 1: tiles coarser than the level may be reduced by the codec (see mt_card) */
+    int fast_scaling;          /* 1: as mt_tiles_opts has it, also where the card does not ask for it */
 } mt_run_opts;
 #define MT_RUN_OPTS_INIT {.version = 1, .focal_plane = -1, .overlap = -1.0, .min_tissue = -1.0}
 

@@ -9,7 +9,7 @@ typedef struct mt_bench_tiling {
     int64_t x_l0, y_l0, w_l0, h_l0; /* rectangle of level 0 that was cut into crops */
     int level;                 /* that the pixels came from */
     int reduced_by;            /* by the codec: 1 unless fast */
-    const char *way;           /* "exact", or with fast "samples" (see mt_result); static text */
+    const char *way;           /* "exact" or, with fast only, "samples" (see mt_tiles_fast_way); static text */
     uint64_t native_needed, native_decoded; /* native tiles the crops lie on; decodes done */
     uint64_t peak_bytes;       /* of tile buffers */
     double mpix;               /* megapixels handed on */
@@ -27,7 +27,7 @@ typedef struct mt_bench_tiling_opts {
     int with_raw, with_openslide;
     int random_order;          /* 1: the plan lists the crops in an order without sense (always the same one) */
     double downsample;         /* 1..64 pixels of level 0 a pixel of a crop, along a side */
-    int fast;                  /* 1: the codec may reduce (fast scaling) */
+    int fast;                  /* 1: fast scaling, as mt_tiles_opts has it */
 } mt_bench_tiling_opts;
 #define MT_BENCH_TILING_OPTS_INIT {1, 256, 1, 2000, 1, 0, 0, 1.0, 0}
 

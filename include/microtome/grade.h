@@ -93,11 +93,11 @@ typedef struct mt_result {
     char started[32], finished[32]; /* RFC 3339 UTC */
     double wall_s, cpu_s;
     int threads;
-    int fast_scaling;          /* 1: the card or the user allowed it for tiles coarser than the level */
-    const char *fast_way;      /* how they were made: "samples" (resized before they became colours) or
-                                  "exact" (as without); static text */
-    int reduced_by;            /* by the codec: 2, 4, 8, or 1 */
     mt_fetch_stats fetch;
+    /* how tiles were made: not of the run block */
+    int fast_scaling;          /* 1: the card or the user asked for it */
+    const char *fast_way;      /* as mt_tiles_fast_way says; "exact" without it */
+    int reduced_by;            /* the same */
 } mt_result;
 
 #endif

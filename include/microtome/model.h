@@ -24,7 +24,7 @@ typedef struct mt_card {
     int32_t input_px;                            /* side after Resize (patch_px when there is none) */
     int bicubic;                                 /* Resize filter: 0 bilinear, 1 bicubic (both antialiased) */
     float mean[3], std[3];                       /* of Normalize, after /255; 0 and 1 when absent */
-    int fast_scaling;                            /* 1: a coarser picture may come from the codec's own reduction */
+    int fast_scaling;                            /* 1: as mt_tiles_opts has it */
     int scale_255;                               /* 1: pixels divided by 255 (ToTensor) */
     int32_t stride_px;                           /* suggested grid step at mpp; 0 = patch_px */
     char activation[16];                         /* "softmax", "sigmoid", "none" */
@@ -45,8 +45,9 @@ typedef struct mt_model_opts {
     int version;             /* 1 */
     const char *config;      /* card file; NULL: config.json beside the ONNX file */
     const char *onnxruntime; /* a libonnxruntime.so (1.0 or later) that runs the network instead of this engine, for
-                                operators outside of ours or a machine with an accelerator; NULL: this engine. The
-                                library's code is loaded into the process: never a path from a slide or model */
+                                operators outside of ours; NULL: this engine. The library's code is loaded into the
+                                process: never a path from a slide or model. It is handed the ONNX file alone:
+                                weights in other files beside it are not found */
 } mt_model_opts;
 #define MT_MODEL_OPTS_INIT {1, NULL, NULL}
 
@@ -59,7 +60,8 @@ typedef struct mt_engine_info {
 
 /* Opens a model by path (FILE.onnx, or a folder with model.onnx and config.json) or by the name of a
  * built-in one ("demo-tumor", "demo-tumor@1.0.0"). A card whose digest or shapes do not match the
- * weights is refused (CARD). An unsupported operator is named with its node (UNSUPPORTED).
+ * weights is refused (CARD). An unsupported operator is named with its node (UNSUPPORTED). Of
+ * opts->onnxruntime: NOT_FOUND, UNSUPPORTED (no ONNX Runtime), ARG with its own words.
  * *out is the caller's (mt_model_close). A model is immutable and shared by any number of threads. */
 MT_API MT_MUST_USE mt_status mt_model_open(mt_model **out, const char *name_or_path,
                                            const mt_model_opts *opts, mt_err *err);

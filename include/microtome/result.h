@@ -5,7 +5,7 @@
 #include "microtome/grade.h"
 
 typedef struct mt_writer_info {
-    const char *name;         /* "json", "csv", "geojson", "geojson.gz", "heatmap" */
+    const char *name;         /* "json", "csv", "geojson", "heatmap", "qc", "geojson.gz" */
     const char *description;
     int by_default;           /* written by every run */
 } mt_writer_info;
@@ -13,8 +13,9 @@ typedef struct mt_writer_info {
 /* Rows of the writer table; name NULL ends it. tiles.h5 is the engine's store, not a writer. */
 MT_API const mt_writer_info *mt_result_writers(void);
 
-/* Writes one result under out_dir at the place "A result on disk" names. The slide is read only for
- * the thumbnail and may be NULL (then heatmap.png stands on the tissue mask). Whole or not at all.
+/* Writes one result under out_dir, at the place that the row's description names: <stem>/... or
+ * model-outputs-.../<stem>... The slide is read only for the thumbnail and may be NULL (then heatmap.png
+ * stands on the tissue mask). Whole or not at all.
  * Pure function of the result but for its run block. Errors: ARG (no such writer, a result that makes
  * no sense), IO, LIMIT, NO_MEMORY.
  *

@@ -95,8 +95,8 @@ typedef struct mt_slide_list {
 /* Looks at every file of the folder (not of those in it); files that are no DICOM are passed over.
  * What was learnt may be kept under MICROTOME_CACHE, else XDG_CACHE_HOME/microtome, else
  * ~/.cache/microtome ("off": nowhere): technical facts, identifiers as keyed digests, no names of files
- * and nothing of a patient. A cache that cannot be written is no error. Errors: IO, LIMIT, NO_MEMORY, TEMPORARY; *out is then empty.
- * Release with mt_slide_list_free. */
+ * and nothing of a patient. A cache that cannot be written is no error. Errors: IO, LIMIT, NO_MEMORY,
+ * TEMPORARY; *out is then empty. Release with mt_slide_list_free. */
 MT_API MT_MUST_USE mt_status mt_slide_find(mt_slide_list *out, const char *dir, mt_err *err);
 MT_API void mt_slide_list_free(mt_slide_list *list);
 

@@ -46,7 +46,8 @@ MT_API const mt_stain *mt_stain_reference(void);
  * number of threads. memory: ceiling for tile buffers, 0 = 256 MiB. UNSUPPORTED, with the figures, when
  * there is too little tissue to measure, and for a fluorescence slide; a slide whose second stain cannot
  * be told has `fault` set and can be normalised by Reinhard only; `warning` is set where both stains lie
- * nearest to one and the same of mt_stain_nearest or less than 15 degrees apart. Otherwise as mt_plan_make and reading tiles. */
+ * nearest to one and the same of mt_stain_nearest, or less than 15 degrees apart. Otherwise as
+ * mt_plan_make and reading tiles. */
 MT_API MT_MUST_USE mt_status mt_stain_measure(mt_stain *out, const mt_slide *slide, const mt_tissue *tissue,
                                               int threads, uint64_t memory, mt_err *err);
 

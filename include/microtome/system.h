@@ -7,12 +7,12 @@
 /* "0.1.0" */
 MT_API const char *mt_version(void);
 
-/* Restricts the kernels to one instruction set: "ref", "avx2", "avx512", or NULL/"auto" for the best
- * the machine has. Call once, before any model is opened. Fails with UNSUPPORTED when the machine
- * lacks it, ARG for an unknown word. */
+/* Restricts the kernels to one instruction set: "ref", "avx2", "avx512" (on AArch64 "ref", "neon"), or
+ * NULL/"auto" for the best the machine has. Call once, before any model is opened. Fails with
+ * UNSUPPORTED when the machine lacks it, ARG for an unknown word. */
 MT_API MT_MUST_USE mt_status mt_cpu_select(const char *isa, mt_err *err);
 
-/* Name of the kernel set in use: "ref", "avx2", "avx512". */
+/* Name of the kernel set in use, of the same words. */
 MT_API const char *mt_cpu_name(void);
 
 /* Cores this process may use (affinity mask and cgroup quota), >= 1. */

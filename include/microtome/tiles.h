@@ -35,8 +35,8 @@ typedef struct mt_tissue_opts {
 } mt_tissue_opts;
 #define MT_TISSUE_OPTS_INIT {1, 40000.0, 36100.0, 1, 0}
 
-/* Computes the mask; ink of any colour is no tissue. Bit-identical for any number of threads, and as good as independent of the levels
- * the slide has. Native tiles that will not decode count as glass. Needs a known spacing. Errors: ARG,
+/* Computes the mask; ink of any colour is no tissue. Bit-identical for any number of threads, and as good
+ * as independent of the levels the slide has. Native tiles that will not decode count as glass. Needs a known spacing. Errors: ARG,
  * SPACING, LIMIT, IO, NO_MEMORY. *out is the caller's (mt_tissue_free). */
 MT_API MT_MUST_USE mt_status mt_tissue_detect(mt_tissue **out, const mt_slide *slide,
                                               const mt_tissue_opts *opts, mt_err *err);
@@ -161,13 +161,14 @@ typedef struct mt_tiles_opts {
     int shard_tiles;           /* samples of one shard, 1..1000000, default 1000 */
     const struct mt_stain_map *stain; /* colours of the tiles (microtome/stain.h); NULL = as they are */
     int strict;                /* 1: a native tile that will not decode is an error (FORMAT ...) that names it */
-    int fast_scaling;          /* 1: tiles 2, 4, 8 times coarser than the level may be reduced by the codec */
+    int fast_scaling;          /* 1: JPEG tiles coarser than the level are resampled before they become colours, and
+                                  from 8 times on reduced by the codec first; other codecs as without */
 } mt_tiles_opts;
 #define MT_TILES_OPTS_INIT {1, MT_TILES_JPEG, 90, 1, 0, MT_H5_CLAM, 1000, NULL, 0, 0}
 
-/* How fast_scaling makes the tiles of a plan: *way is "samples" (resized before they became colours),
- * or "exact" (as without; static text), *reduced_by what the codec reduces by: 2, 4, 8 or 1. Decodes a native
- * tile to find out. Errors: IO, NO_MEMORY. */
+/* How fast_scaling makes the tiles of a plan: *way (static text) is "samples" (resampled before they become
+ * colours) or "exact" (as without), *reduced_by what the codec reduces by: 2, 4, 8 or 1. Decodes native tiles
+ * until one can be read. Errors: IO, NO_MEMORY. */
 MT_API MT_MUST_USE mt_status mt_tiles_fast_way(const char **way, int *reduced_by, const mt_slide *slide,
                                                const mt_plan *plan, mt_err *err);
 
