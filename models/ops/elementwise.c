@@ -15,11 +15,7 @@ static const struct { const char *name; kind k;
     {"And", K_AND}, {"Or", K_OR},          {"Xor", K_XOR},     {"BitShift", K_SHL},
 };
 
-typedef struct params {
-    kind k;
-    mt_act act;        /* fused activation of an Add */
-    float a, b;
-} params;
+typedef struct params { kind k; } params;
 
 static params *params_of(mt_graph *g, mt_node *n, mt_err *err)
 {
@@ -295,6 +291,16 @@ static bool one_place(const mt_tensor *t)
     return t->rank == 4 && t->dims[2] == 1 && t->dims[3] == 1;
 }
 
+/* The sum of n floats and of n floats, and the activation fused into it. */
+static void add(const mt_call *c, size_t n)
+{
+    const mt_node *m = c->node;
+    if (m->act == MT_ACT_NONE) mt_f32_add(c->k, c->out[0]->data, c->in[0]->data, c->in[1]->data, n);
+    else
+        mt_f32_add_act(c->k, c->out[0]->data, c->in[0]->data, c->in[1]->data, n, m->act, m->act_a,
+                       m->act_b);
+}
+
 /* Blocked operands: same shapes, or one of them a value per channel (the layout pass allows no
  * other). */
 static void run_blocked(const mt_call *c, const params *p)
@@ -304,10 +310,7 @@ static void run_blocked(const mt_call *c, const params *p)
         size_t n = (size_t)o->dims[0] * mt_image_blocked(c->k, o);
         if (p->k == K_MUL) mt_f32_mul(c->k, o->data, x->data, y->data, n);
         else if (p->k == K_SUB) mt_f32_sub(c->k, o->data, x->data, y->data, n);
-        else if (c->node->act == MT_ACT_NONE) mt_f32_add(c->k, o->data, x->data, y->data, n);
-        else
-            mt_f32_add_act(c->k, o->data, x->data, y->data, n, c->node->act, c->node->act_a,
-                           c->node->act_b);
+        else add(c, n);
         return;
     }
     if (one_place(x)) { const mt_tensor *t = x; x = y; y = t; }
@@ -334,7 +337,7 @@ MT_RUN(mt_run_binary)
     if (o->dtype == MT_DT_F32 && y->dtype == MT_DT_F32 && same_shape(x, y)) {
         size_t n = (size_t)mt_tensor_count(o);
         switch (p->k) {
-        case K_ADD: mt_f32_add(c->k, o->data, x->data, y->data, n); return MT_OK;
+        case K_ADD: add(c, n); return MT_OK;
         case K_SUB: mt_f32_sub(c->k, o->data, x->data, y->data, n); return MT_OK;
         case K_MUL: mt_f32_mul(c->k, o->data, x->data, y->data, n); return MT_OK;
         default: break;
