@@ -146,13 +146,11 @@ MT_RUN(mt_run_concat)
     return MT_OK;
 }
 
-typedef struct split_params { int axis; const int64_t *parts; } split_params;
-
 MT_INFER(mt_infer_split)
 {
     MT_TRY(mt_need_inputs(g, n, 1, 2, err));
     const mt_value *x = mt_in(g, n, 0);
-    split_params *p = mt_graph_mem(g, sizeof *p, err);
+    mt_split_params *p = mt_graph_mem(g, sizeof *p, err);
     int64_t *parts = mt_graph_mem(g, sizeof *parts * (size_t)n->n_out, err);
     if (!p || !parts) return MT_ERR_NO_MEMORY;
     n->params = p;
@@ -188,7 +186,7 @@ MT_INFER(mt_infer_split)
 
 MT_RUN(mt_run_split)
 {
-    const split_params *p = c->node->params;
+    const mt_split_params *p = c->node->params;
     const mt_tensor *x = c->in[0];
     size_t outer = 1, inner = mt_dtype_size(x->dtype), at = 0;
     for (int d = 0; d < p->axis; d++) outer *= (size_t)x->dims[d];

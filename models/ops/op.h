@@ -104,6 +104,7 @@ typedef struct mt_scale_params {
 } mt_scale_params; /* per channel (dimension 1) */
 typedef struct mt_concat_params { int axis; } mt_concat_params;
 typedef struct mt_slice_params { int64_t start[MT_MAX_DIMS], step[MT_MAX_DIMS]; } mt_slice_params;
+typedef struct mt_split_params { int axis; const int64_t *parts; } mt_split_params;
 typedef struct mt_perm_params { int perm[MT_MAX_DIMS]; } mt_perm_params;
 
 /* Dense: x times packed weights. Inputs: x, packed weights, bias or -1, the residual last. */

@@ -55,6 +55,7 @@ static bool reshape(mt_view *v, const mt_tensor *to)
                 if (d == v->rank) return false;
                 size = v->dim[d].size[f];
                 stride = v->dim[d].stride[f++];
+                if (size < 1) return false; /* an empty tensor */
             }
             if (need % size == 0) { /* the whole factor */
                 if (!put(&r.dim[o], size, stride)) return false;
@@ -111,15 +112,12 @@ static bool through_slice(mt_view *v, const mt_graph *g, const mt_node *n)
     return true;
 }
 
-static bool through_split(mt_view *v, const mt_graph *g, const mt_node *n, int value)
+static bool through_split(mt_view *v, const mt_node *n, int value)
 {
-    int axis = ((const mt_concat_params *)n->params)->axis;
+    const mt_split_params *p = n->params;
     int64_t start = 0;
-    for (int i = 0; i < n->n_out; i++) {
-        int64_t len = g->values[n->out[i]]->t.dims[axis];
-        if (n->out[i] == value) return cut(v, axis, start, 1, len);
-        start += len;
-    }
+    for (int i = 0; i < n->n_out; start += p->parts[i++])
+        if (n->out[i] == value) return cut(v, p->axis, start, 1, p->parts[i]);
     return false;
 }
 
@@ -166,7 +164,7 @@ static bool step(mt_view *v, const mt_graph *g, const mt_node *n, int value)
         return true;
     }
     if (is_op(n, "Slice")) return through_slice(v, g, n);
-    if (is_op(n, "Split")) return through_split(v, g, n, value);
+    if (is_op(n, "Split")) return through_split(v, n, value);
     if (is_op(n, "Gather")) return through_gather(v, g, n);
     return !n->op->run && reshape(v, &g->values[value]->t);
 }
