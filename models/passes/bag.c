@@ -105,30 +105,36 @@ static bool by_rows(const region *r, const mt_node *n)
     return true;
 }
 
-static bool from_outside(int *ref, region *r, int value)
+/* A given value comes row by row or as it is; one that has the bag's rows and yet comes as it is (a
+ * constant, the right-hand side of a product) is for those who need all of it. */
+static bool given_fits(const region *r, int ref, int value, bool whole)
+{
+    bool by_row = r->p->by_row[ref];
+    return whole ? !by_row : by_row || !is_rows(&r->g->values[value]->t, r->p->n);
+}
+
+static bool from_outside(int *ref, region *r, int value, bool whole)
 {
     if (r->n_given == MT_BAG_GIVEN) return false;
     const mt_value *v = r->g->values[value];
-    r->p->by_row[r->n_given] = !v->constant && is_rows(&v->t, r->p->n);
+    r->p->by_row[r->n_given] = !whole && !v->constant && is_rows(&v->t, r->p->n);
     *ref = r->slot[value] = r->n_given;
     r->given[r->n_given++] = value;
-    return true;
+    return given_fits(r, *ref, value, whole);
 }
 
 /* The reference of a value inside the walk; its makers become members, in order. whole: all of it is
- * needed at once (the right-hand side of a product). False when the walk is full. */
+ * needed at once (the right-hand side of a product). False when the walk is full, or somebody needs
+ * a value another way. */
 static bool gather(int *ref, region *r, int value, bool whole)
 {
     *ref = MT_BAG_NONE;
     if (value < 0) return true;
     *ref = r->slot[value];
-    if (*ref != UNSEEN) return !whole || (*ref >= 0 && !r->p->by_row[*ref]);
+    if (*ref != UNSEEN) return *ref < 0 ? !whole : given_fits(r, *ref, value, whole);
     mt_node *n = mt_graph_producer(r->g, value);
-    if (whole || r->g->values[value]->constant || !by_rows(r, n)) {
-        if (!from_outside(ref, r, value)) return false;
-        if (whole) r->p->by_row[*ref] = false;
-        return true;
-    }
+    if (whole || r->g->values[value]->constant || !by_rows(r, n))
+        return from_outside(ref, r, value, whole);
     if (r->depth >= 64) return false;
     r->depth++;
     mt_bag_member m = {.node = n};

@@ -152,6 +152,97 @@ static void attention_over_nothing(void **s)
     free(run_file(&b, NULL, 0));
 }
 
+/* The pool of rows t, one score a row: t x w2. */
+static void pool_of(onnx_build *b, int width)
+{
+    float *w = noise((size_t)width, 3, 0.5f);
+    ob_floats(b, "w2", 2, (const int64_t[]){width, 1}, w);
+    free(w);
+    ob_node(b, "MatMul", "t w2 > s");
+    ob_ints(b, ob_node(b, "Transpose", "s > st"), "perm", OB_DIMS(1, 0));
+    ob_int(b, ob_node(b, "Softmax", "st > a"), "axis", 1);
+    ob_node(b, "MatMul", "a t > z");
+    ob_output(b, "z");
+}
+
+static void check_pool(const float *z, const double *t, int n, int width)
+{
+    float *w = noise((size_t)width, 3, 0.5f);
+    double top = -1e300, sum = 0, *e = malloc((size_t)n * sizeof *e);
+    assert_non_null(e);
+    for (int i = 0; i < n; i++) {
+        e[i] = 0;
+        for (int c = 0; c < width; c++) e[i] += t[i * width + c] * (double)w[c];
+        top = fmax(top, e[i]);
+    }
+    for (int i = 0; i < n; i++) sum += e[i] = exp(e[i] - top);
+    for (int c = 0; c < width; c++) {
+        double want = 0;
+        for (int i = 0; i < n; i++) want += e[i] / sum * t[i * width + c];
+        if (!(fabs((double)z[c] - want) <= 1e-4))
+            fail_msg("pool [%d] is %g, not %g", c, (double)z[c], want);
+    }
+    free(w), free(e);
+}
+
+enum { BAG = 1100, WIDE = 6 };
+
+/* Neighbours' features and one's own (a graph network): one value is read whole and row by row. */
+static void bag_of_neighbours(void **s)
+{
+    float *x = noise((size_t)BAG * BAG, 7, 0.05f), *w = noise((size_t)BAG * WIDE, 8, 0.5f);
+    double *h = calloc((size_t)BAG * WIDE, sizeof *h), *t = calloc((size_t)BAG * WIDE, sizeof *t);
+    assert_non_null(h);
+    assert_non_null(t);
+    onnx_build b;
+    ob_init(&b, 13);
+    ob_input(&b, "x", 1, OB_DIMS(BAG, BAG));
+    ob_floats(&b, "w", OB_DIMS(BAG, WIDE), w);
+    ob_node(&b, "MatMul", "x w > h");
+    ob_node(&b, "MatMul", "x h > g");
+    ob_node(&b, "Add", "g h > t");
+    pool_of(&b, WIDE);
+    float *z = run_file(&b, x, 0);
+    for (size_t i = 0; i < BAG; i++)
+        for (size_t l = 0; l < BAG; l++)
+            for (size_t c = 0; c < WIDE; c++)
+                h[i * WIDE + c] += (double)x[i * BAG + l] * (double)w[l * WIDE + c];
+    for (size_t i = 0; i < BAG; i++)
+        for (size_t c = 0; c < WIDE; c++) {
+            t[i * WIDE + c] = h[i * WIDE + c];
+            for (size_t l = 0; l < BAG; l++)
+                t[i * WIDE + c] += (double)x[i * BAG + l] * h[l * WIDE + c];
+        }
+    check_pool(z, t, BAG, WIDE);
+    free(z), free(x), free(w), free(h), free(t);
+}
+
+/* Something the file adds to every row, another one each. */
+static void bag_with_known_rows(void **s)
+{
+    float *x = noise((size_t)BAG * 4, 7, 1.0f), *w = noise(4 * WIDE, 8, 0.5f),
+          *own = noise((size_t)BAG * WIDE, 9, 1.0f);
+    double *t = malloc((size_t)BAG * WIDE * sizeof *t);
+    assert_non_null(t);
+    onnx_build b;
+    ob_init(&b, 13);
+    ob_input(&b, "x", 1, OB_DIMS(BAG, 4));
+    ob_floats(&b, "w", OB_DIMS(4, WIDE), w);
+    ob_floats(&b, "own", OB_DIMS(BAG, WIDE), own);
+    ob_node(&b, "MatMul", "x w > h");
+    ob_node(&b, "Add", "h own > t");
+    pool_of(&b, WIDE);
+    float *z = run_file(&b, x, 0);
+    for (size_t i = 0; i < BAG; i++)
+        for (size_t c = 0; c < WIDE; c++) {
+            t[i * WIDE + c] = (double)own[i * WIDE + c];
+            for (size_t l = 0; l < 4; l++)
+                t[i * WIDE + c] += (double)x[i * 4 + l] * (double)w[l * WIDE + c];
+        }
+    check_pool(z, t, BAG, WIDE);
+    free(z), free(x), free(w), free(own), free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +250,8 @@ int main(void)
         cmocka_unit_test(split_with_a_gap),
         cmocka_unit_test(lowest_float_masks),
         cmocka_unit_test(attention_over_nothing),
+        cmocka_unit_test(bag_of_neighbours),
+        cmocka_unit_test(bag_with_known_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
