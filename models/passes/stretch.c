@@ -9,26 +9,29 @@
 
 #define SMALL_WEIGHTS ((size_t)128 << 10) /* stay in the second cache beside an image's rows */
 
-/* Rows whose run() does dims[0] images one after the other, each as if it were alone. */
-static bool by_image(const mt_node *n)
+/* Rows whose run() does dims[0] images one after the other, each as if it were alone: those of
+ * 8-bit images, and the others where they work on blocked tensors. */
+static bool by_image(const mt_graph *g, const mt_node *n)
 {
-    mt_status (*const runs[])(const mt_call *, mt_err *) = {
-        mt_run_conv,   mt_run_convtranspose, mt_run_pool,       mt_run_globalpool,
-        mt_run_act,    mt_run_clip,          mt_run_binary,     mt_run_scale_shift,
-        mt_run_concat, mt_run_to_blocked,    mt_run_from_blocked, mt_run_q8_quantise,
-        mt_run_q8_conv, mt_run_q8_pair,      mt_run_q8_pool,    mt_run_q8_table,
-        mt_run_q8_concat, mt_run_q8_pad};
-    for (size_t i = 0; i < MT_COUNT(runs); i++)
-        if (n->op->run == runs[i]) return true;
+    mt_status (*const blocked[])(const mt_call *, mt_err *) = {
+        mt_run_conv,   mt_run_convtranspose, mt_run_pool,        mt_run_globalpool,
+        mt_run_act,    mt_run_clip,          mt_run_binary,      mt_run_scale_shift,
+        mt_run_concat, mt_run_to_blocked,    mt_run_from_blocked};
+    mt_status (*const bytes[])(const mt_call *, mt_err *) = {
+        mt_run_q8_quantise, mt_run_q8_conv,   mt_run_q8_pair, mt_run_q8_pool,
+        mt_run_q8_table,    mt_run_q8_concat, mt_run_q8_pad};
+    for (size_t i = 0; i < MT_COUNT(bytes); i++)
+        if (n->op->run == bytes[i]) return g->values[n->out[0]]->t.dtype == MT_DT_U8;
+    for (size_t i = 0; i < MT_COUNT(blocked); i++)
+        if (n->op->run == blocked[i])
+            return g->values[n->out[0]]->blocked || n->op->run == mt_run_from_blocked;
     return false;
 }
 
 /* Every tensor has one image a batch entry; constants repeat. */
 static bool fits(const mt_graph *g, const mt_node *n)
 {
-    if (!by_image(n) || n->n_out < 1 || n->out[0] < 0) return false;
-    bool blocked = g->values[n->out[0]]->blocked || n->op->run == mt_run_from_blocked ||
-                   g->values[n->out[0]]->t.dtype == MT_DT_U8;
+    if (n->n_out < 1 || n->out[0] < 0 || !by_image(g, n)) return false;
     for (int i = 0; i < n->n_in + n->n_out; i++) {
         int v = i < n->n_in ? n->in[i] : n->out[i - n->n_in];
         if (v < 0) continue;
@@ -36,7 +39,7 @@ static bool fits(const mt_graph *g, const mt_node *n)
         bool image = t->rank >= 3 && t->dims[0] == g->batch;
         if (g->values[v]->constant ? image : !image) return false;
     }
-    return blocked;
+    return true;
 }
 
 static size_t image_bytes(const mt_graph *g, int v)

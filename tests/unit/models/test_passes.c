@@ -243,6 +243,30 @@ static void bag_with_known_rows(void **s)
     free(z), free(x), free(w), free(own), free(t);
 }
 
+/* Places of maxima count through the whole batch, so bytes that are no 8-bit image of ours run as
+ * one. */
+static void maxima_of_a_batch(void **s)
+{
+    enum { N = 3, SIDE = 6, IN = SIDE * SIDE, OUT = IN / 4 };
+    uint8_t x[N * IN];
+    for (int i = 0; i < N * IN; i++) x[i] = (uint8_t)(i * 37);
+    onnx_build b;
+    ob_init(&b, 13);
+    ob_input(&b, "x", 2, OB_DIMS(N, 1, SIDE, SIDE));
+    ob_raw(&b, "lo", 2, 0, NULL, "\3", 1);
+    ob_node(&b, "Clip", "x lo > c");
+    MtPb__Node *pool = ob_node(&b, "MaxPool", "c > m i");
+    ob_ints(&b, pool, "kernel_shape", OB_DIMS(2, 2));
+    ob_ints(&b, pool, "strides", OB_DIMS(2, 2));
+    ob_node(&b, "Clip", "m lo > y");
+    ob_output(&b, "y");
+    ob_output(&b, "i");
+    int64_t *place = run_file(&b, x, 1);
+    for (int i = 0; i < N * OUT; i++)
+        if (place[i] / IN != i / OUT) fail_msg("maximum %d lies at %lld", i, (long long)place[i]);
+    free(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +276,7 @@ int main(void)
         cmocka_unit_test(attention_over_nothing),
         cmocka_unit_test(bag_of_neighbours),
         cmocka_unit_test(bag_with_known_rows),
+        cmocka_unit_test(maxima_of_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
