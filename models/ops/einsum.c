@@ -208,6 +208,16 @@ static int lies(const params *p, int i, const int *r, const int *c, int64_t *ld)
     return -1;
 }
 
+/* Rows of one product, whose shape must not hang on how many images there are: those of one image,
+ * unless the images are products of their own. */
+static int64_t rows_of(const params *p, int64_t batch)
+{
+    if (batch < 2 || p->m % batch) return p->m;
+    for (int d = 0; d < p->batch; d++)
+        if (p->dims[d] > 1 && p->dims[d] % batch == 0) return p->m;
+    return p->m / batch;
+}
+
 static bool run_dense(const mt_call *c, const params *p)
 {
     const int rows[2] = {p->batch, p->rows}, cols[2] = {p->rows, p->n_out},
@@ -217,8 +227,7 @@ static bool run_dense(const mt_call *c, const params *p)
     if (ta < 0 || tb < 0 || p->m > INT32_MAX || p->n > INT32_MAX || p->k > INT32_MAX ||
         lda > INT32_MAX || ldb > INT32_MAX)
         return false;
-    int64_t batch = c->g->batch; /* the shape of one product must not hang on it */
-    mt_gemm_shape s = {.m = p->m, .n = p->n, .k = p->k, .rows = p->m % batch ? p->m : p->m / batch,
+    mt_gemm_shape s = {.m = p->m, .n = p->n, .k = p->k, .rows = rows_of(p, c->g->batch),
                        .lda = (size_t)lda, .ldb = (size_t)ldb, .ldc = (size_t)p->n,
                        .trans_a = ta, .trans_b = tb, .alpha = 1.0f, .beta = 0.0f};
     float *o = c->out[0]->data;

@@ -267,6 +267,29 @@ static void maxima_of_a_batch(void **s)
     free(place);
 }
 
+/* A product by letters that the batch leads: an image's bits do not hang on its neighbours. */
+static void einsum_alone_and_in_a_batch(void **s)
+{
+    enum { B = 4, N = 64, IMAGE = 2 * N * N };
+    float *x = noise(B * IMAGE, 10, 1.0f);
+    EACH_LEVEL(level)
+    {
+        float *y[2];
+        for (int i = 0; i < 2; i++) {
+            onnx_build b;
+            ob_init(&b, 13);
+            ob_input(&b, "x", 1, OB_DIMS(i ? B : 1, 2, N, N));
+            ob_text(&b, ob_node(&b, "Einsum", "x x > y"), "equation", "bhid,bhjd->bhij");
+            ob_output(&b, "y");
+            y[i] = run_file(&b, x, 0);
+        }
+        assert_memory_equal(y[0], y[1], IMAGE * sizeof(float));
+        free(y[0]), free(y[1]);
+    }
+    mt_cpu_mask(MT_CPU_AVX512);
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +300,7 @@ int main(void)
         cmocka_unit_test(bag_of_neighbours),
         cmocka_unit_test(bag_with_known_rows),
         cmocka_unit_test(maxima_of_a_batch),
+        cmocka_unit_test(einsum_alone_and_in_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
