@@ -10,6 +10,8 @@
 
 #include <math.h>
 
+enum { BUDGET = 20000000 };
+
 /* ---- what the graph says ---- */
 
 static bool is_op(const mt_node *n, const char *name)
@@ -84,6 +86,7 @@ static bool target(const mt_q8 *p, int v, mt_q8_grid *out, int depth)
     for (int i = 0; i < n; i++) {
         const mt_node *m = p->g->nodes[r[i]];
         mt_q8_grid grid;
+        if (--*p->left < 0) return false;
         if (is_op(m, "QuantizeLinear")) {
             if (m->in[0] != v || !scalar_grid(p->g, m, &grid)) return false;
         } else if (!moves_only(p, m) || !target(p, m->out[0], &grid, depth + 1))
@@ -192,6 +195,7 @@ mt_status mt_q8_need(mt_q8 *p, int v, mt_q8_rep *out, bool *found, mt_err *err)
 /* Value v of a node was made as image r. Activations and the like in between: v is the last. */
 static void made(mt_q8 *p, int v, mt_q8_rep r)
 {
+    r.value = v;
     p->rep[v] = r;
     p->exact[v] = false;
 }
@@ -330,7 +334,8 @@ mt_status mt_pass_quant(mt_graph *g, mt_err *err)
     for (int i = 0; i < g->n_nodes; i++)
         any = any || is_op(g->nodes[i], "DequantizeLinear");
     if (!any) return MT_OK;
-    mt_q8 p = {.g = g, .n_values = g->n_values};
+    long left = BUDGET;
+    mt_q8 p = {.g = g, .n_values = g->n_values, .left = &left};
     mt_status st = index_readers(&p, err);
     if (st == MT_OK)
         st = mt_alloc(&p.rep, (size_t)g->n_values + 1, sizeof *p.rep, SIZE_MAX, "graph", err);

@@ -12,6 +12,7 @@ typedef struct mt_q8_grid {
 /* An 8-bit image that stands for a value. */
 typedef struct mt_q8_rep {
     int image; /* value number + 1; 0: none */
+    int value; /* the float value it was made as */
     int c, h, w;
     mt_q8_grid grid;
     mt_node *maker;
@@ -28,6 +29,7 @@ typedef struct mt_q8 {
     bool *exact;          /* the value equals its image; else it is only ever read on its grid */
     mt_node **order;      /* the new node list */
     int n, cap;
+    long *left;           /* readers that may still be looked at: no file decides that for long */
 } mt_q8;
 
 /* Where a result goes. */

@@ -130,7 +130,7 @@ static mt_status describe(mt_q8_conv *c, bool *ok, mt_q8 *p, const mt_node *n, c
     if (n->n_in < 3 || n->in[2] < 0) return MT_OK;
     const mt_value *b = g->values[n->in[2]];
     *ok = b->constant && b->t.dtype == MT_DT_F32 && mt_tensor_count(&b->t) == c->d.cout &&
-          b->t.dims[b->t.rank - 1] == c->d.cout;
+          b->t.rank > 0 && b->t.dims[b->t.rank - 1] == c->d.cout;
     float *bias;
     MT_TRY(mt_graph_block(&bias, g, (size_t)c->d.cout * sizeof *bias, err));
     if (*ok) memcpy(bias, b->t.data, (size_t)c->d.cout * sizeof *bias);
@@ -191,27 +191,17 @@ mt_status mt_q8_match_conv(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_er
     return MT_OK;
 }
 
-static bool only_for(const mt_q8 *p, int image)
+/* Whether the image made as value v goes to the quantised and then to the dequantised value `to`, and
+ * each of the three is read by one node alone. */
+static bool one_way(const mt_q8 *p, int v, int to)
 {
-    for (int i = 0; i < p->n; i++)
-        for (int j = 0; j < p->order[i]->n_in; j++)
-            if (p->order[i]->in[j] == image && strcmp(p->order[i]->op->name, "QFloat"))
-                return false;
-    return true;
-}
-
-/* Whether dequantised value v is read by one node alone, and what was quantised by it alone. */
-static bool one_way(const mt_q8 *p, int v)
-{
-    const mt_graph *g = p->g;
     for (int step = 0; step < 3; step++) {
-        if (g->values[v]->is_output || p->first[v + 1] - p->first[v] != 1) return false;
-        if (step == 2) break;
-        const mt_node *n = g->nodes[g->values[v]->producer];
-        v = p->rep[v].maker && n->op == mt_op_internal("QFloat") ? -1 : n->in[0];
-        if (v < 0) return true;
+        if (p->g->values[v]->is_output || p->first[v + 1] - p->first[v] != 1) return false;
+        if (v == to) return true;
+        v = p->g->nodes[p->readers[p->first[v]]]->out[0];
+        if (v < 0 || v >= p->n_values) return false;
     }
-    return true;
+    return false;
 }
 
 mt_status mt_q8_add_to_conv(mt_q8 *p, mt_node *add, const mt_q8_rep in[2], const mt_q8_end_of *e,
@@ -221,7 +211,7 @@ mt_status mt_q8_add_to_conv(mt_q8 *p, mt_node *add, const mt_q8_rep in[2], const
     for (int i = 1; i >= 0; i--) {
         mt_node *m = in[i].maker;
         if (m->op->run != mt_run_q8_conv || m->n_in != 1 || e->act != MT_ACT_NONE) continue;
-        if (!one_way(p, add->in[i]) || !only_for(p, in[i].image - 1)) continue;
+        if (!one_way(p, in[i].value, add->in[i])) continue;
         mt_q8_conv c = *(const mt_q8_conv *)m->params;
         if (c.d.act != MT_ACT_NONE || c.d.lo != 0 || c.d.hi != 255) continue;
         c.d.residual = 1;
@@ -240,7 +230,6 @@ mt_status mt_q8_add_to_conv(mt_q8 *p, mt_node *add, const mt_q8_rep in[2], const
         fused->in[0] = m->in[0];
         fused->in[1] = in[!i].image - 1;
         fused->macs = m->macs;
-        m->dead = true;
         *done = true;
         return mt_q8_image(r, p, fused, p->g->values[in[i].image - 1]->t.dims[0], in[i].c, in[i].h,
                            in[i].w, e->grid, err);

@@ -118,7 +118,9 @@ static mt_status match_pair(mt_q8 *p, mt_node *n, mt_q8_rep *r, int *value, mt_e
         MT_TRY(mt_q8_need(p, n->in[i], &in[i], &ok, err));
         if (!ok) return MT_OK;
     }
-    if (batch_of(p, &in[0]) != batch_of(p, &in[1])) return MT_OK;
+    if (batch_of(p, &in[0]) != batch_of(p, &in[1]) ||
+        p->g->values[n->in[0]]->t.rank != p->g->values[n->in[1]]->t.rank)
+        return MT_OK;
     if (mul && in[0].h * in[0].w == 1 && in[1].h * in[1].w > 1) { /* the gate comes second */
         mt_q8_rep t = in[0];
         in[0] = in[1];

@@ -316,6 +316,47 @@ static void others_read_along(void **state)
     free(y[0]), free(y[1]);
 }
 
+/* What a convolution made is added to something, and read again behind the Add: by another
+ * DequantizeLinear of the same bytes, or with bytes of its own. */
+static void read_again_later(void **state)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        static quant_net k;
+        size_t n;
+        seen s;
+        float *y[2];
+        for (int i = 0; i < 2; i++) {
+            memset(&k, 0, sizeof k);
+            k.type = MT_DT_U8;
+            k.judge = i;
+            ob_init(&k.b, 13);
+            ob_input(&k.b, "x", 1, OB_DIMS(-1, 3, 21, 19));
+            const char *x = qdq(&k, "x", 0.01f, 128);
+            conv(&k, x, "c", 3, 9, 3, 1, 1);
+            conv(&k, x, "d", 3, 9, 1, 1, 1);
+            qdq(&k, "c", 0.02f, 128), qdq(&k, "d", 0.02f, 100);
+            op(&k, "Add", "d_d c_d > a");
+            qdq(&k, "a", 0.03f, 120);
+            if (twice) op(&k, "QuantizeLinear", "c c_s c_z > c_again");
+            op(&k, "DequantizeLinear", twice ? "c_again c_s c_z > c2" : "c_q c_s c_z > c2");
+            op(&k, "Sub", "a_d c2 > z");
+            op(&k, "GlobalMaxPool", "z > g");
+            op(&k, "Flatten", "g > y");
+            ob_output(&k.b, "y");
+            float *p = picture(3 * 21 * 19);
+            mt_net *net = compile(&k, 1);
+            y[i] = run(&k, net, p, &n, &s);
+            mt_net_free(&net);
+            free(p);
+            ob_free(&k.b);
+        }
+        for (size_t i = 0; i < n; i++)
+            if (!(fabsf(y[0][i] - y[1][i]) <= 0.031f)) /* a step of the coarsest grid */
+                fail_msg("%zu: %g, not %g", i, (double)y[0][i], (double)y[1][i]);
+        free(y[0]), free(y[1]);
+    }
+}
+
 /* One QuantizeLinear: half to even, saturation, blocks of two. */
 static void quantise_blocks(void **state)
 {
@@ -359,6 +400,7 @@ int main(void)
         cmocka_unit_test(unsigned_activations),
         cmocka_unit_test(signed_activations),
         cmocka_unit_test(others_read_along),
+        cmocka_unit_test(read_again_later),
         cmocka_unit_test(quantise_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
