@@ -2,6 +2,7 @@
 #include "models/net.h"
 
 #include <string.h>
+#include "kernels/i8.h"
 #include "models/ops/op.h"
 
 #define ARENA_CEILING ((size_t)64 << 30)
@@ -158,14 +159,20 @@ size_t mt_net_weight_bytes(const mt_net *net)
                 n += mt_tensor_bytes(&v->t);
         }
         for (int j = 0; j < node->n_convs; j++) n += mt_conv_weight_bytes(node->convs[j]);
+        if (node->i8) n += mt_i8_conv_weight_bytes(node->i8);
     }
     return n;
 }
 
 size_t mt_net_state_bytes(const mt_net *net)
 {
-    return net->arena_bytes + (size_t)net->g.n_values * sizeof(mt_tensor) +
-           net->n_args * sizeof(void *);
+    size_t n = net->arena_bytes + 2 * (size_t)net->g.n_values * sizeof(mt_tensor) +
+               net->n_args * sizeof(void *);
+    for (int i = 0; i < net->g.n_inputs; i++) /* float16 and float64 at the border */
+        if (is_outer(net->in[i].dtype)) n += (size_t)mt_tensor_count(&net->in[i]) * 4;
+    for (int i = 0; i < net->g.n_outputs; i++)
+        if (is_outer(net->out[i].dtype)) n += (size_t)mt_tensor_count(&net->out[i]) * 8;
+    return n;
 }
 
 /* --- state ---------------------------------------------------------------------------------------

@@ -246,6 +246,7 @@ static void whole_of(mt_dtype type)
         next_table(t);
         net = compile(&q, N);
         float *y = run(&q, net, x, &n, &s);
+        assert_true(mt_net_weight_bytes(net) >= 6111); /* a byte a weight */
         mt_net_free(&net);
         if (s.in_floats || s.on_bytes < 12)
             fail_msg("%d steps on bytes, %d in floats", s.on_bytes, s.in_floats);
