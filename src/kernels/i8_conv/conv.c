@@ -103,7 +103,8 @@ static bool lane(const mt_i8_conv_desc *d, const int8_t *w, size_t per, float sc
     *add = (float)((double)bias / out);
     *start = (int32_t)(-d->in_zero * sum);
     double most = (double)size * 255 * fabs((double)*mul) + fabs((double)*add);
-    if (d->act != MT_ACT_NONE && !d->out_float) most /= MT_MIN(d->out_scale, 1.0f);
+    if (d->act != MT_ACT_NONE && !d->out_float) /* a sigmoid of little is no little */
+        most = MT_MAX(most * MT_MAX(fabs((double)d->act_a), 1.0), 1.0) / MT_MIN(d->out_scale, 1.0f);
     if (d->residual) most += 256.0 * (double)(d->mid_scale + d->res_scale) / (double)d->out_scale;
     return size * 510 <= INT32_MAX && most < 1 << 30;
 }
