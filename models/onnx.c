@@ -67,13 +67,16 @@ static mt_status tensor_shape(mt_tensor *t, source *s, mt_err *err)
     if (pb->n_dims > MT_MAX_DIMS)
         return tensor_fail(s, err, MT_ERR_LIMIT, "more than 8 dimensions");
     size_t n = 1;
+    bool empty = false;
     t->rank = (int)pb->n_dims;
-    for (size_t i = 0; i < pb->n_dims; i++) {
-        if (pb->dims[i] < 0 || !mt_mul(&n, n, (size_t)pb->dims[i]) || n > MT_TENSOR_CEILING)
+    for (size_t i = 0; i < pb->n_dims; i++) { /* a zero must not hide an overflow of the others */
+        int64_t d = pb->dims[i];
+        if (d < 0 || (d && !mt_mul(&n, n, (size_t)d)) || n > MT_TENSOR_CEILING)
             return tensor_fail(s, err, MT_ERR_FORMAT, "a dimension is negative or far too large");
-        t->dims[i] = pb->dims[i];
+        t->dims[i] = d;
+        empty = empty || !d;
     }
-    s->count = n;
+    s->count = empty ? 0 : n;
     return MT_OK;
 }
 
