@@ -139,10 +139,6 @@ const char *mt_codec_name(mt_codec_id id);
  */
 bool mt_codec_scales(mt_codec_id id);
 
-/* How often this picture can be halved by leaving out its finest resolutions (JPEG 2000), 0 when it
- * cannot or does not say so. Such samples sit on every second pixel, not between two. */
-int mt_codec_halvings(mt_codec_id id, const void *data, size_t size);
-
 /* True when the codec hands rows over as they come; the others do so when all are there. */
 bool mt_codec_streams(mt_codec_id id);
 

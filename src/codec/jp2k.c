@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <openjpeg.h>
-#include "base/bytes.h"
 #include "codec/row.h"
 
 typedef struct memory {
@@ -185,23 +184,6 @@ static mt_status decode(void *state, const mt_coding *c, const uint8_t *data, si
         return mt_err_set(err, MT_ERR_FORMAT, "JPEG 2000: %s",
                           why.text[0] ? why.text : "cannot be decoded");
     return planes_to_rgb(image, c, is_ycbcr(image, c, data, size), out, err);
-}
-
-/* The number of decompositions that the main header's COD states (ISO 15444-1 A.6.1). */
-int mt_codec_halvings(mt_codec_id id, const void *data, size_t size)
-{
-    static const uint8_t begin[4] = {0xff, 0x4f, 0xff, 0x51};
-    enum { COD = 0xff52, SOT = 0xff90, MOST = 32 };
-    const uint8_t *at = id == MT_CODEC_JP2K ? memmem(data, size, begin, sizeof begin) : NULL;
-    if (!at) return 0;
-    mt_bytes c = mt_bytes_of(at + 2, size - (size_t)(at + 2 - (const uint8_t *)data), true);
-    for (uint16_t marker, length; mt_bytes_u16(&c, &marker) && marker != SOT;) {
-        const uint8_t *body;
-        if (!mt_bytes_u16(&c, &length) || length < 2 || !(body = mt_bytes_take(&c, length - 2u)))
-            return 0;
-        if (marker == COD) return length >= 8 && body[5] <= MOST ? body[5] : 0;
-    }
-    return 0;
 }
 
 /* Half-resolution samples of a wavelet sit on every second pixel, not between two: no row that

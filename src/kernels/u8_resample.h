@@ -26,11 +26,10 @@ MT_MUST_USE mt_status mt_resample_new(mt_resample **out, int32_t src_w, int32_t 
                                       mt_filter filter, mt_err *err);
 /* As above for a picture that was already reduced by averaging: a source pixel stands for the mean of
  * its square, so its weight is, for the most part, the filter's mean over that square, and the result
- * comes near to the filter on the picture before. shift: how far right and down, in source pixels,
- * its contents lie from where they should. Never a copy. */
+ * comes near to the filter on the picture before. Never a copy. */
 MT_MUST_USE mt_status mt_resample_new_reduced(mt_resample **out, int32_t src_w, int32_t src_h,
                                               const float *box, int32_t dst_w, int32_t dst_h,
-                                              mt_filter filter, double shift, mt_err *err);
+                                              mt_filter filter, mt_err *err);
 void mt_resample_free(mt_resample **plan); /* NULL and pointer to NULL are accepted */
 
 /* True when the plan changes nothing but the crop (same spacing, whole pixels): a copy would do. */

@@ -125,35 +125,6 @@ int mt_slide_max_reduce(const mt_slide *s, int level)
     return level >= 0 && level < s->info.n_levels ? s->ops->max_reduce(s, level) : 1;
 }
 
-/* Halvings of the first tile at hand, from the middle on. */
-static int wavelet_halvings(const mt_slide *s, int level)
-{
-    enum { LOOK_AT = 64 };
-    const mt_level *l = &s->info.levels[level];
-    const int64_t n = l->tiles_x * l->tiles_y, most = MT_MIN(n, LOOK_AT);
-    for (int64_t i = 0; i < most; i++) {
-        const int64_t k = (n / 2 + i * (n / most)) % n;
-        mt_tile_span span;
-        if (s->ops->span(&span, s, level, k % l->tiles_x, k / l->tiles_x, NULL) != MT_OK) return 0;
-        if (span.size) return mt_codec_halvings(MT_CODEC_JP2K, span.data, span.size);
-    }
-    return 0;
-}
-
-int mt_slide_fast_reduce(const mt_slide *s, int level)
-{
-    int d = mt_slide_max_reduce(s, level);
-    if (d > 1 || !s->ops->span || level < 0 || level >= s->info.n_levels ||
-        strcmp(s->info.levels[level].codec, mt_codec_name(MT_CODEC_JP2K)) != 0)
-        return d;
-    const mt_level *l = &s->info.levels[level];
-    const int halvings = wavelet_halvings(s, level);
-    for (int n = 1; n <= MT_MIN(halvings, 3) && l->tile_w % (2 * d) == 0 && l->tile_h % (2 * d) == 0;
-         n++)
-        d *= 2;
-    return d;
-}
-
 /* ---- regions ---- */
 
 typedef struct box { int64_t x0, y0, x1, y1; } box;

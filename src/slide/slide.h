@@ -40,15 +40,16 @@ MT_MUST_USE mt_status mt_tile_reader_decode_rows(mt_tile_reader *reader, int lev
                                                  size_t stride, const struct mt_row_sink *sink,
                                                  mt_err *err);
 
+/* True for what is wrong with a tile's own bytes: others of the slide may be good. */
+static inline bool mt_is_tile_fault(mt_status st)
+{
+    return st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT;
+}
+
 /* Largest scale_denom (1, 2, 4, 8) the level's codec reduces by itself with exact pixel alignment
  * (JPEG with tile sides divisible; a wavelet's coarse samples sit half a pixel off); 1 when it
  * cannot. */
 int mt_slide_max_reduce(const mt_slide *slide, int level);
-
-/* As above, but a wavelet's coarse samples are taken too: their contents lie (n - 1) / 2 pixels of the
- * level, less than half a pixel of its own, further right and down than an average's. Looks at
- * some tiles of the level. Where a tile has fewer resolutions than those, it will not decode. */
-int mt_slide_fast_reduce(const mt_slide *slide, int level);
 
 /* IO error when a page under the slide could not be read since it was opened. Ask after a batch. */
 MT_MUST_USE mt_status mt_slide_check(const mt_slide *slide, mt_err *err);

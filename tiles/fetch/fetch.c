@@ -152,7 +152,7 @@ static mt_resample *plan_for(pass *p, worker *w, const walk_cell *x, const walk_
     const walk *k = &p->walk;
     mt_status st =
         k->way.scale_denom * k->way.shrink > 1
-            ? mt_resample_new_reduced(&c->plan, cw, ch, box, out, out, p->filter, k->way.shift, err)
+            ? mt_resample_new_reduced(&c->plan, cw, ch, box, out, out, p->filter, err)
             : mt_resample_new(&c->plan, cw, ch, box, out, out, p->filter, err);
     if (st != MT_OK) return NULL;
     memcpy(c->box, box, sizeof box);
@@ -339,11 +339,6 @@ static void shrink(uint8_t *px, size_t stride, int32_t w, int32_t h, int k)
     }
 }
 
-static bool is_tile_fault(mt_status st)
-{
-    return st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT;
-}
-
 static void count_bytes(pass *p, worker *w, const int32_t t[2])
 {
     mt_tile_span span;
@@ -410,7 +405,7 @@ static bool decode(pass *p, worker *w, const int32_t t[2], size_t n)
                                (uint64_t)(k->way.shrink * k->way.shrink);
     count_bytes(p, w, t);
     if (st == MT_OK) return true;
-    if (p->strict || !is_tile_fault(st)) fail(p, &e);
+    if (p->strict || !mt_is_tile_fault(st)) fail(p, &e);
     return false;
 }
 

@@ -116,6 +116,7 @@ void samples_take_rgb(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, i
         const int dx = s->way->step_x[i] / s->way->denom, dy = s->way->step_y[i] / s->way->denom;
         for (int32_t r = y, next; r < y + n; r = next) {
             next = MT_MIN((r / dy + 1) * dy, y + n);
+            if (r % dy) continue; /* the rows before have made this sample */
             const uint8_t *row = rgb + (size_t)(r - y) * stride;
             for (size_t k = 0; k < s->n; k++) {
                 const samples_part *p = &s->parts[k];

@@ -35,7 +35,7 @@ typedef struct samples_spread {
 } samples_spread;
 
 /* A sink's two ways in; ctx is a samples_spread. RGB becomes samples again, a sample the mean of its
- * pixels: white stays white. */
+ * pixels: white stays white. A sample that rows before have made, in part of its pixels, stays. */
 void samples_take(void *ctx, const mt_sample_rows *rows);
 void samples_take_rgb(void *ctx, const uint8_t *rgb, size_t stride, int32_t y, int32_t n);
 void samples_whiten(const samples_spread *s);

@@ -19,7 +19,6 @@ typedef struct way_samples {
 
 typedef struct walk_way {
     int scale_denom;     /* reduction asked of the codec */
-    double shift;        /* source pixels that its contents then lie too far right and down */
     int shrink;          /* and by averaging afterwards, where the codec cannot (a power of two) */
     way_samples samples;
 } walk_way;

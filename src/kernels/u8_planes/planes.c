@@ -170,7 +170,7 @@ static bool is_narrow(const mt_plane_axis *a)
 static void weigh(mt_plane_axis *a, int16_t *wide, int32_t room, double *px, double *w,
                   const mt_plane_grid *g, const mt_plane_box *b, mt_filter filter)
 {
-    const mt_rs_weighing how = {filter, false, 0};
+    const mt_rs_weighing how = {filter, false};
     const double scale = (double)(b->f1 - b->f0) / a->n_out;
     int32_t sample0;
     mt_plane_samples(&sample0, g, b);
@@ -184,7 +184,7 @@ static void weigh(mt_plane_axis *a, int16_t *wide, int32_t room, double *px, dou
         if (g->mean && g->step > (g->smooth ? 2 : 1)) correct(&f, px, first, n, g, b, sample0, a->n_in);
         int16_t *k = wide + (size_t)i * (size_t)room;
         a->sum[i] = to_fixed(k, w + f.lo, f.hi - f.lo);
-        memset(w + f.lo, 0, (size_t)(f.hi - f.lo) * sizeof *w);
+        for (int32_t t = f.lo; t < f.hi; t++) w[t] = 0;
         int32_t skip = 0, many = f.hi - f.lo;
         while (many > 1 && k[many - 1] == 0) many--;
         while (skip < many - 1 && k[skip] == 0) skip++;

@@ -46,8 +46,7 @@ struct mt_resample {
 /* How weights are taken from the filter. */
 typedef struct mt_rs_weighing {
     mt_filter filter;
-    bool cells;   /* mostly its mean over a source pixel, not its value in the middle */
-    double shift; /* source pixels */
+    bool cells; /* mostly its mean over a source pixel, not its value in the middle */
 } mt_rs_weighing;
 
 /* Weights, as Pillow normalises them, of one output over the source pixels [*first, *first + n) of

@@ -115,7 +115,7 @@ static mt_status plan_axis(mt_rs_axis *a, int32_t n_in, float from, float to, in
     MT_TRY(mt_alloc(&a->count, (size_t)n_out, sizeof *a->count, MAX_BYTES, "resample bounds", err));
     for (int32_t i = 0; i < n_out; i++) {
         window(w, wide + room * (size_t)i, &a->first[i], &a->count[i], n_in,
-               (double)from + (i + 0.5) * scale + k->shift, support, filterscale, k);
+               (double)from + (i + 0.5) * scale, support, filterscale, k);
         a->taps = MT_MAX(a->taps, a->count[i]);
     }
     MT_TRY(mt_alloc(&a->k, (size_t)a->taps * (size_t)n_out, sizeof *a->k, MAX_BYTES,
@@ -228,17 +228,14 @@ static mt_status plan_new(mt_resample **out, int32_t src_w, int32_t src_h, const
 mt_status mt_resample_new(mt_resample **out, int32_t src_w, int32_t src_h, const float *box,
                           int32_t dst_w, int32_t dst_h, mt_filter filter, mt_err *err)
 {
-    const mt_rs_weighing k = {filter, false, 0};
+    const mt_rs_weighing k = {filter, false};
     return plan_new(out, src_w, src_h, box, dst_w, dst_h, &k, err);
 }
 
 mt_status mt_resample_new_reduced(mt_resample **out, int32_t src_w, int32_t src_h, const float *box,
-                                  int32_t dst_w, int32_t dst_h, mt_filter filter, double shift,
-                                  mt_err *err)
+                                  int32_t dst_w, int32_t dst_h, mt_filter filter, mt_err *err)
 {
-    const mt_rs_weighing k = {filter, true, shift};
-    *out = NULL;
-    if (!(fabs(shift) <= 1)) return mt_err_set(err, MT_ERR_ARG, "resample: shifted by %g", shift);
+    const mt_rs_weighing k = {filter, true};
     return plan_new(out, src_w, src_h, box, dst_w, dst_h, &k, err);
 }
 

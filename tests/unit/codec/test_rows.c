@@ -4,7 +4,6 @@
 #include "codec/codec.h"
 #include "codec/encode.h"
 #include "tests/support/support.h"
-#include "tests/unit/codec/jp2k_made.h"
 
 enum { W = 75, H = 61, STRIDE = 3 * W + 5 };
 
@@ -43,7 +42,7 @@ static void same_as_whole(const mt_coding *c, const void *data, size_t n, int sc
     uint8_t *whole = calloc(H, STRIDE), *parts = calloc(H, STRIDE), *scratch = calloc(H, STRIDE);
     const int32_t w = (W + scale - 1) / scale, h = (H + scale - 1) / scale;
     taken t = {parts, 0, w, 0, false};
-    const mt_row_sink to = {take, &t};
+    const mt_row_sink to = {.rows = take, .ctx = &t};
     tt_ok(mt_decoder_new(&d, &err), &err);
     mt_pixels out = {whole, STRIDE, W, H, scale, NULL};
     tt_ok(mt_decoder_decode(d, c, data, n, &out, &err), &err);
@@ -98,7 +97,7 @@ static void cut_jpeg(void **state)
     tt_ok(mt_jpeg_encode(&b, rgb, 3 * W, W, H, 85, 444, &err), &err);
     tt_ok(mt_decoder_new(&d, &err), &err);
     taken t = {parts, 0, W, 0, false};
-    const mt_row_sink to = {take, &t};
+    const mt_row_sink to = {.rows = take, .ctx = &t};
     const mt_pixels out = {scratch, STRIDE, W, H, 1, &to};
     assert_int_equal(mt_decoder_decode(d, &c, b.data, b.len / 2, &out, &err), MT_ERR_FORMAT);
     assert_false(t.disorder);
@@ -107,32 +106,12 @@ static void cut_jpeg(void **state)
     mt_buf_free(&b);
 }
 
-static int plane(int c, int x, int y) { return (7 * c + x * y) % 251; }
-
-static void halvings(void **state)
-{
-    static unsigned char packed[1 << 18];
-    const size_t n = jp2k_make(packed, sizeof packed, W, H, 3, 1, 1, 8, plane);
-    const int most = mt_codec_halvings(MT_CODEC_JP2K, packed, n);
-    assert_int_equal(most, 3); /* four resolutions */
-    assert_int_equal(mt_codec_halvings(MT_CODEC_JPEG, packed, n), 0);
-    bool seen = false;
-    for (size_t cut = 0; cut < 200 && cut < n; cut++) { /* a header that ends anywhere */
-        const int got = mt_codec_halvings(MT_CODEC_JP2K, packed, cut);
-        assert_true(got == 0 || got == most);
-        assert_false(seen && got == 0);
-        seen |= got == most;
-    }
-    assert_true(seen);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jpeg_rows),
         cmocka_unit_test(whole_pictures),
         cmocka_unit_test(cut_jpeg),
-        cmocka_unit_test(halvings),
     };
     return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
 }

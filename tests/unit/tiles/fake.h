@@ -136,11 +136,6 @@ int mt_slide_max_reduce(const mt_slide *slide, int level)
     return slide->max_reduce;
 }
 
-int mt_slide_fast_reduce(const mt_slide *slide, int level)
-{
-    return slide->max_reduce;
-}
-
 mt_status mt_slide_check(const mt_slide *slide, mt_err *err)
 {
     return atomic_load(&slide->fault) ? mt_err_set(err, MT_ERR_IO, "read fault") : MT_OK;
