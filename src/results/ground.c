@@ -1,13 +1,13 @@
 #include "results/ground.h"
 
 #include <string.h>
+#include "slide/slide.h"
 
 #define LONG_SIDE 2048                /* of the picture, at most */
 #define ENOUGH 1400                   /* a level this long is not worth a finer one */
 #define MOST_READ ((int64_t)64 << 20) /* pixels decoded for a picture */
 #define BLOCK_W 4096
 #define BLOCK_H 512
-#define LEAST_PART 32 /* source pixels of a part that is not tried in halves */
 
 static int64_t long_side(const mt_level *l)
 {
@@ -74,10 +74,22 @@ typedef struct part {
     int32_t w, h;
 } part;
 
+/* Where [at, at + n) is cut: at the border of native tiles that is nearest to its middle, as far as whole
+ * pixels of the picture go. n: nowhere. */
+static int32_t cut(int64_t at, int32_t n, int32_t native, int32_t f)
+{
+    const int64_t border = (at + n / 2 + native / 2) / native * native;
+    int64_t to = border / f * f;
+    if (to <= at) to += f;
+    return border > at && border < at + n && to < at + n ? (int32_t)(to - at) : n;
+}
+
 /* What cannot be read stays white: the picture is a view of the result, not the result. One damaged
- * native tile takes a small part with it, so a part that fails is tried again in halves. */
+ * native tile takes its own place and no more: a part that fails is tried again in two, down to single
+ * tiles, so that none is tried often. */
 static void draw_part(mt_ground *g, const mt_slide *slide, int level, part p, int32_t f, uint8_t *block)
 {
+    const mt_level *l = &mt_slide_get_info(slide)->levels[level];
     mt_err unread = MT_ERR_INIT;
     const mt_status st = mt_slide_read_region(slide, level, p.x, p.y, p.w, p.h, block,
                                               (size_t)p.w * 3, &unread);
@@ -86,18 +98,17 @@ static void draw_part(mt_ground *g, const mt_slide *slide, int level, part p, in
         return;
     }
     g->incomplete = true;
-    const bool damaged = st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT;
-    const int32_t least = MT_MAX(LEAST_PART, 2 * f);
-    if (!damaged || (p.w < least && p.h < least)) return;
-    part a = p, b = p; /* whole pixels of the picture in both */
-    if (p.w >= p.h) {
-        a.w = p.w / 2 / f * f;
-        b.x += a.w;
-        b.w -= a.w;
+    const int32_t w = cut(p.x, p.w, l->tile_w, f), h = cut(p.y, p.h, l->tile_h, f);
+    if (!mt_is_tile_fault(st) || (w == p.w && h == p.h)) return;
+    part a = p, b = p;
+    if (w < p.w && (p.w >= p.h || h == p.h)) {
+        a.w = w;
+        b.x += w;
+        b.w -= w;
     } else {
-        a.h = p.h / 2 / f * f;
-        b.y += a.h;
-        b.h -= a.h;
+        a.h = h;
+        b.y += h;
+        b.h -= h;
     }
     draw_part(g, slide, level, a, f, block);
     draw_part(g, slide, level, b, f, block);
