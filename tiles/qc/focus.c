@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/workers.h"
-#include "slide/slide.h"
+#include "tiles/natives.h"
 #include "tiles/plan/geom.h"
 #include "tiles/qc/qc.h"
 
@@ -30,8 +30,7 @@
 #define UNSURE 0.05         /* so near the limit a block is looked at more closely */
 #define CLOSER 4            /* tiles of such a block, at most */
 #define FLAT 10000.0        /* mean square, 1e-4 OD: nothing to see in 0.01 OD */
-#define NATIVE_CEILING ((size_t)512 << 20)
-#define NATIVES_MEMORY ((size_t)256 << 20)
+#define PLANE_CEILING ((size_t)512 << 20)
 enum { UNIT = 64, LEVELS = 4081, SCALE = 16 };
 
 typedef struct cell {
@@ -52,8 +51,7 @@ typedef struct focus {
     int32_t cols, rows;        /* of cells */
     cell *cells;
     int32_t od[LEVELS];        /* 1e-4 OD of SCALE x green */
-    mt_tile_reader **readers;
-    uint8_t **natives;
+    natives natives;
     int32_t **planes;          /* measured pixels; -1 outside the tissue */
     int32_t plane_w, plane_h;
     mt_team_err failed;
@@ -248,9 +246,9 @@ static void tile_job(void *ctx, int worker, size_t i)
     mt_err e = MT_ERR_INIT;
     const int64_t *t = f->tiles[i += f->first];
     if (mt_team_failed(&f->failed)) return;
-    mt_status st = mt_tile_reader_decode(f->readers[worker], f->level, t[0], t[1], 1, f->natives[worker],
-                                         (size_t)f->tile_w * 3, &e);
-    if (st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT) return; /* no say */
+    mt_status st = mt_tile_reader_decode(f->natives.readers[worker], f->level, t[0], t[1], 1,
+                                         f->natives.px[worker], (size_t)f->tile_w * 3, &e);
+    if (mt_is_tile_fault(st)) return; /* no say */
     if (st != MT_OK) {
         mt_team_fail(&f->failed, &e);
         return;
@@ -258,7 +256,7 @@ static void tile_job(void *ctx, int worker, size_t i)
     double step = f->um / (f->qc->mask_mpp / f->qc->px_l0) / f->ds;
     int32_t w = (int32_t)((double)MT_MIN(f->tile_w, f->level_w - t[0] * f->tile_w) / step);
     int32_t h = (int32_t)((double)MT_MIN(f->tile_h, f->level_h - t[1] * f->tile_h) / step);
-    fill_plane(f, f->planes[worker], f->natives[worker], t, w, h);
+    fill_plane(f, f->planes[worker], f->natives.px[worker], t, w, h);
     add_plane(f, f->planes[worker], i, w, h);
 }
 
@@ -333,28 +331,18 @@ static mt_status get_workers(focus *f, mt_err *err)
     f->plane_w = (int32_t)(f->tile_w / step) + 1;
     f->plane_h = (int32_t)(f->tile_h / step) + 1;
     size_t plane = (size_t)f->plane_w * (size_t)f->plane_h * sizeof(int32_t);
-    f->threads = (int)MT_MIN((size_t)f->threads, MT_MAX(NATIVES_MEMORY / (native + plane), (size_t)1));
-    size_t n = (size_t)f->threads;
-    MT_TRY(mt_alloc(&f->readers, n, sizeof *f->readers, SIZE_MAX, "focus readers", err));
-    MT_TRY(mt_alloc(&f->natives, n, sizeof *f->natives, SIZE_MAX, "focus readers", err));
-    MT_TRY(mt_alloc(&f->planes, n, sizeof *f->planes, SIZE_MAX, "focus readers", err));
-    for (size_t i = 0; i < n; i++) {
-        MT_TRY(mt_tile_reader_new(&f->readers[i], f->slide, err));
-        MT_TRY(mt_alloc_aligned(&f->natives[i], native, NATIVE_CEILING, "native tile", err));
-        MT_TRY(mt_alloc_aligned(&f->planes[i], plane, NATIVE_CEILING, "native tile", err));
-    }
+    MT_TRY(natives_open(&f->natives, f->slide, f->threads, native, plane, err));
+    f->threads = f->natives.n;
+    MT_TRY(mt_alloc(&f->planes, (size_t)f->threads, sizeof *f->planes, SIZE_MAX, "focus planes", err));
+    for (int i = 0; i < f->threads; i++)
+        MT_TRY(mt_alloc_aligned(&f->planes[i], plane, PLANE_CEILING, "focus planes", err));
     return MT_OK;
 }
 
 static void focus_free(focus *f)
 {
-    for (int i = 0; i < f->threads; i++) {
-        if (f->readers) mt_tile_reader_free(&f->readers[i]);
-        if (f->natives) free(f->natives[i]);
-        if (f->planes) free(f->planes[i]);
-    }
-    free(f->readers);
-    free(f->natives);
+    for (int i = 0; f->planes && i < f->natives.n; i++) free(f->planes[i]);
+    natives_free(&f->natives);
     free(f->planes);
     free(f->tiles);
     free(f->tile_sums);

@@ -5,11 +5,9 @@
 #include <math.h>
 #include <string.h>
 #include "base/workers.h"
-#include "slide/slide.h"
+#include "tiles/natives.h"
 #include "tiles/plan/geom.h"
 
-#define NATIVE_CEILING ((size_t)512 << 20) /* bytes of one decoded native tile */
-#define NATIVES_MEMORY ((size_t)256 << 20) /* of all workers: huge tiles, fewer of them */
 #define BAND_CEILING ((size_t)32 << 20)    /* sums of a band, at least a row of tiles */
 #define UNIT 64                            /* a source pixel's side in the integer weights */
 
@@ -32,8 +30,7 @@ typedef struct averager {
     grid_axis x, y;
     band band;
     uint64_t *sums; /* of the band: rows x width x 3 */
-    mt_tile_reader **readers;
-    uint8_t **natives;
+    natives natives;
     uint32_t **rows; /* a worker's horizontal sums */
     int threads;
     average_row_fn row;
@@ -150,11 +147,11 @@ static void native_job(void *ctx, int worker, size_t i)
     int32_t tx = (int32_t)(i % (size_t)a->x.n_native),
             ty = a->band.t0 + (int32_t)(i / (size_t)a->x.n_native);
     size_t stride = (size_t)a->x.native * 3;
-    uint8_t *px = a->natives[worker];
+    uint8_t *px = a->natives.px[worker];
     if (mt_team_failed(&a->failed)) return;
-    mt_status st =
-        mt_tile_reader_decode(a->readers[worker], a->level, tx, ty, a->reduce, px, stride, &e);
-    if (st == MT_ERR_FORMAT || st == MT_ERR_UNSUPPORTED || st == MT_ERR_LIMIT) {
+    mt_status st = mt_tile_reader_decode(a->natives.readers[worker], a->level, tx, ty, a->reduce, px,
+                                         stride, &e);
+    if (mt_is_tile_fault(st)) {
         memset(px, 255, stride * (size_t)a->y.native); /* what cannot be read is no tissue */
         count_bad(a->grid.bad, (uint64_t)ty * (uint64_t)a->x.n_native + (uint64_t)tx);
     } else if (st != MT_OK) {
@@ -214,13 +211,8 @@ static mt_status run_bands(averager *a, mt_err *err)
 
 static void averager_free(averager *a)
 {
-    for (int i = 0; i < a->threads; i++) {
-        if (a->readers) mt_tile_reader_free(&a->readers[i]);
-        if (a->natives) free(a->natives[i]);
-        if (a->rows) free(a->rows[i]);
-    }
-    free(a->readers);
-    free(a->natives);
+    for (int i = 0; a->rows && i < a->natives.n; i++) free(a->rows[i]);
+    natives_free(&a->natives);
     free(a->rows);
     free(a->sums);
     free(a->x.edge);
@@ -239,18 +231,12 @@ static mt_status averager_init(averager *a, mt_err *err)
                      mask_px, err));
     if (!mt_mul(&native_bytes, (size_t)a->x.native * 3, (size_t)a->y.native))
         native_bytes = SIZE_MAX;
-    size_t fit = MT_MAX(NATIVES_MEMORY / MT_MAX(native_bytes, (size_t)1), (size_t)1);
-    a->threads = (int)MT_MIN((size_t)a->threads, fit);
-    size_t n = (size_t)a->threads;
-    MT_TRY(mt_alloc(&a->readers, n, sizeof *a->readers, SIZE_MAX, "tissue readers", err));
-    MT_TRY(mt_alloc(&a->natives, n, sizeof *a->natives, SIZE_MAX, "tissue readers", err));
-    MT_TRY(mt_alloc(&a->rows, n, sizeof *a->rows, SIZE_MAX, "tissue readers", err));
-    for (size_t i = 0; i < n; i++) {
-        MT_TRY(mt_tile_reader_new(&a->readers[i], a->slide, err));
-        MT_TRY(mt_alloc_aligned(&a->natives[i], native_bytes, NATIVE_CEILING, "native tile", err));
+    MT_TRY(natives_open(&a->natives, a->slide, a->threads, native_bytes, 0, err));
+    a->threads = a->natives.n;
+    MT_TRY(mt_alloc(&a->rows, (size_t)a->threads, sizeof *a->rows, SIZE_MAX, "tissue rows", err));
+    for (int i = 0; i < a->threads; i++)
         MT_TRY(mt_alloc(&a->rows[i], (size_t)a->grid.width * 3, sizeof **a->rows, SIZE_MAX,
-                        "tissue readers", err));
-    }
+                        "tissue rows", err));
     return MT_OK;
 }
 
