@@ -19,6 +19,8 @@ typedef struct mt_map {
 #define MT_MAP_INIT {NULL, 0, -1, 0}
 
 MT_MUST_USE mt_status mt_map_open(mt_map *out, const char *path, mt_err *err);
+/* The same for a file whose name is not to be told: texts call it `name`. */
+MT_MUST_USE mt_status mt_map_open_as(mt_map *out, const char *path, const char *name, mt_err *err);
 void mt_map_close(mt_map *m);
 bool mt_map_faulted(const mt_map *m);
 /* IO error "…: read fault at offset N" when faulted, else MT_OK. */

@@ -69,19 +69,19 @@ static void install(void)
     sigaction(SIGBUS, &sa, NULL);
 }
 
-static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
+static mt_status map_fd(mt_map *out, int fd, const char *name, mt_err *err)
 {
     struct stat sb;
-    if (fstat(fd, &sb) != 0) return mt_err_set(err, MT_ERR_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(sb.st_mode)) return mt_err_set(err, MT_ERR_IO, "%s: not a regular file", path);
+    if (fstat(fd, &sb) != 0) return mt_err_set(err, MT_ERR_IO, "%s: %s", name, strerror(errno));
+    if (!S_ISREG(sb.st_mode)) return mt_err_set(err, MT_ERR_IO, "%s: not a regular file", name);
     if (sb.st_size == 0) return MT_OK;
-    if ((uint64_t)sb.st_size > SIZE_MAX / 2) return mt_err_set(err, MT_ERR_LIMIT, "%s: too large to map", path);
+    if ((uint64_t)sb.st_size > SIZE_MAX / 2) return mt_err_set(err, MT_ERR_LIMIT, "%s: too large to map", name);
     pthread_mutex_lock(&lock);
     install();
     void *p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
         pthread_mutex_unlock(&lock);
-        return mt_err_set(err, errno == ENOMEM ? MT_ERR_NO_MEMORY : MT_ERR_IO, "%s: cannot map: %s", path,
+        return mt_err_set(err, errno == ENOMEM ? MT_ERR_NO_MEMORY : MT_ERR_IO, "%s: cannot map: %s", name,
                           strerror(errno));
     }
     static int next; /* where the search begins: opening many in a row stays linear */
@@ -97,24 +97,29 @@ static mt_status map_fd(mt_map *out, int fd, const char *path, mt_err *err)
     pthread_mutex_unlock(&lock);
     if (full) {
         munmap(p, (size_t)sb.st_size);
-        return mt_err_set(err, MT_ERR_TEMPORARY, "%s: %d maps are open already", path, MAX_MAPS);
+        return mt_err_set(err, MT_ERR_TEMPORARY, "%s: %d maps are open already", name, MAX_MAPS);
     }
     *out = (mt_map){p, (size_t)sb.st_size, i, (uint64_t)sb.st_ino};
     return MT_OK;
 }
 
-mt_status mt_map_open(mt_map *out, const char *path, mt_err *err)
+mt_status mt_map_open_as(mt_map *out, const char *path, const char *name, mt_err *err)
 {
     *out = (mt_map)MT_MAP_INIT;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         mt_status code = errno == ENOENT || errno == ENOTDIR ? MT_ERR_NOT_FOUND
                        : errno == EMFILE || errno == ENFILE ? MT_ERR_TEMPORARY : MT_ERR_IO;
-        return mt_err_set(err, code, "%s: cannot open: %s", path, strerror(errno));
+        return mt_err_set(err, code, "%s: cannot open: %s", name, strerror(errno));
     }
-    mt_status st = map_fd(out, fd, path, err);
+    mt_status st = map_fd(out, fd, name, err);
     close(fd);
     return st;
+}
+
+mt_status mt_map_open(mt_map *out, const char *path, mt_err *err)
+{
+    return mt_map_open_as(out, path, path, err);
 }
 
 void mt_map_close(mt_map *m)

@@ -43,16 +43,16 @@ static void end_hex(mt_sha256 *s, char out[65])
 
 /* Plain reads, not the slide's map: the digest must see the bytes the file has, not zeros of a
  * fault. */
-static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err *err)
+static mt_status add_file(mt_sha256 *s, const char *path, const char *name, uint8_t *block, mt_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for its writer */
     if (fd < 0)
-        return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", path,
+        return mt_err_set(err, errno == ENOENT ? MT_ERR_NOT_FOUND : MT_ERR_IO, "%s: %s", name,
                           strerror(errno));
     struct stat sb;
     if (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) { /* a device may never end */
         close(fd);
-        return mt_err_set(err, MT_ERR_IO, "%s: not a regular file", path);
+        return mt_err_set(err, MT_ERR_IO, "%s: not a regular file", name);
     }
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     uint64_t at = 0;
@@ -62,7 +62,7 @@ static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err
         if (n < 0) {
             int e = errno;
             close(fd);
-            return mt_err_set(err, MT_ERR_IO, "%s: offset %llu: %s", path, (unsigned long long)at,
+            return mt_err_set(err, MT_ERR_IO, "%s: offset %llu: %s", name, (unsigned long long)at,
                               strerror(e));
         }
         if (n == 0) break;
@@ -73,11 +73,11 @@ static mt_status add_file(mt_sha256 *s, const char *path, uint8_t *block, mt_err
     return MT_OK;
 }
 
-static mt_status digest_raw(uint8_t out[32], const char *path, uint8_t *block, mt_err *err)
+static mt_status digest_raw(uint8_t out[32], const char *path, const char *name, uint8_t *block, mt_err *err)
 {
     mt_sha256 s;
     MT_TRY(mt_sha256_begin(&s, err));
-    mt_status st = add_file(&s, path, block, err);
+    mt_status st = add_file(&s, path, name, block, err);
     mt_sha256_end(&s, out);
     return st;
 }
@@ -87,26 +87,29 @@ mt_status mt_file_digest(char out[65], const char *path, mt_err *err)
     MT_AUTO_FREE uint8_t *block = NULL;
     uint8_t raw[32];
     MT_TRY(mt_alloc_aligned(&block, DIGEST_BLOCK, DIGEST_BLOCK, "digest block", err));
-    MT_TRY(digest_raw(raw, path, block, err));
+    MT_TRY(digest_raw(raw, path, path, block, err));
     mt_sha256_hex(raw, out);
     return MT_OK;
 }
 
 mt_status mt_slide_digest(char out[65], const mt_slide *slide, mt_err *err)
 {
-    const char *first = mt_slide_file(slide, 0);
-    if (!first) return mt_err_set(err, MT_ERR_INTERNAL, "slide without files");
-    if (!mt_slide_file(slide, 1)) return mt_file_digest(out, first, err);
-
+    static const char name[] = "a file of the slide"; /* its own may be a patient's */
     MT_AUTO_FREE uint8_t *block = NULL;
+    uint8_t raw[32];
+    const char *path = mt_slide_file(slide, 0);
+    if (!path) return mt_err_set(err, MT_ERR_INTERNAL, "slide without files");
     MT_TRY(mt_alloc_aligned(&block, DIGEST_BLOCK, DIGEST_BLOCK, "digest block", err));
+    if (!mt_slide_file(slide, 1)) {
+        MT_TRY(digest_raw(raw, path, name, block, err));
+        mt_sha256_hex(raw, out);
+        return MT_OK;
+    }
     mt_sha256 all;
     MT_TRY(mt_sha256_begin(&all, err));
     mt_status st = MT_OK;
-    const char *path;
     for (int i = 0; st == MT_OK && (path = mt_slide_file(slide, i)); i++) {
-        uint8_t raw[32];
-        st = digest_raw(raw, path, block, err);
+        st = digest_raw(raw, path, name, block, err);
         if (st == MT_OK) mt_sha256_add(&all, raw, sizeof raw);
     }
     end_hex(&all, out);

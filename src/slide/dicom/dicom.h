@@ -40,6 +40,7 @@ typedef struct mt_dicom_stamp {
     int64_t mtime_s, mtime_ns, ctime_s, ctime_ns; /* the first may be set back by whoever writes */
 } mt_dicom_stamp;
 bool mt_dicom_stamp_of(mt_dicom_stamp *out, const char *path); /* false: no regular file */
+#define MT_DICOM_NAMELESS "a file of the slide" /* in texts: names of files may be a patient's */
 
 typedef enum mt_dicom_kind {
     MT_DICOM_FOREIGN,   /* no DICOM file at all */

@@ -81,7 +81,7 @@ static mt_status look(mt_dicom_file *file, const mt_dicom_key *key, mt_err *err)
 {
     MT_AUTO(mt_map_close) mt_map map = MT_MAP_INIT;
     mt_err why = MT_ERR_INIT;
-    mt_status st = mt_map_open(&map, file->path, &why);
+    mt_status st = mt_map_open_as(&map, file->path, MT_DICOM_NAMELESS, &why);
     if (st == MT_ERR_TEMPORARY || st == MT_ERR_NO_MEMORY) return mt_err_set(err, st, "%s", why.text);
     if (st != MT_OK) { /* went away, or is not ours to read */
         file->facts.kind = MT_DICOM_FOREIGN;

@@ -102,7 +102,7 @@ static mt_status read_frames(mt_dicom_part *p, mt_err *err)
         return MT_OK;
     }
     MT_AUTO(mt_map_close) mt_map map = MT_MAP_INIT;
-    MT_TRY(mt_map_open(&map, p->path, err));
+    MT_TRY(mt_map_open_as(&map, p->path, MT_DICOM_NAMELESS, err));
     if (map.size != f->stamp.size)
         return mt_err_set(err, MT_ERR_TEMPORARY, "a file of the slide changes while it is read");
     mt_status st = mt_dicom_frames_read(&p->frames, f, map.data, map.size, err);
@@ -187,8 +187,8 @@ static mt_status same_bytes(const mt_dicom_file *a, const mt_dicom_file *b, mt_e
     MT_AUTO(mt_map_close) mt_map y = MT_MAP_INIT;
     const mt_dicom_stamp *s = &a->facts.stamp, *t = &b->facts.stamp;
     if (s->device == t->device && s->inode == t->inode) return MT_OK; /* two names of one file */
-    MT_TRY(mt_map_open(&x, a->path, err));
-    MT_TRY(mt_map_open(&y, b->path, err));
+    MT_TRY(mt_map_open_as(&x, a->path, MT_DICOM_NAMELESS, err));
+    MT_TRY(mt_map_open_as(&y, b->path, MT_DICOM_NAMELESS, err));
     if (x.size != y.size || memcmp(x.data, y.data, x.size))
         return mt_err_set(err, MT_ERR_FORMAT, "two files have the same SOP Instance UID (0008,0018) and "
                           "differ");

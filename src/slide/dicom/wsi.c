@@ -28,7 +28,7 @@ static mt_status unfold(mt_dicom_part *p, mt_err *err)
 static mt_status make_ready(mt_dicom_part *p, mt_err *err)
 {
     mt_dicom_stamp now;
-    MT_TRY(mt_map_open(&p->map, p->path, err));
+    MT_TRY(mt_map_open_as(&p->map, p->path, MT_DICOM_NAMELESS, err));
     mt_status st = MT_OK;
     /* The map first, then the look: who maps what came later sees that it came later. */
     if (!mt_dicom_stamp_of(&now, p->path) || memcmp(&now, &p->facts.stamp, sizeof now) ||

@@ -485,6 +485,22 @@ static mt_status open_narrow(const char *dir, size_t megabytes)
     return st;
 }
 
+/* Names of files may be a patient's: no text of the slide says them. */
+static void nameless(void **state)
+{
+    const char *dir = fresh_dir();
+    uint8_t px[3];
+    mt_err err = MT_ERR_INIT;
+    level(dir, "z.dcm", 1, (dm_image){.n_paths = 1});
+    level(dir, "DOE-JANE.dcm", 2, (dm_image){.n_paths = 1});
+    mt_slide *s = open_one(in(dir, "z.dcm"));
+    assert_int_equal(unlink(in(dir, "DOE-JANE.dcm")), 0);
+    assert_int_equal(mt_slide_read_region(s, 1, 0, 0, 1, 1, px, 3, &err), MT_ERR_NOT_FOUND);
+    assert_null(strstr(err.text, "DOE"));
+    assert_non_null(strstr(err.text, "a file of the slide: cannot open"));
+    mt_slide_close(&s);
+}
+
 /* That two large files are equal is found by reading them, once. */
 static void twins_compared_once(void **state)
 {
@@ -668,7 +684,7 @@ int main(void)
     setenv("MICROTOME_CACHE", "off", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pyramid), cmocka_unit_test(several), cmocka_unit_test(by_glass), cmocka_unit_test(many_labels), cmocka_unit_test(hidden),
-        cmocka_unit_test(twins), cmocka_unit_test(twins_compared_once), cmocka_unit_test(no_size),
+        cmocka_unit_test(twins), cmocka_unit_test(twins_compared_once), cmocka_unit_test(nameless), cmocka_unit_test(no_size),
         cmocka_unit_test(unreadable_images), cmocka_unit_test(cache_sees_rewriting), cmocka_unit_test(cache_leftovers),
         cmocka_unit_test(spacings), cmocka_unit_test(damaged_level), cmocka_unit_test(display_palettes),
         cmocka_unit_test(cache), cmocka_unit_test(cached_frames), cmocka_unit_test(cache_neighbours),
