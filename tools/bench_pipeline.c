@@ -47,20 +47,13 @@ static int print_json(figures *f, const mt_bench_pipeline_opts *o)
     return mt_json_print(j);
 }
 
-static void print_rate(const char *name, mt_series *cpu, mt_series *wall)
-{
-    double m = mt_series_median(cpu);
-    printf("%-11s%.1f tiles per CPU second [%.1f, %.1f], %.1f tiles per second\n", name, m, cpu->v[0],
-           cpu->v[cpu->n - 1], mt_series_median(wall));
-}
-
 static int print_text(figures *f, const mt_bench_pipeline_opts *o)
 {
     printf("tiles      %llu, %d thread%s, %d round%s, kernels %s\n",
            (unsigned long long)f->last.tiles, o->threads, o->threads == 1 ? "" : "s", f->rounds,
            f->rounds == 1 ? "" : "s", mt_cpu_name());
-    print_rate("run", &f->run, &f->run_wall);
-    print_rate("network", &f->net, &f->net_wall);
+    mt_series_rate("run", "tiles", &f->run, &f->run_wall);
+    mt_series_rate("network", "tiles", &f->net, &f->net_wall);
     mt_series_print("of network", &f->of_net);
     mt_series_print("by time", &f->of_net_wall);
     return 0;

@@ -60,15 +60,6 @@ static int print_json(figures *f, const mt_bench_tiling_opts *o)
     return mt_json_print(j);
 }
 
-static void print_rate(const char *name, mt_series *cpu, mt_series *wall)
-{
-    if (!cpu->n) return;
-    double m = mt_series_median(cpu);
-    printf("%-11s%.1f MPix per CPU second [%.1f, %.1f]", name, m, cpu->v[0], cpu->v[cpu->n - 1]);
-    if (wall) printf(", %.1f MPix per second", mt_series_median(wall));
-    putchar('\n');
-}
-
 static int print_text(figures *f, const mt_bench_tiling_opts *o)
 {
     const mt_bench_tiling *b = &f->last;
@@ -79,9 +70,9 @@ static int print_text(figures *f, const mt_bench_tiling_opts *o)
     printf("native     %llu tiles needed, %llu decoded; %.1f MiB of tile buffers\n",
            (unsigned long long)b->native_needed, (unsigned long long)b->native_decoded,
            (double)b->peak_bytes / 1048576.0);
-    print_rate("tiling", &f->crops, &f->crops_wall);
-    print_rate("raw", &f->raw, &f->raw_wall);
-    print_rate("openslide", &f->openslide, NULL);
+    mt_series_rate("tiling", "MPix", &f->crops, &f->crops_wall);
+    mt_series_rate("raw", "MPix", &f->raw, &f->raw_wall);
+    mt_series_rate("openslide", "MPix", &f->openslide, NULL);
     mt_series_print("of raw", &f->of_raw);
     mt_series_print("of openslide", &f->of_openslide);
     return 0;

@@ -93,7 +93,7 @@ def load_network(torch, origin, weights, n_classes):
     else:
         import timm
         net = timm.create_model(what, pretrained=False, num_classes=n_classes)
-    state = torch.load(weights, map_location="cpu")
+    state = torch.load(weights, map_location="cpu", weights_only=True)  # numbers, no program
     if isinstance(state, dict) and "state_dict" in state:
         state = state["state_dict"]
     net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})

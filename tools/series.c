@@ -31,6 +31,15 @@ void mt_series_json(json_t *j, const char *name, mt_series *s)
     json_object_set_new(j, key, json_pack("[o, o]", mt_jn(s->v[0]), mt_jn(s->v[s->n - 1])));
 }
 
+void mt_series_rate(const char *name, const char *unit, mt_series *cpu, mt_series *wall)
+{
+    if (!cpu->n) return;
+    double m = mt_series_median(cpu);
+    printf("%-11s%.1f %s per CPU second [%.1f, %.1f]", name, m, unit, cpu->v[0], cpu->v[cpu->n - 1]);
+    if (wall) printf(", %.1f %s per second", mt_series_median(wall), unit);
+    putchar('\n');
+}
+
 void mt_series_print(const char *name, mt_series *s)
 {
     if (!s->n) return;

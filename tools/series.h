@@ -18,6 +18,9 @@ double mt_series_median(mt_series *s);
 
 /* "name: median, name_range: [least, greatest]"; null when nothing was measured. */
 void mt_series_json(json_t *j, const char *name, mt_series *s);
+/* "name       median UNITs per CPU second [least, greatest], median UNITs per second" and a newline; wall may
+ * be NULL; nothing when nothing was measured. */
+void mt_series_rate(const char *name, const char *unit, mt_series *cpu, mt_series *wall);
 /* "name       median [least, greatest]" and a newline; nothing when nothing was measured. */
 void mt_series_print(const char *name, mt_series *s);
 
