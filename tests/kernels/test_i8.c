@@ -337,6 +337,16 @@ static void refusals(void **state)
     d.act = MT_ACT_TANH;
     mt_err_clear(&err);
     assert_int_equal(mt_i8_conv_new(&c, k, &d, w, scale, NULL, &err), MT_ERR_UNSUPPORTED);
+    d.act = MT_ACT_SIGMOID; /* half of nothing, in steps of next to nothing */
+    d.out_scale = 1e-12f;
+    scale[0] = 1e-9f;
+    mt_err_clear(&err);
+    assert_int_equal(mt_i8_conv_new(&c, k, &d, w, scale, NULL, &err), MT_ERR_UNSUPPORTED);
+    d.act = MT_ACT_LEAKY; /* steep: below zero becomes large */
+    d.act_a = -1e7f;
+    d.out_scale = scale[0] = 1.0f;
+    mt_err_clear(&err);
+    assert_int_equal(mt_i8_conv_new(&c, k, &d, w, scale, NULL, &err), MT_ERR_UNSUPPORTED);
     d.act = MT_ACT_NONE;
     d.groups = 3;
     mt_err_clear(&err);

@@ -145,6 +145,12 @@ static void shapes_that_overflow(void **s)
         ob_output(&b, "y");
         refused(&b, MT_ERR_LIMIT, "ceiling");
     }
+    ob_init(&b, 13); /* an initialiser of nothing, far apart */
+    ob_input(&b, "x", 1, OB_DIMS(1));
+    ob_floats(&b, "w", 3, zero, (const float[]){0})->dims[1] = INT64_MAX / 2;
+    ob_node(&b, "Add", "x w > y");
+    ob_output(&b, "y");
+    refused(&b, MT_ERR_FORMAT, "too large");
     ob_init(&b, 13); /* folding may not eat the machine */
     ob_input(&b, "x", 1, OB_DIMS(1));
     ob_int64s(&b, "shape", 3, (const int64_t[]){1024, 1024, 1020});

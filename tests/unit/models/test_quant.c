@@ -358,6 +358,45 @@ static void read_again_later(void **state)
     }
 }
 
+/* Every node of a row reads all of the row before: more ways to the end than can be walked, and no
+ * channel that would make them large. */
+static void ways_without_end(void **state)
+{
+    enum { WIDE = 14, ROWS = 7 };
+    onnx_build b;
+    mt_err err = MT_ERR_INIT;
+    mt_tensor in = {MT_DT_F32, 4, {1, 0, 4, 4}, NULL};
+    mt_net *net = NULL;
+    char text[400];
+    ob_init(&b, 13);
+    ob_input(&b, "x", 1, OB_DIMS(1, 0, 4, 4));
+    ob_floats(&b, "s", 0, NULL, (const float[]){0.5f});
+    ob_node(&b, "Add", "x x > v0_0");
+    for (int r = 1; r <= ROWS; r++)
+        for (int i = 0; i < WIDE; i++) {
+            int n = 0;
+            for (int j = 0; j < (r > 1 ? WIDE : 2); j++)
+                n += snprintf(text + n, sizeof text - (size_t)n, "v%d_%d ", r - 1, r > 1 ? j : 0);
+            snprintf(text + n, sizeof text - (size_t)n, "> v%d_%d", r, i);
+            ob_int(&b, ob_node(&b, "Concat", text), "axis", 1);
+        }
+    char out[WIDE][12];
+    for (int i = 0; i < WIDE; i++) {
+        snprintf(out[i], sizeof out[i], "q%d", i);
+        snprintf(text, sizeof text, "v%d_%d s > %s", ROWS, i, out[i]);
+        ob_node(&b, "QuantizeLinear", text);
+        ob_output(&b, out[i]);
+    }
+    ob_node(&b, "DequantizeLinear", "q0 s > y");
+    ob_output(&b, "y");
+    size_t n;
+    uint8_t *p = ob_pack(&b, &n);
+    tt_ok(mt_net_compile(&net, p, n, &in, 1, "t", &err), &err);
+    mt_net_free(&net);
+    free(p);
+    ob_free(&b);
+}
+
 /* One QuantizeLinear: half to even, saturation, blocks of two. */
 static void quantise_blocks(void **state)
 {
@@ -402,6 +441,7 @@ int main(void)
         cmocka_unit_test(signed_activations),
         cmocka_unit_test(others_read_along),
         cmocka_unit_test(read_again_later),
+        cmocka_unit_test(ways_without_end),
         cmocka_unit_test(quantise_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
