@@ -117,7 +117,8 @@ MT_API MT_MUST_USE mt_status mt_plan_make(mt_plan **out, const mt_slide *slide, 
 MT_API void mt_plan_free(mt_plan **plan);
 
 /* The coordinates of one slide: `coords` itself when it is a file; in a folder <slide>.h5 or <slide>_patches.h5,
- * there or in its folder `patches`. *out (malloc) is the caller's. NOT_FOUND when there is none. */
+ * there, in its folder `patches` or in its folder <slide>, where the command tiles writes them. *out (malloc) is
+ * the caller's. NOT_FOUND when there is none. */
 MT_API MT_MUST_USE mt_status mt_coords_find(char **out, const char *coords, const char *slide_path, mt_err *err);
 
 /* Fills plan->digest with the SHA-256 of everything in the plan, tiles included, as 64 hex digits:

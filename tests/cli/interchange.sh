@@ -252,6 +252,9 @@ mkdir "$work/stores"
 cp "$work/r1/a/tiles.h5" "$work/stores/a.h5"
 expect 0 run "$svs" -o "$work/r3" --model demo-tumor --coords "$work/stores"
 same "$work/r1/model-outputs-csv/a.csv" "$work/r3/model-outputs-csv/a.csv"
+# So does the folder that tiles wrote to.
+expect 0 run "$svs" -o "$work/r3b" --model demo-tumor --coords "$work/job"
+same "$work/r1/model-outputs-csv/a.csv" "$work/r3b/model-outputs-csv/a.csv"
 # Same command again: done already. Other coordinates: another result.
 expect 0 run "$svs" -o "$work/r3" --model demo-tumor --coords "$work/stores" --json
 json '.slides[0].resumed'

@@ -218,26 +218,33 @@ mt_status coords_plan(mt_plan *p, const coords_file *c, const mt_slide_info *inf
     return find_step(p, err);
 }
 
+/* "" where there is none of this folder; NULL without memory. */
+static char *coords_in(const char *coords, const char *folder, const char *stem)
+{
+    static const char *const ends[] = {".h5", "_patches.h5"};
+    for (size_t i = 0; i < MT_COUNT(ends); i++) {
+        char *path = mt_strf("%s/%s%s%s%s", coords, folder, *folder ? "/" : "", stem, ends[i]);
+        if (!path || mt_file_exists(path)) return path;
+        free(path);
+    }
+    return strdup("");
+}
+
 mt_status mt_coords_find(char **out, const char *coords, const char *slide_path, mt_err *err)
 {
-    static const char *const places[][2] = {
-        {"", ".h5"}, {"", "_patches.h5"}, {"patches/", ".h5"}, {"patches/", "_patches.h5"}};
-    *out = NULL;
-    if (!mt_dir_exists(coords)) {
-        *out = strdup(coords);
-        return *out ? MT_OK : mt_err_set(err, MT_ERR_NO_MEMORY, "path");
-    }
     char stem[256];
     mt_slide_stem(stem, sizeof stem, slide_path);
-    for (size_t i = 0; i < MT_COUNT(places); i++) {
-        char *path = mt_strf("%s/%s%s%s", coords, places[i][0], stem, places[i][1]);
-        if (path && mt_file_exists(path)) {
-            *out = path;
-            return MT_OK;
-        }
-        free(path);
+    const char *const folders[] = {"", "patches", stem};
+    const bool folder = mt_dir_exists(coords);
+    *out = NULL;
+    for (size_t i = 0; i < MT_COUNT(folders); i++) {
+        MT_AUTO_FREE char *path = folder ? coords_in(coords, folders[i], stem) : strdup(coords);
+        if (!path) return mt_err_set(err, MT_ERR_NO_MEMORY, "path");
+        if (!*path) continue;
+        *out = mt_steal(path);
+        return MT_OK;
     }
     return mt_err_set(err, MT_ERR_NOT_FOUND,
                       "no coordinates of this slide: the folder has neither <slide>.h5 nor "
-                      "<slide>_patches.h5, nor its folder patches");
+                      "<slide>_patches.h5, nor its folders patches and <slide>");
 }
