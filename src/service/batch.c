@@ -118,6 +118,7 @@ static mt_status analyse(run *r, mt_pipeline *p, mt_report_row *row, const char 
         }
         mt_row_pictures(row, dir, name);
     }
+    res->qc_rejected = row->state == MT_SLIDE_REJECTED_QC; /* by this process or another */
     mt_pipeline_finish(p);
     return MT_OK;
 }
