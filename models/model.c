@@ -7,6 +7,7 @@
 #include "models/graph.h"
 #include "models/model.h"
 #include "models/runner.h"
+#include "trust/digest.h"
 
 #define ONNX_CEILING ((size_t)2 << 30)
 
@@ -15,6 +16,7 @@ typedef struct onnx_file {
     const void *data;
     size_t n;
     const char *folder;
+    const char *path;   /* of the file; NULL for a built-in model */
 } onnx_file;
 
 static mt_status check_digest(const mt_model *m, mt_err *err)
@@ -55,16 +57,34 @@ static mt_status check_output(const mt_model *m, mt_err *err)
                       mt_dims_text(text, sizeof text, o));
 }
 
+/* Weights in files of their own are found beside the model's file, so that is what the other engine
+ * opens; what it read must be what was digested. */
+static mt_status open_elsewhere(mt_model *m, const onnx_file *f, mt_err *err)
+{
+    char alone[65], again[65];
+    MT_TRY(mt_sha256_of(alone, f->data, f->n, err));
+    if (!f->path || !strcmp(alone, m->digest))
+        return mt_ort_session_new(&m->session, m->ort, f->data, f->n, 1, m->card.name, err);
+    MT_AUTO_FREE uint8_t *now = NULL;
+    size_t n;
+    MT_TRY(mt_ort_session_open(&m->session, m->ort, f->path, 1, m->card.name, err));
+    MT_TRY(mt_file_read(&now, &n, f->path, ONNX_CEILING, err));
+    MT_TRY(mt_onnx_digest(again, now, n, f->folder, err));
+    if (!strcmp(again, m->digest)) return MT_OK;
+    return mt_err_set(err, MT_ERR_TEMPORARY, "model %s: its files changed while they were read",
+                      m->card.name);
+}
+
 /* The other engine does not tell the shape of its outputs: a black picture does. */
 static mt_status build_elsewhere(mt_model *m, const char *library, const mt_tensor *in,
-                                 const void *onnx, size_t n, mt_err *err)
+                                 const onnx_file *f, mt_err *err)
 {
     MT_AUTO(mt_ort_call_free) mt_ort_call *call = NULL;
     MT_AUTO_FREE void *black = NULL;
     mt_tensor out[32] = {0};
     MT_TRY(mt_ort_open(&m->ort, library, err));
     m->engine = (mt_engine_info){"onnxruntime", mt_ort_version(m->ort), mt_ort_digest(m->ort)};
-    MT_TRY(mt_ort_session_new(&m->session, m->ort, onnx, n, 1, m->card.name, err));
+    MT_TRY(open_elsewhere(m, f, err));
     if (mt_ort_session_n_inputs(m->session) != 1 || mt_ort_session_n_outputs(m->session) < 1)
         return mt_err_set(err, MT_ERR_CARD, "model %s: %d inputs and %d outputs", m->card.name,
                           mt_ort_session_n_inputs(m->session), mt_ort_session_n_outputs(m->session));
@@ -85,7 +105,7 @@ static mt_status build_net(mt_model *m, const mt_model_opts *opts, const onnx_fi
     mt_tensor in = {MT_DT_F32, 4, {1, 3, m->card.input_px, m->card.input_px}, NULL};
     if (m->card.nhwc) in.dims[1] = m->card.input_px, in.dims[3] = 3;
     if (opts && opts->onnxruntime) {
-        MT_TRY(build_elsewhere(m, opts->onnxruntime, &in, f->data, f->n, err));
+        MT_TRY(build_elsewhere(m, opts->onnxruntime, &in, f, err));
         return check_output(m, err);
     }
     m->engine = (mt_engine_info){"microtome", mt_version(), ""};
@@ -127,7 +147,7 @@ static mt_status list_builtins(const char *name, mt_err *err)
 static mt_status open_builtin(mt_model *m, const mt_embedded *b, const mt_model_opts *opts,
                               mt_err *err)
 {
-    const onnx_file f = {b->onnx, b->n_onnx, NULL};
+    const onnx_file f = {b->onnx, b->n_onnx, NULL, NULL};
     if (!opts || !opts->config)
         return assemble(m, opts, &f, (const char *)b->json, b->n_json, b->name, b->name, err);
     MT_AUTO_FREE uint8_t *json = NULL;
@@ -216,7 +236,7 @@ static mt_status open_path(mt_model *m, const char *path, const mt_model_opts *o
     MT_TRY(mt_file_read(&onnx, &n_onnx, path, ONNX_CEILING, err));
     MT_AUTO_FREE char *folder = folder_of(path);
     if (!folder) return no_memory(err);
-    const onnx_file f = {onnx, n_onnx, folder};
+    const onnx_file f = {onnx, n_onnx, folder, path};
     return assemble(m, opts, &f, (const char *)json, n_json, mt_path_base(config), name, err);
 }
 

@@ -30,4 +30,18 @@ expect 0 "${run[@]}" -o "$work/ours" --engine onnxruntime --onnxruntime-lib "$li
 json '.summary.resumed == 0'
 expect 0 "${run[@]}" -o "$work/ours" --engine onnxruntime --onnxruntime-lib "$lib" --json
 json '.summary.resumed == 1'
+
+# Weights in a file beside the model are found, and are part of what is checked.
+python_check onnx || finish
+mkdir "$work/beside"
+"$python" - "$MT_SOURCE_DIR/models/cards/demo-tumor/model.onnx" "$work/beside/model.onnx" <<'PY'
+import sys, onnx
+onnx.save_model(onnx.load(sys.argv[1]), sys.argv[2], save_as_external_data=True, location="weights.bin", size_threshold=64)
+PY
+jq 'del(.engine.sha256)' "$MT_SOURCE_DIR/models/cards/demo-tumor/config.json" >"$work/beside/config.json"
+exists "$work/beside/weights.bin"
+run[3]=$work/beside
+expect 0 "${run[@]}" -o "$work/beside-ours"
+expect 0 "${run[@]}" -o "$work/beside-theirs" --engine onnxruntime --onnxruntime-lib "$lib"
+that cmp -s "$work"/{theirs,beside-theirs}/model-outputs-csv/a.csv
 finish
