@@ -2,7 +2,7 @@
 /* JPEG tiles. The first byte holds choices, the next two the length of the shared tables or of a head
  * that stands apart; the size
  * of the picture is looked up in the stream, as a file would state it. A decoder that has decoded
- * before must give what a fresh one gives, and planes what rows are. */
+ * before must give what a fresh one gives, planes what rows are, and samples come whenever rows do. */
 #include <stdlib.h>
 #include <string.h>
 #include "codec/codec.h"
@@ -52,6 +52,28 @@ static mt_status by_planes(uint8_t *rgb, mt_decoder *d, const mt_coding *c, cons
     return mt_decoder_decode(d, c, tile, n, &out, &e);
 }
 
+static void touch_samples(void *ctx, const mt_sample_rows *r)
+{
+    unsigned sum = 0;
+    for (int i = 0; i < r->planes; i++)
+        for (int32_t y = 0; y < (r->n + r->step_y[i] - 1) / r->step_y[i]; y++)
+            for (int32_t x = 0; x < (width + r->step_x[i] - 1) / r->step_x[i]; x++)
+                sum += r->px[i][(size_t)y * r->stride[i] + (size_t)x];
+    *(uint8_t *)ctx = (uint8_t)sum;
+}
+
+/* Samples, every one of them looked at. */
+static mt_status by_samples(mt_decoder *d, const mt_coding *c, const uint8_t *tile, size_t n, mt_pixels out)
+{
+    static uint8_t scratch[3 * SIDE * SIDE];
+    static uint8_t rows[3 * SIDE * SIDE];
+    const mt_row_sink sink = {.rows = take_rows, .ctx = rows, .samples = touch_samples};
+    mt_err e = MT_ERR_INIT;
+    out.rgb = scratch;
+    out.sink = &sink;
+    return mt_decoder_decode(d, c, tile, n, &out, &e);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -87,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (a != b || a != e1.code || (a == MT_OK && memcmp(used, fresh, sizeof used))) abort();
     a = by_planes(used, old, &c, tile, n_tile, out);
     if (a != b || (a == MT_OK && memcmp(used, fresh, sizeof used))) abort();
+    if (by_samples(d, &c, tile, n_tile, out) != b) abort();
     mt_decoder_free(&d);
     return 0;
 }
