@@ -7,6 +7,7 @@
 #ifndef MT_MODELS_GRAPH_H
 #define MT_MODELS_GRAPH_H
 
+#include <string.h>
 #include "base/mem.h"
 #include "kernels/kernels.h"
 #include "models/external.h"
@@ -147,6 +148,16 @@ static inline size_t mt_tensor_bytes(const mt_tensor *t)
 /* n elements between float32 and the type of the outside world (float16, float64). */
 void mt_widen(float *dst, const void *src, mt_dtype from, int64_t n);
 void mt_narrow(void *dst, const float *src, mt_dtype to, int64_t n);
+static inline bool mt_tensor_same_dims(const mt_tensor *a, const mt_tensor *b)
+{
+    bool same = a->rank == b->rank;
+    for (int d = 0; same && d < a->rank; d++) same = a->dims[d] == b->dims[d];
+    return same;
+}
+static inline bool mt_tensor_alike(const mt_tensor *a, const mt_tensor *b) /* and of one type */
+{
+    return a->dtype == b->dtype && mt_tensor_same_dims(a, b);
+}
 /* "[1,3,64,64]" */
 const char *mt_dims_text(char *buf, size_t cap, const mt_tensor *t);
 float mt_half_to_float(uint16_t h);
@@ -170,6 +181,11 @@ MT_MUST_USE mt_status mt_graph_new_const(int *out, mt_graph *g, const char *name
 MT_MUST_USE mt_status mt_value_set(mt_graph *g, int v, mt_dtype t, int rank, const int64_t *dims,
                                    mt_err *err);
 
+/* A node there is, of the operator called `name`. */
+static inline bool mt_node_is(const mt_node *n, const char *name)
+{
+    return n && n->op && !strcmp(n->op->name, name);
+}
 static inline mt_value *mt_out(mt_graph *g, const mt_node *n, int i)
 {
     return i < n->n_out && n->out[i] >= 0 ? g->values[n->out[i]] : NULL;

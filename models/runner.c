@@ -72,20 +72,13 @@ void mt_runner_free(mt_runner **runner)
     *runner = NULL;
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    bool same = a->dtype == b->dtype && a->rank == b->rank;
-    for (int i = 0; same && i < a->rank; i++) same = a->dims[i] == b->dims[i];
-    return same;
-}
-
 static mt_status run_elsewhere(mt_runner *r, const float *input, mt_tensor *out, mt_err *err)
 {
     mt_tensor in = r->model->ort_in;
     char a[128], b[128];
     in.data = (void *)(uintptr_t)input; /* it reads, though its call takes no const */
     MT_TRY(mt_ort_run(r->call, &in, out, err));
-    if (same_shape(&out[0], &r->model->ort_out)) return MT_OK;
+    if (mt_tensor_alike(&out[0], &r->model->ort_out)) return MT_OK;
     return mt_err_set(err, MT_ERR_ARG, "model %s: its output was %s and is %s", r->model->card.name,
                       mt_dims_text(a, sizeof a, &r->model->ort_out),
                       mt_dims_text(b, sizeof b, &out[0]));

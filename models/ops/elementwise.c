@@ -278,14 +278,6 @@ static void walk(row_fn fn, const mt_tensor *out, const mt_tensor *a, const mt_t
     } while (mt_next(idx, out->dims, inner));
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    if (a->rank != b->rank) return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dims[d] != b->dims[d]) return false;
-    return true;
-}
-
 static bool one_place(const mt_tensor *t)
 {
     return t->rank == 4 && t->dims[2] == 1 && t->dims[3] == 1;
@@ -306,7 +298,7 @@ static void add(const mt_call *c, size_t n)
 static void run_blocked(const mt_call *c, const params *p)
 {
     const mt_tensor *x = c->in[0], *y = c->in[1], *o = c->out[0];
-    if (same_shape(x, y)) {
+    if (mt_tensor_same_dims(x, y)) {
         size_t n = (size_t)o->dims[0] * mt_image_blocked(c->k, o);
         if (p->k == K_MUL) mt_f32_mul(c->k, o->data, x->data, y->data, n);
         else if (p->k == K_SUB) mt_f32_sub(c->k, o->data, x->data, y->data, n);
@@ -334,7 +326,7 @@ MT_RUN(mt_run_binary)
         run_blocked(c, p);
         return MT_OK;
     }
-    if (o->dtype == MT_DT_F32 && y->dtype == MT_DT_F32 && same_shape(x, y)) {
+    if (o->dtype == MT_DT_F32 && y->dtype == MT_DT_F32 && mt_tensor_same_dims(x, y)) {
         size_t n = (size_t)mt_tensor_count(o);
         switch (p->k) {
         case K_ADD: add(c, n); return MT_OK;

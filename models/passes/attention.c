@@ -19,11 +19,6 @@ typedef struct match {
     int steps;
 } match;
 
-static bool is_op(const mt_node *n, const char *name)
-{
-    return n && n->op && !strcmp(n->op->name, name);
-}
-
 static const mt_tensor *shape(const mt_graph *g, int v)
 {
     return &g->values[v]->t;
@@ -54,8 +49,8 @@ static int take_mask(match *m, const mt_graph *g, const mt_node *n)
         const mt_node *p = mt_graph_producer(g, n->in[i]);
         const mt_tensor *x = shape(g, n->in[i]), *c = shape(g, n->in[!i]);
         if (!p || m->n_masks == 2 || c->rank < 1 || c->dtype != MT_DT_F32) continue;
-        if (!(is_op(p, "MatMul") || is_op(p, "Mul") || is_op(p, "Div") || is_op(p, "Add") ||
-              is_op(p, "Reshape")))
+        if (!(mt_node_is(p, "MatMul") || mt_node_is(p, "Mul") || mt_node_is(p, "Div") ||
+              mt_node_is(p, "Add") || mt_node_is(p, "Reshape")))
             continue;
         if (x->rank != o->rank || memcmp(x->dims, o->dims, (size_t)o->rank * sizeof *o->dims))
             continue;
@@ -77,19 +72,20 @@ static bool find_scores(match *m, mt_graph *g, const mt_node *soft)
     for (int i = 0; i < CHAIN; i++) {
         mt_node *p = mt_graph_producer(g, at);
         if (!p || mt_graph_reader(g, at) == NULL || p->act != MT_ACT_NONE) return false;
-        if (is_op(p, "MatMul")) {
+        if (mt_node_is(p, "MatMul")) {
             m->scores = p;
             return p->n_in == 2;
         }
-        if (is_op(p, "Reshape") && same_matrix(shape(g, p->in[0]), shape(g, at))) at = p->in[0];
-        else if ((is_op(p, "Mul") || is_op(p, "Div")) && is_number(g, p->in[1])) {
-            float f = *(const float *)shape(g, p->in[1])->data;
-            m->scale *= is_op(p, "Div") ? 1.0f / f : f;
+        if (mt_node_is(p, "Reshape") && same_matrix(shape(g, p->in[0]), shape(g, at)))
             at = p->in[0];
-        } else if (is_op(p, "Mul") && is_number(g, p->in[0])) {
+        else if ((mt_node_is(p, "Mul") || mt_node_is(p, "Div")) && is_number(g, p->in[1])) {
+            float f = *(const float *)shape(g, p->in[1])->data;
+            m->scale *= mt_node_is(p, "Div") ? 1.0f / f : f;
+            at = p->in[0];
+        } else if (mt_node_is(p, "Mul") && is_number(g, p->in[0])) {
             m->scale *= *(const float *)shape(g, p->in[0])->data;
             at = p->in[1];
-        } else if (is_op(p, "Add") && p->n_in == 2 && m->scale == 1.0f) {
+        } else if (mt_node_is(p, "Add") && p->n_in == 2 && m->scale == 1.0f) {
             at = take_mask(m, g, p); /* a mask that is scaled afterwards is left alone */
             if (at < 0) return false;
         } else {
@@ -103,11 +99,11 @@ static bool find_values(match *m, mt_graph *g, const mt_node *soft)
 {
     mt_node *n = mt_graph_reader(g, soft->out[0]);
     int made = soft->out[0];
-    if (is_op(n, "Reshape") && same_matrix(shape(g, made), shape(g, n->out[0]))) {
+    if (mt_node_is(n, "Reshape") && same_matrix(shape(g, made), shape(g, n->out[0]))) {
         made = n->out[0];
         n = mt_graph_reader(g, made);
     }
-    if (!is_op(n, "MatMul") || n->in[0] != made || n->act != MT_ACT_NONE) return false;
+    if (!mt_node_is(n, "MatMul") || n->in[0] != made || n->act != MT_ACT_NONE) return false;
     m->values = n;
     for (made = n->out[0]; m->steps < CHAIN; made = n->out[0]) {
         n = mt_graph_reader(g, made);
@@ -120,7 +116,7 @@ static bool find_values(match *m, mt_graph *g, const mt_node *soft)
 /* Over the scores' own axis only, the last one. */
 static bool is_row_softmax(const mt_graph *g, const mt_node *n)
 {
-    if (!is_op(n, "Softmax")) return false;
+    if (!mt_node_is(n, "Softmax")) return false;
     int rank = shape(g, n->in[0])->rank;
     int64_t axis = mt_attr_int(n, "axis", n->opset < 13 ? 1 : -1);
     return rank >= 2 && (axis == -1 || axis == rank - 1);

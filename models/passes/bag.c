@@ -20,11 +20,6 @@ typedef struct region {
 
 enum { UNSEEN = -1000000 };
 
-static bool is_op(const mt_node *n, const char *name)
-{
-    return n && n->op && !strcmp(n->op->name, name);
-}
-
 /* [.., rows, width] with nothing but ones in front. */
 static bool is_rows(const mt_tensor *t, int64_t rows)
 {
@@ -36,7 +31,7 @@ static bool is_rows(const mt_tensor *t, int64_t rows)
 
 static bool swaps_last_two(const mt_graph *g, const mt_node *n)
 {
-    if (!is_op(n, "Transpose")) return false;
+    if (!mt_node_is(n, "Transpose")) return false;
     int rank = g->values[n->in[0]]->t.rank;
     const int *perm = ((const mt_perm_params *)n->params)->perm;
     for (int d = 0; d < rank - 2; d++)
@@ -46,7 +41,7 @@ static bool swaps_last_two(const mt_graph *g, const mt_node *n)
 
 static bool softmax_over(const mt_graph *g, const mt_node *n, int from_end)
 {
-    int rank = is_op(n, "Softmax") ? g->values[n->in[0]]->t.rank : 0;
+    int rank = mt_node_is(n, "Softmax") ? g->values[n->in[0]]->t.rank : 0;
     int64_t axis = rank ? mt_attr_int(n, "axis", n->opset < 13 ? 1 : -1) : 0;
     if (axis < 0) axis += rank;
     return rank >= 2 && n->opset >= 13 && axis == rank - from_end;
@@ -69,8 +64,8 @@ static int scores_of(const mt_graph *g, int weights)
 /* A product weights x rows; plain MatMul or a Gemm without anything on it. */
 static bool is_pool(const mt_graph *g, const mt_node *n)
 {
-    bool gemm = is_op(n, "Gemm");
-    if ((!gemm && !is_op(n, "MatMul")) || n->act != MT_ACT_NONE || n->n_in < 2) return false;
+    bool gemm = mt_node_is(n, "Gemm");
+    if ((!gemm && !mt_node_is(n, "MatMul")) || n->act != MT_ACT_NONE || n->n_in < 2) return false;
     if (gemm && (mt_attr_int(n, "transA", 0) || mt_attr_int(n, "transB", 0) ||
                  mt_attr_float(n, "alpha", 1.0f) != 1.0f || (n->n_in > 2 && n->in[2] >= 0)))
         return false;
@@ -87,11 +82,11 @@ static bool by_rows(const region *r, const mt_node *n)
     if (!n || n->n_out != 1 || n->n_in < 1 || n->n_in > MT_BAG_INPUTS || n->in[0] < 0) return false;
     const mt_value *o = g->values[n->out[0]], *x = g->values[n->in[0]];
     if (!is_rows(&o->t, rows) || o->half || x->constant) return false;
-    if (is_op(n, "Dense") || is_op(n, "RowNorm") || n->op->run == mt_run_act)
+    if (mt_node_is(n, "Dense") || mt_node_is(n, "RowNorm") || n->op->run == mt_run_act)
         return is_rows(&x->t, rows);
     if (!n->op->run) /* a view that leaves rows alone */
         return is_rows(&x->t, rows) && x->t.dims[x->t.rank - 1] == o->t.dims[o->t.rank - 1];
-    if (n->op->run == mt_run_matmul && is_op(n, "MatMul"))
+    if (n->op->run == mt_run_matmul && mt_node_is(n, "MatMul"))
         return is_rows(&x->t, rows) && g->values[n->in[1]]->t.rank == 2 && n->act == MT_ACT_NONE;
     if (n->op->run != mt_run_binary || n->n_in != 2 || n->residual >= 0) return false;
     for (int i = 0; i < 2; i++) {

@@ -5,11 +5,6 @@
 
 enum { RELEASE = 1 << 20 }; /* floats of a matrix whose original goes at once */
 
-static bool is_op(const mt_node *n, const char *name)
-{
-    return n->op && !strcmp(n->op->name, name);
-}
-
 static bool is_weights(const mt_value *v)
 {
     return v && v->constant && v->t.rank == 2 && v->t.dtype == MT_DT_F32 &&
@@ -59,9 +54,10 @@ static mt_status multiply(mt_graph *g, mt_dense_params *p, const mt_value *c, mt
 /* Turns node n into a Dense when it is one; *p stays NULL otherwise. */
 static mt_status convert(mt_dense_params **out, mt_graph *g, mt_node *n, mt_err *err)
 {
-    bool gemm = is_op(n, "Gemm");
+    bool gemm = mt_node_is(n, "Gemm");
     *out = NULL;
-    if ((!gemm && !is_op(n, "MatMul")) || n->n_in < 2 || n->in[0] < 0 || n->in[1] < 0) return MT_OK;
+    if ((!gemm && !mt_node_is(n, "MatMul")) || n->n_in < 2 || n->in[0] < 0 || n->in[1] < 0)
+        return MT_OK;
     const mt_value *x = g->values[n->in[0]], *w = g->values[n->in[1]];
     const mt_value *c = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]] : NULL;
     if (!is_weights(w) || x->constant || x->t.rank < 2 || x->t.dtype != MT_DT_F32) return MT_OK;
@@ -93,13 +89,6 @@ static mt_status convert(mt_dense_params **out, mt_graph *g, mt_node *n, mt_err 
     return MT_OK;
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    bool same = a->rank == b->rank && a->dtype == b->dtype;
-    for (int d = 0; same && d < a->rank; d++) same = a->dims[d] == b->dims[d];
-    return same;
-}
-
 /* A view that leaves rows whole: the product may as well have that shape. */
 static bool keeps_rows(const mt_graph *g, const mt_node *n, int cols)
 {
@@ -116,7 +105,8 @@ static mt_status absorb(bool *took, mt_graph *g, mt_node *n, mt_node *next, mt_e
     bool free_act = n->act == MT_ACT_NONE;
     *took = true;
     if (keeps_rows(g, next, p->d.n) && next->in[0] == v) return MT_OK;
-    if (is_op(next, "GeluAct") || next->op->run == mt_run_act || next->op->run == mt_run_clip) {
+    if (mt_node_is(next, "GeluAct") || next->op->run == mt_run_act ||
+        next->op->run == mt_run_clip) {
         const mt_act_params *a = next->params;
         bool bounds = true;
         for (int i = 1; i < next->n_in && next->op->run == mt_run_clip; i++)
@@ -128,15 +118,16 @@ static mt_status absorb(bool *took, mt_graph *g, mt_node *n, mt_node *next, mt_e
             return MT_OK;
         }
     }
-    bool add = is_op(next, "Add"), mul = is_op(next, "Mul");
+    bool add = mt_node_is(next, "Add"), mul = mt_node_is(next, "Mul");
     if ((add || mul) && next->n_in == 2 && free_act && next->in[0] != next->in[1] &&
-        next->act == MT_ACT_NONE && same_shape(&g->values[v]->t, &g->values[next->out[0]]->t)) {
+        next->act == MT_ACT_NONE &&
+        mt_tensor_alike(&g->values[v]->t, &g->values[next->out[0]]->t)) {
         int other = next->in[next->in[0] == v];
         const mt_value *c = g->values[other];
         bool bare = n->residual < 0;
         if (is_row(c, p->d.n) && bare)
             return add ? add_bias(g, p, c, 1.0f, err) : multiply(g, p, c, err);
-        if (add && bare && same_shape(&c->t, &g->values[v]->t)) {
+        if (add && bare && mt_tensor_alike(&c->t, &g->values[v]->t)) {
             n->residual = other;
             n->in[n->n_in++] = other;
             return MT_OK;
@@ -201,7 +192,7 @@ mt_status mt_pass_dense(mt_graph *g, mt_err *err)
     }
     MT_TRY(mt_graph_compact(g, err));
     for (int i = 0; i < g->n_nodes; i++)
-        if (is_op(g->nodes[i], "Dense") && g->nodes[i]->variant == NULL)
+        if (mt_node_is(g->nodes[i], "Dense") && g->nodes[i]->variant == NULL)
             MT_TRY(pack(g, g->nodes[i], err));
     return MT_OK;
 }

@@ -14,14 +14,6 @@ static bool is_activation(const mt_graph *g, const mt_node *n, mt_act_params *a)
     return true;
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    if (a->rank != b->rank || a->dtype != b->dtype) return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dims[d] != b->dims[d]) return false;
-    return true;
-}
-
 /* Node n, which stands at `at`, now makes the output of `last`, which dies. */
 static void absorb(mt_graph *g, mt_node *n, int at, mt_node *last)
 {
@@ -48,7 +40,8 @@ static void fuse_add(mt_graph *g, mt_node *add)
         if (!c || !mt_conv_has_kernel(g, c) || c->act != MT_ACT_NONE || c->residual >= 0) continue;
         if (mt_graph_reader(g, add->in[i]) != add) continue;
         const mt_value *x = g->values[add->in[i]], *r = g->values[add->in[!i]];
-        if (!same_shape(&x->t, &o->t) || !same_shape(&r->t, &o->t) || x->producer <= at) continue;
+        if (!mt_tensor_alike(&x->t, &o->t) || !mt_tensor_alike(&r->t, &o->t) || x->producer <= at)
+            continue;
         if (!known_before(g, add->in[!i], x->producer)) continue;
         best = c;
         at = x->producer;

@@ -11,11 +11,6 @@ typedef struct search {
     long left;
 } search;
 
-static bool is_op(const mt_node *n, const char *name)
-{
-    return n->op && !strcmp(n->op->name, name);
-}
-
 /* *y = the value of v at one place when `root` is x there; false when something else has a say. */
 static bool value_at(double *y, search *in, int v, int root, double x, int depth)
 {
@@ -36,16 +31,16 @@ static bool value_at(double *y, search *in, int v, int root, double x, int depth
     if (!n || depth >= DEPTH || n->n_in < 1 || n->in[0] < 0 || n->act != MT_ACT_NONE) return false;
     double a, b;
     if (!value_at(&a, in, n->in[0], root, x, depth + 1)) return false;
-    if (is_op(n, "Erf")) *y = erf(a);
-    else if (is_op(n, "Tanh")) *y = tanh(a);
+    if (mt_node_is(n, "Erf")) *y = erf(a);
+    else if (mt_node_is(n, "Tanh")) *y = tanh(a);
     else {
         if (n->n_in != 2 || n->in[1] < 0 || !value_at(&b, in, n->in[1], root, x, depth + 1))
             return false;
-        if (is_op(n, "Add")) *y = a + b;
-        else if (is_op(n, "Sub")) *y = a - b;
-        else if (is_op(n, "Mul")) *y = a * b;
-        else if (is_op(n, "Div")) *y = a / b;
-        else if (is_op(n, "Pow")) *y = pow(a, b);
+        if (mt_node_is(n, "Add")) *y = a + b;
+        else if (mt_node_is(n, "Sub")) *y = a - b;
+        else if (mt_node_is(n, "Mul")) *y = a * b;
+        else if (mt_node_is(n, "Div")) *y = a / b;
+        else if (mt_node_is(n, "Pow")) *y = pow(a, b);
         else return false;
     }
     return true;
@@ -77,13 +72,6 @@ static int sources(int *found, const mt_graph *g, const mt_node *n)
     return count;
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    bool same = a->rank == b->rank;
-    for (int d = 0; same && d < a->rank; d++) same = a->dims[d] == b->dims[d];
-    return same;
-}
-
 static mt_status becomes(mt_graph *g, mt_node *n, int root, mt_act act, mt_err *err)
 {
     mt_act_params *p = mt_graph_mem(g, sizeof *p, err);
@@ -100,13 +88,13 @@ static mt_status around(search *in, const mt_node *core, mt_err *err)
 {
     mt_graph *g = in->g;
     int root[FOUND], n_roots = sources(root, g, core);
-    mt_act act = is_op(core, "Erf") ? MT_ACT_GELU : MT_ACT_GELU_TANH;
+    mt_act act = mt_node_is(core, "Erf") ? MT_ACT_GELU : MT_ACT_GELU_TANH;
     const mt_node *n = core;
     for (int step = 0; step < STEPS; step++) {
         mt_node *next = mt_graph_reader(g, n->out[0]);
         if (!next) return MT_OK;
-        for (int i = 0; i < n_roots && is_op(next, "Mul"); i++) {
-            if (!same_shape(&g->values[root[i]]->t, &g->values[next->out[0]]->t) ||
+        for (int i = 0; i < n_roots && mt_node_is(next, "Mul"); i++) {
+            if (!mt_tensor_same_dims(&g->values[root[i]]->t, &g->values[next->out[0]]->t) ||
                 !behaves_as(in, next->out[0], root[i], act))
                 continue;
             return becomes(g, next, root[i], act, err);
@@ -124,8 +112,8 @@ mt_status mt_pass_gelu(mt_graph *g, mt_err *err)
         if (n->n_in < 1 || n->in[0] < 0 || n->out[0] < 0 ||
             g->values[n->out[0]]->t.dtype != MT_DT_F32)
             continue;
-        if (is_op(n, "Erf") || is_op(n, "Tanh")) MT_TRY(around(&in, n, err));
-        else if (is_op(n, "Gelu"))
+        if (mt_node_is(n, "Erf") || mt_node_is(n, "Tanh")) MT_TRY(around(&in, n, err));
+        else if (mt_node_is(n, "Gelu"))
             MT_TRY(becomes(g, n, n->in[0],
                            strcmp(mt_attr_str(n, "approximate", "none"), "tanh")
                                ? MT_ACT_GELU

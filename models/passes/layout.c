@@ -70,14 +70,6 @@ static mt_status set_input(shores *s, mt_node *n, int i, bool blocked, mt_err *e
     return MT_OK;
 }
 
-static bool same_shape(const mt_tensor *a, const mt_tensor *b)
-{
-    if (a->rank != b->rank) return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dims[d] != b->dims[d]) return false;
-    return true;
-}
-
 /* A value per channel against a full tensor. */
 static bool is_gate(const mt_tensor *gate, const mt_tensor *full)
 {
@@ -93,11 +85,11 @@ static bool pair_stays(const mt_graph *g, const mt_node *n)
          sub = !strcmp(n->op->name, "Sub");
     if (!(add || mul || sub) || o->t.dtype != MT_DT_F32 || (!a->blocked && !b->blocked))
         return false;
-    if (same_shape(&a->t, &b->t)) return true;
+    if (mt_tensor_same_dims(&a->t, &b->t)) return true;
     if (sub) return false;
-    if (is_gate(&b->t, &a->t) && same_shape(&a->t, &o->t))
+    if (is_gate(&b->t, &a->t) && mt_tensor_same_dims(&a->t, &o->t))
         return add ? o->t.dims[0] == 1 || b->t.dims[0] >= 1 : true;
-    return is_gate(&a->t, &b->t) && same_shape(&b->t, &o->t);
+    return is_gate(&a->t, &b->t) && mt_tensor_same_dims(&b->t, &o->t);
 }
 
 static bool concat_stays(const mt_graph *g, const mt_node *n)

@@ -16,7 +16,7 @@ enum { BUDGET = 20000000 };
 
 static bool is_op(const mt_node *n, const char *name)
 {
-    return n && !n->dead && !strcmp(n->op->name, name);
+    return mt_node_is(n, name) && !n->dead;
 }
 
 /* Scale and zero point of a Q or DQ node when they are one constant pair; zero as of unsigned

@@ -2,11 +2,6 @@
 
 #include "models/ops/op.h"
 
-static bool is_op(const mt_node *n, const char *name)
-{
-    return n->op && !strcmp(n->op->name, name);
-}
-
 void mt_view_fresh(mt_view *v, const mt_graph *g, int value)
 {
     const mt_tensor *t = &g->values[value]->t;
@@ -136,7 +131,7 @@ static bool through_gather(mt_view *v, const mt_graph *g, const mt_node *n)
 /* The number an element-wise Mul or Div has on one side, as a factor; 0 when there is none. */
 static float factor_of(const mt_graph *g, const mt_node *n, int *data)
 {
-    bool mul = is_op(n, "Mul"), div = is_op(n, "Div");
+    bool mul = mt_node_is(n, "Mul"), div = mt_node_is(n, "Div");
     if ((!mul && !div) || n->n_in != 2 || n->act != MT_ACT_NONE) return 0.0f;
     for (int i = mul ? 0 : 1; i < 2; i++) {
         const mt_value *c = g->values[n->in[i]];
@@ -153,19 +148,19 @@ static float factor_of(const mt_graph *g, const mt_node *n, int *data)
 bool mt_view_passes(const mt_graph *g, const mt_node *n)
 {
     if (!n->op || n->n_in < 1 || n->in[0] < 0 || g->values[n->in[0]]->half) return false;
-    return !n->op->run || is_op(n, "Transpose");
+    return !n->op->run || mt_node_is(n, "Transpose");
 }
 
 /* What node n, which makes `value`, does to a view of its input. */
 static bool step(mt_view *v, const mt_graph *g, const mt_node *n, int value)
 {
-    if (is_op(n, "Transpose")) {
+    if (mt_node_is(n, "Transpose")) {
         transpose(v, ((const mt_perm_params *)n->params)->perm, false);
         return true;
     }
-    if (is_op(n, "Slice")) return through_slice(v, g, n);
-    if (is_op(n, "Split")) return through_split(v, n, value);
-    if (is_op(n, "Gather")) return through_gather(v, g, n);
+    if (mt_node_is(n, "Slice")) return through_slice(v, g, n);
+    if (mt_node_is(n, "Split")) return through_split(v, n, value);
+    if (mt_node_is(n, "Gather")) return through_gather(v, g, n);
     return !n->op->run && reshape(v, &g->values[value]->t);
 }
 
@@ -188,8 +183,8 @@ void mt_view_trace(mt_view *v, mt_graph *g, int value)
             continue;
         }
         if (!p || p->n_in < 1 || p->in[0] < 0 || g->values[at]->t.dtype != MT_DT_F32 ||
-            !(mt_view_passes(g, p) || is_op(p, "Slice") || is_op(p, "Split") ||
-              is_op(p, "Gather")))
+            !(mt_view_passes(g, p) || mt_node_is(p, "Slice") || mt_node_is(p, "Split") ||
+              mt_node_is(p, "Gather")))
             break;
         chain[n] = p;
         made[n++] = at;
@@ -212,7 +207,7 @@ bool mt_view_inverse(mt_view *v, mt_graph *g, int from, mt_node *const *chain, i
 {
     mt_view_fresh(v, g, steps ? chain[steps - 1]->out[0] : from);
     for (int i = steps - 1; i >= 0; i--) {
-        if (is_op(chain[i], "Transpose"))
+        if (mt_node_is(chain[i], "Transpose"))
             transpose(v, ((const mt_perm_params *)chain[i]->params)->perm, true);
         else if (!reshape(v, &g->values[chain[i]->in[0]]->t)) return false;
     }
